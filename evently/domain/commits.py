@@ -1,0 +1,112 @@
+"""What is committed in one statement, and what can become of it.
+
+Rule: a store either returns what is certain, or raises one of the errors below, each of which
+says whether the batches may have been committed.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from evently.domain.outcomes import Done, LedgerEntry
+from evently.domain.state import EventState
+from evently.domain.value import value
+
+
+@value
+class Record:
+    """A ledger entry with the request that made it, as one row."""
+
+    entry: LedgerEntry
+    key: str
+    request: str
+    caller: str
+    request_id: str
+
+
+@value
+class Batch:
+    """What one event becomes: from `base` to `after`, one record for each version between."""
+
+    base: EventState
+    after: EventState
+    records: tuple[Record, ...]
+
+    @property
+    def event_id(self) -> str:
+        """The event."""
+        return self.base.details.event_id
+
+    @property
+    def seat_delta(self) -> int:
+        """Change of `available_seats`."""
+        return self.after.available_seats - self.base.available_seats
+
+    @property
+    def money_delta(self) -> Decimal:
+        """Change of `revenue`."""
+        return self.after.revenue - self.base.revenue
+
+    @property
+    def changes(self) -> dict[str, Any] | None:
+        """The fields an admin changed, with their final values; None for seat moves alone."""
+        if self.base.details is self.after.details and (
+            self.base.total_capacity == self.after.total_capacity
+        ):
+            return None
+        merged: dict[str, Any] = {}
+        for record in self.records:
+            merged |= record.entry.changes or {}
+        return merged
+
+
+class StoreError(Exception):
+    """A statement that did not return."""
+
+
+class NotDone(StoreError):
+    """Nothing was committed, because the database cannot or will not do it now."""
+
+
+class Locked(NotDone):
+    """Nothing was committed: somebody else holds the row of one of the events."""
+
+
+class KeyTaken(StoreError):
+    """Nothing was committed: one of the request keys is in the ledger already."""
+
+
+class Broken(StoreError):
+    """Nothing was committed: the database says that one of the batches is wrong, a bug."""
+
+
+class FateUnknown(StoreError):
+    """The batches may have been committed, may yet be, or never."""
+
+
+@value
+class Loaded:
+    """Events as committed at `now`, the database's clock; an unknown event is absent."""
+
+    now: datetime
+    states: Mapping[str, EventState]
+
+
+@value
+class Committed:
+    """The events whose batch was committed at `now`; of the others, nothing was."""
+
+    now: datetime
+    event_ids: Collection[str]
+
+
+@value
+class Noted:
+    """What the ledger holds under a key: the request in canonical form, and its answer."""
+
+    request: str
+    done: Done
+
+
+EventKey = tuple[str, str]

@@ -1,0 +1,41 @@
+"""What can go wrong that is nobody's decision: the faults a caller of an event may see.
+
+Rule: after `NothingDone` nothing has changed and the call may be made again; after
+`OutcomeUnknown` only the same key tells; anything else that is raised is a bug.
+"""
+
+
+class Fault(Exception):
+    """Why an event could not answer."""
+
+
+class NothingDone(Fault):
+    """The command was not carried out; it may be sent again after `retry_after_s`."""
+
+    retry_after_s = 1
+
+
+class Overloaded(NothingDone):
+    """More commands wait than can be answered in time."""
+
+
+class DatabaseUnavailable(NothingDone):
+    """PostgreSQL does not answer, or not as a primary."""
+
+
+class OutcomeUnknown(Fault):
+    """The command's commit could not be resolved in time; its key will tell."""
+
+    retry_after_s = 2
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class CommandFailed(Fault):
+    """The command met a bug; it was not carried out, and its neighbours were."""
+
+
+class LedgerBroken(Fault):
+    """An event's ledger contradicts its row; its actor has stopped."""

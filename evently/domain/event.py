@@ -1,0 +1,292 @@
+"""What each command does to an event.
+
+Rules:
+
+1. `decide` is total, synchronous and pure: the same state, command and time give the same
+   outcome, and the state that was passed in is never changed.
+2. An accepted command raises `version` by exactly one and says, in one ledger entry, all that
+   it changed; a refused one is a value and leaves no trace.
+3. `0 <= available_seats <= total_capacity`, always.
+4. `terms_version` is the last version at which anything a buyer relies on (price, schedule,
+   limits, venue, status other than published/sold_out) changed: a caller that saw that version
+   or a later one saw the same offer, whatever the seat count.
+5. "Completed" is told by the clock and never stored; "started" is `start_datetime <= now`.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, assert_never
+
+from evently.domain.commands import Cancel, Command, Reserve, Return, SeatMove, Update
+from evently.domain.outcomes import (
+    Accepted,
+    CapacityBelowSold,
+    InsufficientSeats,
+    InvalidFields,
+    InvalidTransition,
+    LedgerEntry,
+    LedgerKind,
+    NotFound,
+    NotModifiable,
+    NotOwner,
+    Outcome,
+    Refusal,
+    SeatsExceedCapacity,
+    StaleVersion,
+)
+from evently.domain.state import ON_SALE, EventDetails, EventState, Status
+
+CENT = Decimal("0.01")
+NO_MONEY = Decimal("0.00")
+
+# The steps an admin may ask for. Published and sold_out change into each other by the seats
+# alone, completed comes by the clock, cancelled is final.
+TRANSITIONS: dict[Status, dict[str, LedgerKind]] = {
+    Status.DRAFT: {
+        Status.PUBLISHED: LedgerKind.PUBLISHED,
+        Status.CANCELLED: LedgerKind.CANCELLED,
+    },
+    Status.PUBLISHED: {Status.CANCELLED: LedgerKind.CANCELLED},
+    Status.SOLD_OUT: {Status.CANCELLED: LedgerKind.CANCELLED},
+}
+
+# A change of one of these makes a new offer. Name, description and type do not.
+TERMS = frozenset(
+    {
+        "base_price",
+        "start_datetime",
+        "end_datetime",
+        "max_tickets_per_booking",
+        "total_capacity",
+        "venue_id",
+        "status",
+    }
+)
+DETAIL_FIELDS = frozenset(
+    {
+        "name",
+        "description",
+        "venue_id",
+        "event_type",
+        "start_datetime",
+        "end_datetime",
+        "base_price",
+        "max_tickets_per_booking",
+    }
+)
+UPDATABLE = DETAIL_FIELDS | {"total_capacity", "status"}
+
+
+def decide(state: EventState, command: Command, now: datetime) -> Outcome:
+    """What `command` leads to in `state` at `now` (aware, the database's clock)."""
+    match command:
+        case Reserve():
+            return _reserve(state, command, now)
+        case Return():
+            return _return(state, command, now)
+        case Update():
+            return _update(state, command, now)
+        case Cancel():
+            return _cancel(state, command, now)
+        case _:
+            assert_never(command)
+
+
+def created(
+    details: EventDetails, total_capacity: int, now: datetime
+) -> tuple[EventState, LedgerEntry]:
+    """The first version of an event, a draft with every seat available, and its ledger entry."""
+    state = EventState(
+        details=details,
+        total_capacity=total_capacity,
+        available_seats=total_capacity,
+        status=Status.DRAFT,
+        version=1,
+        terms_version=1,
+        revenue=NO_MONEY,
+        updated_at=now,
+    )
+    changes = {name: getattr(details, name) for name in sorted(DETAIL_FIELDS)}
+    changes["total_capacity"] = total_capacity
+    entry = LedgerEntry(
+        version=1,
+        kind=LedgerKind.CREATED,
+        seat_delta=0,
+        capacity_delta=total_capacity,
+        money_delta=NO_MONEY,
+        available_seats=total_capacity,
+        status=Status.DRAFT,
+        changes=changes,
+    )
+    return state, entry
+
+
+def _reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
+    if state.status not in ON_SALE:
+        if state.status is Status.DRAFT:
+            return NotFound()
+        return NotModifiable(state.status, started=state.started(now))
+    if state.started(now):
+        return NotModifiable(state.status_at(now), started=True)
+    if command.seats > state.available_seats:
+        return InsufficientSeats(command.seats, state.available_seats)
+    if _is_stale(state, command):
+        return _stale(state, command.version, now)
+    money = command.seats * state.details.base_price
+    return _moved(state, command, LedgerKind.RESERVED, -command.seats, money, now)
+
+
+def _return(state: EventState, command: Return, now: datetime) -> Outcome:
+    if state.status is Status.DRAFT:
+        return NotFound()
+    if command.seats > state.seats_out:
+        return SeatsExceedCapacity(command.seats, state.seats_out)
+    if _is_stale(state, command):
+        return _stale(state, command.version, now)
+    money = -_share(state.revenue, command.seats, state.seats_out)
+    return _moved(state, command, LedgerKind.RETURNED, command.seats, money, now)
+
+
+def _moved(
+    state: EventState,
+    command: SeatMove,
+    kind: LedgerKind,
+    seat_delta: int,
+    money_delta: Decimal,
+    now: datetime,
+) -> Accepted:
+    available = state.available_seats + seat_delta
+    version = state.version + 1
+    after = EventState(
+        state.details,
+        state.total_capacity,
+        available,
+        _by_seats(state.status, available),
+        version,
+        state.terms_version,
+        state.revenue + money_delta,
+        state.updated_at,
+    )
+    entry = LedgerEntry(version, kind, seat_delta, 0, money_delta, available, after.status_at(now))
+    retried = command.version is not None and command.version != state.version
+    return Accepted(after, entry, retried)
+
+
+def _share(revenue: Decimal, seats: int, seats_out: int) -> Decimal:
+    """The part of `revenue` that `seats` of `seats_out` take back: all of it with the last."""
+    if seats == seats_out:
+        return revenue
+    return min(revenue, (revenue * seats / seats_out).quantize(CENT))
+
+
+def _by_seats(status: Status, available_seats: int) -> Status:
+    """The stored status once `available_seats` are left: on-sale events sell out and come back."""
+    if status in ON_SALE:
+        return Status.PUBLISHED if available_seats else Status.SOLD_OUT
+    return status
+
+
+def _is_stale(state: EventState, command: SeatMove) -> bool:
+    if command.version is None or command.version == state.version:
+        return False
+    return not (command.retry and state.terms_version <= command.version < state.version)
+
+
+def _stale(state: EventState, expected: int | None, now: datetime) -> StaleVersion:
+    assert expected is not None, "a move at any version is never stale"
+    return StaleVersion(expected, state.version, state.available_seats, state.status_at(now))
+
+
+def _cancel(state: EventState, command: Cancel, now: datetime) -> Outcome:
+    refusal = _refuse_admin(state, command, now)
+    if refusal is not None:
+        return refusal
+    return _accepted_admin(state, {"status": Status.CANCELLED}, LedgerKind.CANCELLED, now)
+
+
+def _update(state: EventState, command: Update, now: datetime) -> Outcome:
+    refusal = _refuse_admin(state, command, now)
+    if refusal is not None:
+        return refusal
+    changes = {name: to for name, to in command.changes.items() if to != _current(state, name)}
+    kind = LedgerKind.UPDATED
+    asked = command.changes.get("status")
+    if "status" in changes or (asked is not None and len(command.changes) == 1):
+        steps = TRANSITIONS.get(state.status, {})
+        if asked not in steps:
+            return InvalidTransition(state.status_at(now), str(asked))
+        kind = steps[asked]
+    capacity = changes.get("total_capacity", state.total_capacity)
+    if capacity < state.seats_out:
+        return CapacityBelowSold(capacity, state.seats_out)
+    problems = tuple(_misfits(state, command, changes, now))
+    if problems:
+        return InvalidFields(problems)
+    return _accepted_admin(state, changes, kind, now)
+
+
+def _refuse_admin(state: EventState, command: Update | Cancel, now: datetime) -> Refusal | None:
+    if not command.any_owner and command.admin_id != state.details.created_by:
+        return NotOwner()
+    if state.status is Status.CANCELLED or state.started(now):
+        return NotModifiable(state.status_at(now), started=state.started(now))
+    if command.version != state.version:
+        return _stale(state, command.version, now)
+    return None
+
+
+def _current(state: EventState, name: str) -> Any:
+    if name in DETAIL_FIELDS:
+        return getattr(state.details, name)
+    return getattr(state, name)
+
+
+def _misfits(
+    state: EventState, command: Update, changes: dict[str, Any], now: datetime
+) -> list[tuple[str, str]]:
+    problems = []
+    start = changes.get("start_datetime", state.details.start_datetime)
+    end = changes.get("end_datetime", state.details.end_datetime)
+    if "start_datetime" in changes and start <= now:
+        problems.append(("start_datetime", "start_datetime must be in the future"))
+    if end <= start:
+        problems.append(("end_datetime", "end_datetime must be after start_datetime"))
+    capacity = changes.get("total_capacity", state.total_capacity)
+    limit = command.venue_capacity
+    if capacity > limit and ("total_capacity" in changes or "venue_id" in changes):
+        message = f"total_capacity must not exceed the venue's capacity of {limit}"
+        problems.append(("total_capacity", message))
+    return problems
+
+
+def _accepted_admin(
+    state: EventState, changes: dict[str, Any], kind: LedgerKind, now: datetime
+) -> Accepted:
+    version = state.version + 1
+    capacity = changes.get("total_capacity", state.total_capacity)
+    delta = capacity - state.total_capacity
+    available = state.available_seats + delta
+    status = Status(changes.get("status", state.status))
+    edits = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
+    after = EventState(
+        details=replace(state.details, **edits) if edits else state.details,
+        total_capacity=capacity,
+        available_seats=available,
+        status=_by_seats(status, available),
+        version=version,
+        terms_version=version if changes.keys() & TERMS else state.terms_version,
+        revenue=state.revenue,
+        updated_at=state.updated_at,
+    )
+    entry = LedgerEntry(
+        version=version,
+        kind=kind,
+        seat_delta=0,
+        capacity_delta=delta,
+        money_delta=NO_MONEY,
+        available_seats=available,
+        status=after.status_at(now),
+        changes=changes,
+    )
+    return Accepted(after, entry)

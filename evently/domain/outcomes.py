@@ -1,0 +1,166 @@
+"""What a command led to, named as a fact.
+
+Rule: a refusal is a value that carries what the caller needs to act on it, never an exception.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from evently.domain.state import EventState, Status
+from evently.domain.value import value
+
+
+class LedgerKind(StrEnum):
+    """Why an event has one more version."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    PUBLISHED = "published"
+    CANCELLED = "cancelled"
+    RESERVED = "reserved"
+    RETURNED = "returned"
+
+
+@value
+class LedgerEntry:
+    """One version of an event: what changed, and what was answered.
+
+    `seat_delta` is the change of `available_seats` by a seat move and `capacity_delta` that by a
+    change of capacity: `available_seats` is the sum of both over all versions, `revenue` the sum
+    of `money_delta`. `changes` maps an admin's changed fields to their new values.
+    """
+
+    version: int
+    kind: LedgerKind
+    seat_delta: int
+    capacity_delta: int
+    money_delta: Decimal
+    available_seats: int
+    status: Status
+    changes: Mapping[str, Any] | None = None
+
+    def __hash__(self) -> int:
+        """Hash what identifies the entry; `changes` is a mapping and has no hash."""
+        return hash((self.version, self.kind))
+
+
+@value
+class Accepted:
+    """The command holds: `state` is the next one, once `entry` is committed with it.
+
+    `retried` tells that a seat move came in between and the service took that conflict on itself.
+    """
+
+    state: EventState
+    entry: LedgerEntry
+    retried: bool = False
+
+
+@value
+class NotFound:
+    """No such event, or a draft, which only admins know of."""
+
+
+@value
+class NotOwner:
+    """The event is another admin's."""
+
+
+@value
+class NotModifiable:
+    """The event has started or is cancelled."""
+
+    status: Status
+    started: bool
+
+
+@value
+class InsufficientSeats:
+    """Fewer seats are left than were asked for."""
+
+    requested: int
+    available: int
+
+
+@value
+class SeatsExceedCapacity:
+    """More seats would come back than are out."""
+
+    requested: int
+    returnable: int
+
+
+@value
+class StaleVersion:
+    """The caller decided on another version than the current one."""
+
+    expected_version: int
+    current_version: int
+    available_seats: int
+    status: Status
+
+
+@value
+class InvalidTransition:
+    """The status table has no such step."""
+
+    current: Status
+    requested: str
+
+
+@value
+class CapacityBelowSold:
+    """The new capacity is less than the seats that are out."""
+
+    total_capacity: int
+    sold: int
+
+
+@value
+class InvalidFields:
+    """Fields that do not fit the event as it is: (name, what is wrong and what to do) each."""
+
+    problems: tuple[tuple[str, str], ...]
+
+
+Refusal: TypeAlias = (
+    NotFound
+    | NotOwner
+    | NotModifiable
+    | InsufficientSeats
+    | SeatsExceedCapacity
+    | StaleVersion
+    | InvalidTransition
+    | CapacityBelowSold
+    | InvalidFields
+)
+Outcome: TypeAlias = Accepted | Refusal
+
+
+@value
+class Done:
+    """The answer to a command that is committed: what its ledger row says, and the whole state.
+
+    `state` is None when the answer is an earlier one, read again from the ledger.
+    """
+
+    version: int
+    available_seats: int
+    status: Status
+    committed_at: datetime
+    state: EventState | None = None
+    retried: bool = False
+    replayed: bool = False
+
+
+@value
+class KeyReused:
+    """The idempotency key was used before, with another request."""
+
+    key: str
+
+
+Answer: TypeAlias = Done | Refusal | KeyReused
