@@ -1,0 +1,265 @@
+"""Persists what the actors of one worker decide, in one statement for all of them.
+
+Rules:
+
+1. One statement is under way while the next batches fill: what comes meanwhile shares the next
+   commit. (Two at a time were slower: the database serialises them on its log anyway.)
+2. Callers are answered after the commit, in the same turn of the loop that heard of it.
+3. An outcome that is not certain goes to the resolver with its actors; the others go on.
+4. A statement that fails because of one event is repeated event by event, so that only that
+   event suffers.
+5. While the database is out of reach, commands are refused at once, and a probe waits for it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.clock import DatabaseClock
+from actors.event_actor import EventActor
+from actors.resolver import Resolver
+from actors.store import EventStore, Lane
+from evently.domain.commits import (
+    Batch,
+    Broken,
+    Committed,
+    EventKey,
+    FateUnknown,
+    KeyTaken,
+    Locked,
+    NotDone,
+    Noted,
+)
+from evently.domain.errors import CommandFailed, DatabaseUnavailable, Fault
+
+log = logging.getLogger(__name__)
+
+# Ledger rows in one statement. The rows stay locked for as long as it takes; see docs.
+ROWS_MAX = 256
+# How often a database that was out of reach is tried again.
+PROBE_S = 0.25
+
+
+class CommitObserver(Protocol):
+    """Who wants to know how the commits go."""
+
+    def committed(self, events: int, moves: int, seconds: float) -> None:
+        """`moves` versions of `events` events were committed in one statement."""
+        ...
+
+    def overtaken(self, events: int) -> None:
+        """So many events had another writer."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """A statement failed, for a reason of a short list."""
+        ...
+
+
+Work = tuple[EventActor, Batch]
+
+
+class Committer:
+    """Runs the actors that have something to do, on one connection of its own."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: DatabaseClock,
+        resolver: Resolver,
+        observer: CommitObserver,
+        forget: Callable[[EventActor], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._resolver = resolver
+        self._observer = observer
+        self._forget = forget
+        self._ready: dict[EventActor, None] = {}
+        self._wake = asyncio.Event()
+        self._reachable = True
+        self._stopping = False
+        self._lane: Lane = store.lane()
+        self._task: asyncio.Task[None] | None = None
+        self._probe: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._task = asyncio.create_task(self._run(), name="committer")
+
+    async def stop(self) -> None:
+        """Commit what is there, then end."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        await self._resolver.stop()
+        while self._ready:
+            await self._turn()
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+        await self._lane.close()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the database answered the last time it was needed."""
+        return self._reachable
+
+    def ready(self, actor: EventActor) -> None:
+        """`actor` has something to do."""
+        self._ready[actor] = None
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not (self._stopping and not self._ready):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._ready:
+                await self._turn()
+
+    async def _turn(self) -> None:
+        actors = [actor for actor in self._ready if not actor.busy]
+        self._ready.clear()
+        planned = 0
+        try:
+            await self._inform(actors)
+            work, planned = self._plan(actors)
+            await self._commit(work)
+        except Exception:
+            log.exception("a turn of the committer failed")
+            self._observer.failed("bug")
+            for actor in actors:
+                self._forget(actor)
+                actor.let_go(CommandFailed())
+        # Those that did not fit come first in the next turn, for they have waited longer.
+        for actor in (*actors[planned:], *actors[:planned]):
+            self._afterwards(actor)
+
+    def _afterwards(self, actor: EventActor) -> None:
+        if actor.waiting and not actor.busy:
+            self.ready(actor)
+        elif actor.state is None and actor.idle:
+            self._forget(actor)
+
+    async def _inform(self, actors: Sequence[EventActor]) -> None:
+        """Ask the database what the actors must know before they can decide."""
+        asking: list[EventActor] = []
+        keys: list[EventKey] = []
+        for actor in actors:
+            suspect, its_keys = actor.questions()
+            if suspect:
+                asking.append(actor)
+                keys.extend((actor.event_id, key) for key in its_keys)
+        if not asking:
+            return
+        try:
+            # In this order: a key that is not in the ledger after the state was read may only
+            # have been written with a later version, which the commit's version check finds.
+            loaded = await self._store.load([actor.event_id for actor in asking])
+            noted = await self._store.recall(keys) if keys else {}
+        except Fault as fault:
+            for actor in asking:
+                actor.untold(fault)
+            return
+        self._clock.tell(loaded.now)
+        by_event: dict[str, dict[str, Noted]] = {}
+        for (event_id, key), known in noted.items():
+            by_event.setdefault(event_id, {})[key] = known
+        for actor in asking:
+            actor.told(loaded.states.get(actor.event_id), by_event.get(actor.event_id, {}))
+
+    def _plan(self, actors: Sequence[EventActor]) -> tuple[list[Work], int]:
+        """The batches of as many actors as one statement takes, and how many those are."""
+        work: list[Work] = []
+        rows = planned = 0
+        for actor in actors:
+            if rows >= ROWS_MAX:
+                break
+            planned += 1
+            batch = actor.plan()
+            if batch is not None:
+                work.append((actor, batch))
+                rows += len(batch.records)
+        return work, planned
+
+    async def _commit(self, work: Sequence[Work]) -> None:
+        if not work:
+            return
+        batches = [batch for _, batch in work]
+        started_s = time.perf_counter()
+        try:
+            done = await self._lane.commit(batches)
+        except KeyTaken:
+            self._observer.failed("key_taken")
+            for actor, _ in work:
+                actor.keys_taken()
+        except (Locked, Broken) as error:
+            await self._isolate(work, error)
+        except NotDone as error:
+            self._observer.failed("unavailable")
+            self._unreachable(error)
+            for actor, _ in work:
+                actor.refuse(DatabaseUnavailable(str(error)))
+        except FateUnknown as error:
+            self._observer.failed("unknown")
+            log.warning("the fate of %d batches is unknown: %s", len(work), error)
+            self._resolve(work)
+        else:
+            seconds = time.perf_counter() - started_s
+            self._observer.committed(len(work), sum(len(b.records) for b in batches), seconds)
+            self._settle(work, done)
+
+    def _settle(self, work: Sequence[Work], done: Committed) -> None:
+        self._clock.tell(done.now)
+        overtaken = 0
+        for actor, batch in work:
+            if batch.event_id in done.event_ids:
+                actor.settle(done.now)
+            else:
+                overtaken += 1
+                actor.overtaken()
+        if overtaken:
+            self._observer.overtaken(overtaken)
+
+    async def _isolate(self, work: Sequence[Work], error: Locked | Broken) -> None:
+        if len(work) > 1:
+            for one in work:
+                await self._commit([one])
+            return
+        actor, _ = work[0]
+        if isinstance(error, Locked):
+            self._observer.failed("locked")
+            actor.park(DatabaseUnavailable("somebody else holds the event's row"))
+        else:
+            self._observer.failed("broken")
+            log.error("the database refuses a batch of %s: %s", actor.event_id, error)
+            actor.broken()
+
+    def _resolve(self, work: Sequence[Work]) -> None:
+        lane, self._lane = self._lane, self._store.lane()
+        self._resolver.resolve(work, lane, self._resolved)
+
+    def _resolved(self, actor: EventActor) -> None:
+        if actor.waiting:
+            self.ready(actor)
+
+    def _unreachable(self, error: Exception) -> None:
+        if not self._reachable:
+            return
+        log.warning("the database is out of reach: %s", error)
+        self._reachable = False
+        self._probe = asyncio.create_task(self._wait_for_database(), name="committer-probe")
+
+    async def _wait_for_database(self) -> None:
+        while True:
+            await asyncio.sleep(PROBE_S)
+            try:
+                await self._store.load([])
+            except Fault:
+                continue
+            log.warning("the database is back")
+            self._reachable = True
+            return

@@ -1,0 +1,184 @@
+"""Finds the actor of an event, makes it on its first use, and lets it go when nobody asks.
+
+Rule: the number of actors and of open requests is bounded; what does not fit is refused at once,
+before any work.
+"""
+
+import asyncio
+import logging
+
+from actors.clock import DatabaseClock
+from actors.committer import CommitObserver, Committer
+from actors.envelope import Request
+from actors.event_actor import SNAPSHOT_MAX_AGE_S, EventActor
+from actors.key_memory import KeyMemory
+from actors.mailbox import MAILBOX_MAX
+from actors.resolver import Resolver
+from actors.state_reader import StateReader
+from actors.store import EventStore
+from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.outcomes import Answer
+from evently.domain.state import EventState
+
+log = logging.getLogger(__name__)
+
+# An actor is about 2 KB: 50 000 of them are 100 MB.
+ACTORS_MAX = 50_000
+# Requests that wait at once in one worker; at 10 000 commits a second, under a second of work.
+PENDING_MAX = 8192
+# An event nobody asked for this long is let go; it is one read away.
+IDLE_S = 300.0
+# How often idle actors are looked for.
+SWEEP_S = 15.0
+
+
+class Registry:
+    """The events of one worker: ask them, or read them."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: DatabaseClock,
+        observer: CommitObserver,
+        *,
+        mailbox_max: int = MAILBOX_MAX,
+        actors_max: int = ACTORS_MAX,
+        pending_max: int = PENDING_MAX,
+        snapshot_max_age_s: float = SNAPSHOT_MAX_AGE_S,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._actors: dict[str, EventActor] = {}
+        self._clock = clock
+        self._keys = KeyMemory()
+        self._mailbox_max = mailbox_max
+        self._actors_max = actors_max
+        self._pending_max = pending_max
+        self._snapshot_max_age_s = snapshot_max_age_s
+        self._idle_s = idle_s
+        self._pending = 0
+        self._reader = StateReader(store, clock)
+        self._resolver = Resolver(store, clock, self._forget)
+        self._committer = Committer(store, clock, self._resolver, observer, self._forget)
+        self._sweeper: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._settled_at_s = self._loop.time()
+
+    def distrust(self, seconds: float) -> None:
+        """Answer no read from memory for so long: another actor of these events may be at work."""
+        self._settled_at_s = self._loop.time() + seconds
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._committer.start()
+        self._sweeper = asyncio.create_task(self._sweep_now_and_then(), name="sweeper")
+
+    async def stop(self) -> None:
+        """Answer everything that was admitted, then end."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._committer.stop()
+        await self._reader.stop()
+
+    @property
+    def clock(self) -> DatabaseClock:
+        """The database's clock."""
+        return self._clock
+
+    @property
+    def alive(self) -> int:
+        """Actors in memory."""
+        return len(self._actors)
+
+    @property
+    def pending(self) -> int:
+        """Requests that wait for their answer."""
+        return self._pending
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the database took the last commit that was tried."""
+        return self._committer.reachable
+
+    async def ask(self, event_id: str, request: Request) -> Answer:
+        """The event's answer to `request`, after its commit.
+
+        Raises Overloaded or DatabaseUnavailable (nothing was done), OutcomeUnknown, CommandFailed.
+        """
+        future = self.submit(event_id, request)
+        try:
+            return await future
+        finally:
+            self.answered()
+
+    def submit(self, event_id: str, request: Request) -> "asyncio.Future[Answer]":
+        """Put `request` into the event's mailbox; the answer will be in the future.
+
+        Whoever submits calls `answered` when the future is done.
+
+        Raises Overloaded or DatabaseUnavailable (nothing was done).
+        """
+        if not self._committer.reachable:
+            raise DatabaseUnavailable("the database is out of reach")
+        if self._pending >= self._pending_max:
+            raise Overloaded("too many requests wait")
+        actor = self._actors.get(event_id) or self._activate(event_id)
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        if actor.ask(request, future):
+            self._committer.ready(actor)
+        self._pending += 1
+        return future
+
+    def answered(self) -> None:
+        """A request that was submitted has its answer, or nobody waits for it any more."""
+        self._pending -= 1
+
+    def snapshot(self, event_id: str) -> EventState | None:
+        """The event's state if it is in memory and fresh; None says nothing about the event."""
+        actor = self._actors.get(event_id)
+        if actor is None or self._loop.time() < self._settled_at_s:
+            return None
+        return actor.snapshot(self._snapshot_max_age_s)
+
+    async def read(self, event_id: str) -> EventState | None:
+        """The event's committed state, never older than the newest answer given here; or None.
+
+        Raises Overloaded or DatabaseUnavailable.
+        """
+        state = self.snapshot(event_id)
+        return state if state is not None else await self.read_through(event_id)
+
+    async def read_through(self, event_id: str) -> EventState | None:
+        """The event's committed state as the database has it now, or None."""
+        loaded = await self._reader.load(event_id)
+        if loaded is None:
+            return None
+        actor = self._actors.get(event_id) or self._activate(event_id)
+        actor.refreshed(loaded)
+        if actor.state is not None and actor.state.version > loaded.version:
+            return actor.state
+        return loaded
+
+    def _activate(self, event_id: str) -> EventActor:
+        if len(self._actors) >= self._actors_max and not self.sweep(0.0):
+            raise Overloaded("too many events are busy")
+        actor = EventActor(event_id, self._clock, self._keys, self._mailbox_max)
+        self._actors[event_id] = actor
+        return actor
+
+    def _forget(self, actor: EventActor) -> None:
+        if self._actors.get(actor.event_id) is actor:
+            del self._actors[actor.event_id]
+
+    def sweep(self, idle_s: float) -> int:
+        """Let go of the actors that have nothing to do and were not asked for `idle_s`."""
+        before_s = self._clock.monotonic() - idle_s
+        gone = [a for a in self._actors.values() if a.idle and a.touched_at_s <= before_s]
+        for actor in gone:
+            self._forget(actor)
+        return len(gone)
+
+    async def _sweep_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.sweep(self._idle_s)

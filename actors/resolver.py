@@ -1,0 +1,206 @@
+"""Finds out what became of batches whose statement did not return.
+
+Rules:
+
+1. The identical statement is run again on a new connection: same base versions, same keys.
+   If it applies, the first run never will, for its base version is gone. If it does not apply,
+   the ledger, read in a later statement, tells: all keys there, the first run committed; none,
+   the first run can never commit, and the commands are decided again.
+2. Nothing is decided by a read alone: a row that is not there yet may be there later.
+3. While somebody holds the rows (the first run may still be at work), try again until the
+   deadline; then the callers hear that the outcome is unknown, and the search goes on for a
+   while. An actor whose fate stays open is let go: a fresh one starts from the database, and the
+   version check makes whatever comes late harmless.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from actors.clock import DatabaseClock
+from actors.event_actor import EventActor
+from actors.store import EventStore, Lane
+from evently.domain.commits import (
+    Batch,
+    Broken,
+    EventKey,
+    FateUnknown,
+    KeyTaken,
+    NotDone,
+    Noted,
+    StoreError,
+)
+from evently.domain.errors import DatabaseUnavailable, Fault, LedgerBroken
+
+log = logging.getLogger(__name__)
+
+# How long callers wait for the truth; a booking service's own patience ends soon after.
+ANSWER_S = 5.0
+# How much longer the search goes on before the actor is let go.
+BACKGROUND_S = 10.0
+# Between two tries, doubled each time.
+PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.8
+
+Work = tuple[EventActor, Batch]
+
+
+class Resolver:
+    """One task for each statement that did not return, until every batch of it is resolved."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: DatabaseClock,
+        forget: Callable[[EventActor], None],
+        *,
+        answer_s: float = ANSWER_S,
+        background_s: float = BACKGROUND_S,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._forget = forget
+        self._answer_s = answer_s
+        self._background_s = background_s
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def resolve(
+        self, work: Sequence[Work], broken: Lane, resolved: Callable[[EventActor], None]
+    ) -> None:
+        """Find out about `work`, whose statement ran on `broken`; call `resolved` for each."""
+        search = _Search(self._store, self._clock, self._forget, resolved, list(work))
+        task = asyncio.create_task(
+            search.run(broken, self._answer_s, self._background_s), name="resolver"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def open(self) -> int:
+        """Statements whose fate is still unknown."""
+        return len(self._tasks)
+
+    async def stop(self) -> None:
+        """Wait until every search has ended; each is bounded."""
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _Search:
+    """The search for the fate of one statement's batches; `_open` holds those still unknown."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: DatabaseClock,
+        forget: Callable[[EventActor], None],
+        resolved: Callable[[EventActor], None],
+        work: list[Work],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._forget = forget
+        self._resolved = resolved
+        self._open = work
+
+    async def run(self, broken: Lane, answer_s: float, background_s: float) -> None:
+        """Search until all is known or the time is up; leave no actor busy."""
+        try:
+            await broken.close()
+            await self._search_for(answer_s)
+            if self._open:
+                log.error("the fate of %d batches stays unknown; go on", len(self._open))
+                for actor, _ in self._open:
+                    actor.doubtful()
+                await self._search_for(background_s)
+        except Exception:
+            log.exception("the search for the fate of batches failed")
+        finally:
+            for actor, _ in self._open:
+                self._let_go(actor)
+
+    async def _search_for(self, seconds: float) -> None:
+        deadline_s = self._clock.monotonic() + seconds
+        pause_s = PAUSE_MIN_S
+        lane = self._store.lane()
+        try:
+            while self._open:
+                try:
+                    await self._try(lane)
+                except (NotDone, FateUnknown, Fault) as error:
+                    log.info("no answer yet: %r", error)
+                if not self._open or self._clock.monotonic() + pause_s > deadline_s:
+                    return
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        finally:
+            await lane.close()
+
+    async def _try(self, lane: Lane) -> None:
+        try:
+            await self._run_again(lane, list(self._open))
+        except (KeyTaken, Broken, NotDone) as error:
+            if len(self._open) == 1:
+                self._blocked(error)
+                return
+            for work in list(self._open):
+                try:
+                    await self._run_again(lane, [work])
+                except (KeyTaken, Broken) as its_error:
+                    self._known(work, _fenced(its_error))
+                except NotDone:
+                    continue
+
+    def _blocked(self, error: StoreError) -> None:
+        if isinstance(error, NotDone):
+            raise error
+        self._known(self._open[0], _fenced(error))
+
+    async def _run_again(self, lane: Lane, work: Sequence[Work]) -> None:
+        done = await lane.commit([batch for _, batch in work])
+        missing = [one for one in work if one[1].event_id not in done.event_ids]
+        for one in work:
+            if one not in missing:
+                self._known(one, lambda actor: actor.settle(done.now))
+        if missing:
+            await self._look_up(missing)
+
+    async def _look_up(self, work: Sequence[Work]) -> None:
+        """The version of these has moved on: by the first run, or by another writer."""
+        keys = [(batch.event_id, record.key) for _, batch in work for record in batch.records]
+        noted = await self._store.recall(keys)
+        for one in work:
+            self._known(one, _verdict(one[1], noted))
+
+    def _known(self, work: Work, act: "Verdict") -> None:
+        self._open.remove(work)
+        actor = work[0]
+        act(actor)
+        self._resolved(actor)
+
+    def _let_go(self, actor: EventActor) -> None:
+        self._forget(actor)
+        actor.let_go(DatabaseUnavailable("the event's last commit could not be resolved"))
+
+
+Verdict = Callable[[EventActor], None]
+
+
+def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict:
+    """What the ledger says of a batch whose base version is gone."""
+    ours = [
+        known.done.committed_at
+        for record in batch.records
+        if (known := noted.get((batch.event_id, record.key))) is not None
+        and known.done.version == record.entry.version
+    ]
+    if not ours:
+        return EventActor.keys_taken
+    if len(ours) == len(batch.records):
+        return lambda actor: actor.settle_late(ours[-1])
+    log.critical("a batch of %s is in the ledger in part", batch.event_id)
+    return lambda actor: actor.refuse(LedgerBroken(batch.event_id))
+
+
+def _fenced(error: StoreError) -> Verdict:
+    """What an error says of a batch that neither run of the statement can commit."""
+    return EventActor.keys_taken if isinstance(error, KeyTaken) else EventActor.broken

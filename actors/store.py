@@ -1,0 +1,38 @@
+"""What the actors need of a database.
+
+Rule: the committed truth comes from here; `evently.domain.commits` says what its answers and
+its errors mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from evently.domain.commits import Batch, Committed, EventKey, Loaded, Noted
+
+
+class Lane(Protocol):
+    """One connection that commits, one statement at a time."""
+
+    async def commit(self, batches: Sequence[Batch]) -> Committed:
+        """Commit all batches whose base version still stands, in one statement."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        ...
+
+
+class EventStore(Protocol):
+    """The committed truth about events."""
+
+    def lane(self) -> Lane:
+        """A new connection to commit on, made when it is first used."""
+        ...
+
+    async def load(self, event_ids: Sequence[str]) -> Loaded:
+        """The committed states of these events."""
+        ...
+
+    async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
+        """What the ledger holds under these (event_id, key) pairs; absent where it holds none."""
+        ...

@@ -1,0 +1,440 @@
+"""A store in memory that applies the one statement as PostgreSQL does, and misbehaves as it is told.
+
+Rule: `MemoryDatabase` is the truth and keeps every constraint of the schema; what a statement's
+caller gets to hear of it is the `Step` that the script of its `MemoryStore` gives for the call.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from db.event_store import Creation
+from evently.domain.commits import (
+    Batch,
+    Broken,
+    Committed,
+    EventKey,
+    FateUnknown,
+    KeyTaken,
+    Loaded,
+    Locked,
+    NotDone,
+    Noted,
+    Record,
+)
+from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.event import DETAIL_FIELDS, NO_MONEY
+from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
+from evently.domain.state import ON_SALE, EventState, Status
+
+# How long a statement waits for a row that another one holds.
+LOCK_S = 1.0
+
+
+class Fate(Enum):
+    """What becomes of one call."""
+
+    ANSWER = "it runs and answers"
+    LOSE_REPLY = "it commits, and the answer is lost"
+    LOSE_STATEMENT = "it never runs, and nobody can tell"
+    RUN_LATER = "nobody can tell, and it arrives later"
+    STALL = "it holds its rows for a while, then commits, and the answer is lost"
+    NO_ROWS = "it finds nothing to change"
+    OVERTAKE = "another writer changes the same events first"
+    NOT_DONE = "the server refuses it"
+    LOCKED = "somebody else holds a row"
+    KEY_TAKEN = "a key is in the ledger already"
+    BROKEN = "the server calls it wrong"
+    UNAVAILABLE = "a read finds no server"
+    OVERLOADED = "a read finds no connection in time"
+    BUG = "the store itself raises what nobody expects"
+
+
+@dataclass(frozen=True)
+class Step:
+    """The fate of a call, and how long it takes before and after it runs."""
+
+    fate: Fate = Fate.ANSWER
+    before_s: float = 0.0
+    after_s: float = 0.0
+    later_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a store: `kind` is commit, load, recall or create."""
+
+    kind: str
+    batches: Sequence[Batch] = ()
+
+
+Script = Callable[[Call], Step]
+
+
+def well_behaved(call: Call) -> Step:
+    """Every call runs and answers at once."""
+    return Step()
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """A ledger row as it was committed; `writer` names the store it came through."""
+
+    event_id: str
+    record: Record
+    recorded_at: datetime
+    at_s: float
+    writer: str
+    sent_s: float
+
+    @property
+    def version(self) -> int:
+        """The version it made."""
+        return self.record.entry.version
+
+
+@dataclass
+class MemoryDatabase:
+    """Events, venues and the ledger; `watch` is told of each event that a statement moved."""
+
+    epoch: datetime
+    time: Callable[[], float]
+    states: dict[str, EventState] = field(default_factory=dict)
+    ledger: dict[str, list[LedgerRow]] = field(default_factory=dict)
+    by_key: dict[EventKey, LedgerRow] = field(default_factory=dict)
+    venues: dict[str, int] = field(default_factory=dict)
+    held_until_s: dict[str, float] = field(default_factory=dict)
+    checks_versions: bool = True
+    checks_keys: bool = True
+    watch: Callable[[EventState, Sequence[LedgerRow]], None] = lambda state, rows: None
+    foreign: int = 0
+
+    def now(self) -> datetime:
+        """The database's clock."""
+        return self.epoch + timedelta(seconds=self.time())
+
+    def insert(self, state: EventState, record: Record) -> None:
+        """Commit an event's first version."""
+        event_id = state.details.event_id
+        now = self.now()
+        self.states[event_id] = replace(
+            state,
+            details=replace(state.details, created_at=now),
+            updated_at=now,
+        )
+        row = LedgerRow(event_id, record, now, self.time(), "", self.time())
+        self.ledger[event_id] = [row]
+        self.by_key[event_id, record.key] = row
+        self.watch(self.states[event_id], [row])
+
+    def execute(
+        self, batches: Sequence[Batch], writer: str = "", sent_s: float = 0.0
+    ) -> Committed:
+        """The one statement. Raises KeyTaken or Broken, and then nothing was done."""
+        now = self.now()
+        moved = [(batch, self._after(batch, now)) for batch in batches if self.stands(batch)]
+        for _, after in moved:
+            _check(after)
+        rows = self._rows([batch for batch, _ in moved], now, writer, sent_s)
+        for batch, after in moved:
+            self.states[batch.event_id] = after
+            self.ledger[batch.event_id].extend(rows[batch.event_id])
+            for row in rows[batch.event_id]:
+                self.by_key[row.event_id, row.record.key] = row
+            self.watch(after, rows[batch.event_id])
+        return Committed(now, frozenset(rows))
+
+    def stands(self, batch: Batch) -> bool:
+        """Whether the statement would move the event: its version, and a venue that it fits."""
+        row = self.states.get(batch.event_id)
+        if row is None or (self.checks_versions and row.version != batch.base.version):
+            return False
+        if not (batch.changes or {}).keys() & {"venue_id", "total_capacity"}:
+            return True
+        return self.venues.get(batch.after.details.venue_id, -1) >= batch.after.total_capacity
+
+    def overtake(self, event_id: str) -> None:
+        """Let another writer change the event: one more version, and nothing else."""
+        state = self.states[event_id]
+        if self.held_until_s.get(event_id, 0.0) > self.time():
+            return
+        self.foreign += 1
+        entry = LedgerEntry(
+            state.version + 1,
+            LedgerKind.UPDATED,
+            0,
+            0,
+            NO_MONEY,
+            state.available_seats,
+            state.status_at(self.now()),
+            {"description": f"by another writer, {self.foreign}"},
+        )
+        details = replace(state.details, description=f"by another writer, {self.foreign}")
+        after = replace(state, details=details, version=state.version + 1)
+        key = f"foreign-{self.foreign}"
+        record = Record(entry, key, "elsewhere", "admin:elsewhere", "elsewhere")
+        self.execute([Batch(state, after, (record,))], "foreign", self.time())
+
+    def _after(self, batch: Batch, now: datetime) -> EventState:
+        row = self.states[batch.event_id]
+        edit = batch.changes or {}
+        details = {name: to for name, to in edit.items() if name in DETAIL_FIELDS}
+        capacity = edit.get("total_capacity", row.total_capacity)
+        return EventState(
+            details=replace(row.details, **details) if details else row.details,
+            total_capacity=capacity,
+            available_seats=row.available_seats + batch.seat_delta,
+            status=batch.after.status,
+            version=batch.after.version,
+            terms_version=batch.after.terms_version,
+            revenue=row.revenue + batch.money_delta,
+            updated_at=now,
+        )
+
+    def _rows(
+        self, batches: Sequence[Batch], now: datetime, writer: str, sent_s: float
+    ) -> dict[str, list[LedgerRow]]:
+        rows: dict[str, list[LedgerRow]] = {}
+        for batch in batches:
+            event_id = batch.event_id
+            assert event_id not in rows, "UPDATE ... FROM applies one row of an event only"
+            keys = set()
+            versions = {row.version for row in self.ledger[event_id]}
+            for record in batch.records:
+                key = (event_id, record.key)
+                if self.checks_keys and (key in self.by_key or record.key in keys):
+                    raise KeyTaken("event_ledger_key_once", event_id)
+                if self.checks_versions and record.entry.version in versions:
+                    raise Broken("event_ledger_version_once")
+                keys.add(record.key)
+                versions.add(record.entry.version)
+            rows[event_id] = [
+                LedgerRow(event_id, record, now, self.time(), writer, sent_s)
+                for record in batch.records
+            ]
+        return rows
+
+
+def _check(state: EventState) -> None:
+    """The schema's named constraints."""
+    details = state.details
+    held = {
+        "events_seats_within_capacity": 0 <= state.available_seats <= state.total_capacity,
+        "events_capacity_positive": state.total_capacity >= 1,
+        "events_version_positive": 1 <= state.terms_version <= state.version,
+        "events_price_not_negative": details.base_price >= 0,
+        "events_revenue_not_negative": state.revenue >= 0,
+        "events_limit_positive": details.max_tickets_per_booking >= 1,
+        "events_end_after_start": details.end_datetime > details.start_datetime,
+        "events_status_known": state.status is not Status.COMPLETED,
+        "events_status_follows_seats": state.status not in ON_SALE
+        or (state.status is Status.SOLD_OUT) == (state.available_seats == 0),
+    }
+    for name, holds in held.items():
+        if not holds:
+            raise Broken(name)
+
+
+class MemoryStore:
+    """One worker's way to the database; `die` makes every call of it wait for ever."""
+
+    def __init__(
+        self, database: MemoryDatabase, script: Script = well_behaved, name: str = "store"
+    ) -> None:
+        self.database = database
+        self.script = script
+        self.name = name
+        self.calls: list[Call] = []
+        self.open_lanes = 0
+        self.lanes_are_dropped = True
+        self._dead = False
+
+    def lane(self) -> "MemoryLane":
+        """A new connection to commit on."""
+        return MemoryLane(self)
+
+    def die(self) -> None:
+        """The process is gone: what it sent may still run, and nothing comes back."""
+        self._dead = True
+
+    async def load(self, event_ids: Sequence[str]) -> Loaded:
+        """The committed states of these events."""
+        step = await self._begin(Call("load"))
+        known = self.database.states
+        found = {event_id: known[event_id] for event_id in event_ids if event_id in known}
+        loaded = Loaded(self.database.now(), found)
+        await self.pause(step.after_s)
+        return loaded
+
+    async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
+        """What the ledger holds under these (event_id, key) pairs."""
+        step = await self._begin(Call("recall"))
+        by_key = self.database.by_key
+        noted = {key: _noted(by_key[key]) for key in keys if key in by_key}
+        await self.pause(step.after_s)
+        return noted
+
+    async def create(self, state: EventState, entry: LedgerEntry, record: Creation) -> bool:
+        """Commit an event's first version; False when its venue is gone or too small."""
+        await self._begin(Call("create"))
+        if self.database.venues.get(state.details.venue_id, -1) < state.total_capacity:
+            return False
+        row = Record(entry, record.key, "create", record.caller, record.request_id)
+        self.database.insert(state, row)
+        return True
+
+    def step(self, call: Call) -> Step:
+        """What the script has for this call."""
+        self.calls.append(call)
+        return self.script(call)
+
+    async def pause(self, seconds: float) -> None:
+        """Let `seconds` pass; a dead process never comes back from it."""
+        await asyncio.sleep(seconds)
+        if self._dead:
+            await asyncio.get_running_loop().create_future()
+
+    async def _begin(self, call: Call) -> Step:
+        step = self.step(call)
+        await self.pause(step.before_s)
+        if step.fate is Fate.OVERLOADED:
+            raise Overloaded("no connection in time")
+        if step.fate is Fate.BUG:
+            raise RuntimeError("nobody expects this")
+        if step.fate is not Fate.ANSWER:
+            raise DatabaseUnavailable("no server")
+        return step
+
+
+def _noted(row: LedgerRow) -> Noted:
+    entry = row.record.entry
+    done = Done(entry.version, entry.available_seats, entry.status, row.recorded_at)
+    return Noted(row.record.request, done)
+
+
+class MemoryLane:
+    """One connection that commits.
+
+    A lane that is in doubt is a new connection for its next statement; with `lanes_are_dropped`
+    turned off it goes on, and its next statement is answered with what the last one left behind.
+    """
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._database = store.database
+        self._running = False
+        self._left_behind: list[Committed] = []
+        self._open = False
+
+    async def commit(self, batches: Sequence[Batch]) -> Committed:
+        """Commit all batches whose base version still stands, in one statement."""
+        assert batches, "a statement commits something"
+        assert not self._running, "a lane runs one statement at a time"
+        if not self._open:
+            self._open = True
+            self._store.open_lanes += 1
+        self._running = True
+        try:
+            return await self._commit(list(batches))
+        except FateUnknown:
+            if self._store.lanes_are_dropped:
+                await self.close()
+            raise
+        finally:
+            self._running = False
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        self._left_behind.clear()
+        if self._open:
+            self._open = False
+            self._store.open_lanes -= 1
+
+    async def _commit(self, batches: Sequence[Batch]) -> Committed:
+        step = self._store.step(Call("commit", batches))
+        sent_s = self._database.time()
+        if step.fate is Fate.STALL:
+            self._stall(batches, step.later_s, sent_s)
+        await self._store.pause(step.before_s)
+        self._refuse(step.fate)
+        if step.fate is Fate.OVERTAKE:
+            for batch in batches:
+                self._database.overtake(batch.event_id)
+        if step.fate is Fate.NO_ROWS:
+            return Committed(self._database.now(), frozenset())
+        if step.fate is Fate.RUN_LATER:
+            self._later(step.later_s, self._arrive, batches, sent_s)
+        if step.fate in {Fate.LOSE_STATEMENT, Fate.RUN_LATER, Fate.STALL}:
+            await self._store.pause(step.after_s)
+            raise FateUnknown(step.fate.value)
+        await self._wait_for_rows(batches)
+        done = self._database.execute(batches, self._store.name, sent_s)
+        await self._store.pause(step.after_s)
+        if step.fate is Fate.LOSE_REPLY:
+            self._left_behind.append(done)
+            raise FateUnknown(step.fate.value)
+        if self._left_behind:
+            self._left_behind.append(done)
+            return self._left_behind.pop(0)
+        return done
+
+    def _refuse(self, fate: Fate) -> None:
+        match fate:
+            case Fate.NOT_DONE | Fate.UNAVAILABLE | Fate.OVERLOADED:
+                raise NotDone(fate.value)
+            case Fate.LOCKED:
+                raise Locked(fate.value)
+            case Fate.KEY_TAKEN:
+                raise KeyTaken(fate.value)
+            case Fate.BROKEN:
+                raise Broken(fate.value)
+            case Fate.BUG:
+                raise RuntimeError("nobody expects this")
+            case _:
+                return
+
+    async def _wait_for_rows(self, batches: Sequence[Batch]) -> None:
+        held = self._database.held_until_s
+        wanted = [batch.event_id for batch in batches if self._database.stands(batch)]
+        until_s = max((held.get(event_id, 0.0) for event_id in wanted), default=0.0)
+        wait_s = until_s - self._database.time()
+        if wait_s <= 0:
+            return
+        # Whoever holds the rows commits first, then those who wait go on.
+        await self._store.pause(min(wait_s, LOCK_S) + 1e-6)
+        if wait_s > LOCK_S:
+            raise Locked("somebody else holds a row")
+
+    def _stall(self, batches: Sequence[Batch], later_s: float, sent_s: float) -> None:
+        until_s = self._database.time() + later_s
+        for batch in batches:
+            if self._database.stands(batch):
+                self._database.held_until_s.setdefault(batch.event_id, 0.0)
+                if self._database.held_until_s[batch.event_id] > self._database.time():
+                    return
+        for batch in batches:
+            if self._database.stands(batch):
+                self._database.held_until_s[batch.event_id] = until_s
+        self._later(later_s, self._arrive, batches, sent_s)
+
+    def _arrive(self, batches: Sequence[Batch], sent_s: float) -> None:
+        """What nobody waits for any more runs: it may find its rows held, and then gives up."""
+        now_s = self._database.time()
+        wanted = [batch.event_id for batch in batches if self._database.stands(batch)]
+        if any(self._database.held_until_s.get(event_id, 0.0) > now_s for event_id in wanted):
+            return
+        try:
+            self._database.execute(batches, self._store.name, sent_s)
+        except (KeyTaken, Broken):
+            return
+
+    def _later(
+        self,
+        later_s: float,
+        run: Callable[[Sequence[Batch], float], None],
+        batches: Sequence[Batch],
+        sent_s: float,
+    ) -> None:
+        asyncio.get_running_loop().call_later(later_s, run, batches, sent_s)
