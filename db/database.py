@@ -1,0 +1,162 @@
+"""Connections to PostgreSQL for everything but seat moves, which have connections of their own.
+
+Rule: every wait is bounded (connect, acquire, statement, lock, an idle transaction, bytes that
+nobody acknowledges), so that a black hole costs seconds and the pool is usable when it heals.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from db.failures import translated
+from db.sql import load
+
+# Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves ten workers.
+POOL_MAX = 8
+# A connect that takes longer is not coming: the network is down or the server is starting.
+CONNECT_S = 2.0
+# Waiting longer for a free connection means that the database is the bottleneck: say so.
+ACQUIRE_S = 1.0
+# Over the server's own statement_timeout, so that the server gets to say "certainly not done".
+COMMAND_S = 6.0
+
+PRIMARY, ANY_SERVER = SessionAttribute.read_write, SessionAttribute.any
+
+SERVER_SETTINGS = {
+    "application_name": "evently",
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",
+    "tcp_user_timeout": "5000",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+class Session:
+    """Runs the statements of `db/queries` by name, on one connection or through a pool."""
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    async def fetch(self, name: str, *args: object) -> list[asyncpg.Record]:
+        """All rows of the statement `name`. Raises a domain fault when nothing answers."""
+        with translated():
+            rows: list[asyncpg.Record] = await self._executor.fetch(load(name), *args)
+            return rows
+
+    async def fetchrow(self, name: str, *args: object) -> asyncpg.Record | None:
+        """The first row of the statement `name`, or None."""
+        with translated():
+            row: asyncpg.Record | None = await self._executor.fetchrow(load(name), *args)
+            return row
+
+    async def execute(self, name: str, *args: object) -> None:
+        """Run the statement `name` for its effect."""
+        with translated():
+            await self._executor.execute(load(name), *args)
+
+
+class Database(Session):
+    """A pool on one database. Use it as an asynchronous context manager, or `open` and `close`."""
+
+    def __init__(self, dsn: str, *, pool_max: int = POOL_MAX, writable: bool = True) -> None:
+        super().__init__(None)
+        self._dsn = dsn
+        self._pool_max = pool_max
+        self._writable = writable
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Make the pool; connections are made when they are needed, so this needs no server."""
+        self._pool = asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._pool_max,
+            timeout=CONNECT_S,
+            command_timeout=COMMAND_S,
+            server_settings=SERVER_SETTINGS,
+            init=prepare_connection,
+            reset=_keep_session,
+            target_session_attrs=PRIMARY if self._writable else ANY_SERVER,
+        )
+        await self._pool
+        self._executor = _Acquiring(self._pool)
+
+    async def close(self) -> None:
+        """Close every connection, the ones in use after their statement."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            await pool.close()
+
+    @property
+    def size(self) -> int:
+        """Open connections."""
+        return self._pool.get_size() if self._pool else 0
+
+    @property
+    def in_use(self) -> int:
+        """Connections that run something now."""
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """One transaction on one connection: committed at the end, rolled back when left early."""
+        assert self._pool is not None, "the database is not open"
+        with translated():
+            async with (
+                self._pool.acquire(timeout=ACQUIRE_S) as connection,
+                connection.transaction(),
+            ):
+                yield Session(connection)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class _Acquiring:
+    """Gives each statement a connection of the pool, waiting for it no longer than ACQUIRE_S."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def fetch(self, sql: str, *args: object) -> Any:
+        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            return await connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> Any:
+        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> Any:
+        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+            return await connection.execute(sql, *args)
+
+
+async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Let jsonb travel as Python values."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads
+    )
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+async def _keep_session(connection: object) -> None:
+    """Nothing here leaves anything in a session, so giving one back costs no round trip."""

@@ -1,0 +1,283 @@
+"""The events in PostgreSQL: reads for the actors, and lanes that commit their batches.
+
+Rule: a lane reports what is certain and nothing else (`db.failures` holds the table); after an
+error that leaves any doubt its connection is dropped, never used again.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+from db.database import CONNECT_S, PRIMARY, SERVER_SETTINGS, Database
+from db.failures import Meaning, meaning
+from db.sql import load
+from evently.domain.commits import (
+    Batch,
+    Broken,
+    Committed,
+    EventKey,
+    FateUnknown,
+    KeyTaken,
+    Loaded,
+    Locked,
+    NotDone,
+    Noted,
+    StoreError,
+)
+from evently.domain.outcomes import Done, LedgerEntry
+from evently.domain.state import EventDetails, EventState, Status
+
+# The server stops a commit that takes this long, and says so: certainly not done.
+COMMIT_STATEMENT_MS = 2000
+# Nobody may hold an event's row for longer than a moment; 503 after this.
+COMMIT_LOCK_MS = 1000
+# After the server's own limit: when this strikes, the network is the problem.
+COMMIT_S = 3.0
+# A broken connection gets this long to say goodbye.
+CLOSE_S = 1.0
+
+_LANE_SETTINGS = {
+    **SERVER_SETTINGS,
+    "application_name": "evently-committer",
+    "statement_timeout": str(COMMIT_STATEMENT_MS),
+    "lock_timeout": str(COMMIT_LOCK_MS),
+    # The statement's arrays differ in length only: one plan fits, and planning costs more.
+    "plan_cache_mode": "force_generic_plan",
+}
+
+_ERRORS: Mapping[Meaning, type[StoreError]] = {
+    Meaning.NOT_SENT: NotDone,
+    Meaning.KEY_TAKEN: KeyTaken,
+    Meaning.LOCKED: Locked,
+    Meaning.NOT_DONE: NotDone,
+    Meaning.NOT_PRIMARY: NotDone,
+    Meaning.BROKEN: Broken,
+    Meaning.UNKNOWN: FateUnknown,
+}
+# After these the connection is as good as before; after any other it is dropped.
+_HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE, Meaning.BROKEN})
+
+
+class EventStore:
+    """Reads events through the pool; opens lanes on connections of their own."""
+
+    def __init__(self, database: Database, dsn: str) -> None:
+        self._database = database
+        self._dsn = dsn
+
+    def lane(self) -> "CommitLane":
+        """A new connection to commit on, made when it is first used."""
+        return CommitLane(self._dsn)
+
+    async def load(self, event_ids: Sequence[str]) -> Loaded:
+        """The committed states of these events, and the database's time."""
+        rows = await self._database.fetch("load_events", event_ids)
+        states = {}
+        for row in rows:
+            if row["event_id"] is not None:
+                states[str(row["event_id"])] = state_of(row)
+        return Loaded(rows[0]["clock"], states)
+
+    async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
+        """What the ledger holds under these (event_id, key) pairs."""
+        event_ids, request_keys = [key[0] for key in keys], [key[1] for key in keys]
+        rows = await self._database.fetch("recall_requests", event_ids, request_keys)
+        return {(str(row["event_id"]), row["request_key"]): _noted(row) for row in rows}
+
+    async def create(self, state: EventState, entry: LedgerEntry, record: "Creation") -> bool:
+        """Commit an event's first version; False when its venue is gone or too small by now."""
+        details = state.details
+        row = await self._database.fetchrow(
+            "create_event",
+            details.event_id,
+            details.name,
+            details.description,
+            details.venue_id,
+            details.event_type,
+            details.start_datetime,
+            details.end_datetime,
+            state.total_capacity,
+            details.base_price,
+            details.max_tickets_per_booking,
+            details.created_by,
+            record.key,
+            record.caller,
+            record.request_id,
+            _to_json(entry.changes),
+        )
+        return row is not None
+
+
+class Creation:
+    """Who creates an event, as its first ledger row notes it."""
+
+    __slots__ = ("caller", "key", "request_id")
+
+    def __init__(self, key: str, caller: str, request_id: str) -> None:
+        self.key = key
+        self.caller = caller
+        self.request_id = request_id
+
+
+class CommitLane:
+    """One connection that commits, one statement at a time; made anew when it was dropped."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._statement: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
+
+    async def commit(self, batches: Sequence[Batch]) -> Committed:
+        """Commit all batches whose base version still stands, in one statement.
+
+        Raises NotDone, Locked, KeyTaken or Broken (nothing was committed), or FateUnknown.
+        """
+        statement = self._statement
+        if statement is None:
+            statement = await self._connect()
+        try:
+            row = await statement.fetchrow(*_arguments(batches), timeout=COMMIT_S)
+        except BaseException as error:
+            found = meaning(error)
+            if found not in _HARMLESS:
+                self._drop()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise _ERRORS[found](f"{type(error).__name__}: {error}") from error
+        assert row is not None, "the statement returns one row, always"
+        return Committed(row["committed_at"], {str(event_id) for event_id in row["event_ids"]})
+
+    async def close(self) -> None:
+        """Drop the connection, with a goodbye if it can be said in time."""
+        connection, self._connection, self._statement = self._connection, None, None
+        if connection is None:
+            return
+        try:
+            await connection.close(timeout=CLOSE_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+
+    async def _connect(self) -> "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]":
+        try:
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_S,
+                command_timeout=COMMIT_S,
+                server_settings=_LANE_SETTINGS,
+                target_session_attrs=PRIMARY,
+            )
+            self._statement = await self._connection.prepare(load("commit_batches"))
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.TargetServerAttributeNotMatched,
+        ) as error:
+            self._drop()
+            raise NotDone(f"{type(error).__name__}: {error}") from error
+        return self._statement
+
+    def _drop(self) -> None:
+        connection, self._connection, self._statement = self._connection, None, None
+        if connection is not None:
+            connection.terminate()
+
+
+def state_of(row: asyncpg.Record) -> EventState:
+    """An event's row as a state."""
+    details = EventDetails(
+        event_id=str(row["event_id"]),
+        name=row["name"],
+        description=row["description"],
+        venue_id=str(row["venue_id"]),
+        event_type=row["event_type"],
+        start_datetime=row["start_datetime"],
+        end_datetime=row["end_datetime"],
+        base_price=row["base_price"],
+        max_tickets_per_booking=row["max_tickets_per_booking"],
+        created_by=str(row["created_by"]),
+        created_at=row["created_at"],
+    )
+    return EventState(
+        details=details,
+        total_capacity=row["total_capacity"],
+        available_seats=row["available_seats"],
+        status=Status(row["status"]),
+        version=row["version"],
+        terms_version=row["terms_version"],
+        revenue=row["revenue"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _noted(row: asyncpg.Record) -> Noted:
+    done = Done(row["version"], row["available_seats"], Status(row["status"]), row["recorded_at"])
+    return Noted(row["request"], done)
+
+
+def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
+    """The statement's columns: eight for the events, thirteen for their ledger rows."""
+    events = [
+        (
+            batch.event_id,
+            batch.base.version,
+            batch.after.version,
+            batch.seat_delta,
+            batch.money_delta,
+            batch.after.status,
+            batch.after.terms_version,
+            _edit(batch),
+        )
+        for batch in batches
+    ]
+    rows = []
+    for batch in batches:
+        event_id = batch.event_id
+        for record in batch.records:
+            entry = record.entry
+            rows.append(
+                (
+                    event_id,
+                    entry.version,
+                    entry.kind,
+                    entry.seat_delta,
+                    entry.capacity_delta,
+                    entry.money_delta,
+                    entry.available_seats,
+                    entry.status,
+                    record.key,
+                    record.request,
+                    record.caller,
+                    record.request_id,
+                    None if entry.changes is None else _to_json(entry.changes),
+                )
+            )
+    return [list(column) for column in (*zip(*events, strict=True), *zip(*rows, strict=True))]
+
+
+def _edit(batch: Batch) -> str | None:
+    """The fields an admin changed; where the venue must fit, both it and the capacity."""
+    changes = batch.changes
+    if changes is None:
+        return None
+    if changes.keys() & {"venue_id", "total_capacity"}:
+        changes["venue_id"] = batch.after.details.venue_id
+        changes["total_capacity"] = batch.after.total_capacity
+    return _to_json(changes)
+
+
+def _to_json(changes: Mapping[str, Any] | None) -> str:
+    return json.dumps(changes, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(given: object) -> Any:
+    if isinstance(given, datetime):
+        return given.isoformat()
+    if isinstance(given, Decimal):
+        return float(given)
+    raise TypeError(f"{type(given).__name__} has no place in the ledger")

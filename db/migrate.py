@@ -1,0 +1,169 @@
+"""Brings a database to the schema of this code: numbered files, forward only.
+
+Rule: a file that was applied never changes; two who migrate at once take turns. (The libraries
+for this over asyncpg carry downgrades and file formats of their own; this is all we need.)
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import asyncpg
+
+from db.sql import load
+from evently.domain.value import value
+
+SERVER_VERSION_MIN = 15
+# Any constant will do, as long as every version of this code uses the same.
+LOCK_ID = 0x45564E5459
+# Another service's migration of a large table may take a while; longer is a stuck one.
+LOCK_WAIT_MS = 60_000
+# A change of a table that waits for its lock holds up all that comes after it: rather fail, and
+# be called again, than hold up sales.
+TABLE_LOCK_WAIT_MS = 5_000
+# Over what rewriting the largest table takes; whatever the connection's own bound is.
+MIGRATION_S = 3600.0
+
+_NAME = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
+
+
+class MigrationError(Exception):
+    """The database and this code do not go together; the message says what to do."""
+
+
+class MigrationsMissing(MigrationError):
+    """The database is older than this code."""
+
+
+@value
+class Migration:
+    """One file; `sha256` is of its text."""
+
+    number: int
+    name: str
+    sql: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.number:04}_{self.name}"
+
+
+def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
+    """The files of `folder` in order. Raises MigrationError for a gap, a double or a bad name."""
+    folder = folder or files("db").joinpath("migrations")
+    found = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    read = [_read(file) for file in found]
+    if [migration.number for migration in read] != list(range(1, len(read) + 1)):
+        numbers = ", ".join(f"{migration.number:04}" for migration in read)
+        raise MigrationError(f"migrations must be numbered 0001, 0002, ...; found {numbers}")
+    return tuple(read)
+
+
+def _read(file: Traversable) -> Migration:
+    match = _NAME.fullmatch(file.name)
+    if match is None:
+        raise MigrationError(f"{file.name} is not named like 0001_what_it_does.sql")
+    sql = file.read_text(encoding="utf-8")
+    return Migration(int(match[1]), match[2], sql, hashlib.sha256(sql.encode()).hexdigest())
+
+
+async def pending(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    known: Sequence[Migration] | None = None,
+) -> tuple[Migration, ...]:
+    """What is still to be applied. Raises MigrationError when the database does not fit."""
+    known = migrations() if known is None else known
+    _check_server(connection)
+    if not await connection.fetchval(load("has_migrations_table")):
+        return tuple(known)
+    rows = await connection.fetch(load("applied_migrations"))
+    _check_history({row["number"]: row["sha256"] for row in rows}, known)
+    return tuple(known[len(rows) :])
+
+
+def _check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    major = connection.get_server_version().major
+    if major < SERVER_VERSION_MIN:
+        raise MigrationError(
+            f"PostgreSQL {SERVER_VERSION_MIN} or newer is needed; this one is {major}"
+        )
+
+
+def _check_history(applied: Mapping[int, str], known: Sequence[Migration]) -> None:
+    newer = sorted(number for number in applied if number > len(known))
+    if newer:
+        raise MigrationError(
+            f"the database is newer than this code: it has migration {newer[0]:04}, and the last "
+            f"one here is {len(known):04}; install the newer release"
+        )
+    for migration in known[: len(applied)]:
+        if migration.number not in applied:
+            raise MigrationError(
+                f"the database has migration {max(applied):04} and lacks {migration}; "
+                "it was not made by this code: restore it, or use another one"
+            )
+        if applied[migration.number] != migration.sha256:
+            raise MigrationError(
+                f"migration {migration} was applied with another text; "
+                "restore that file, and put the change into a new migration"
+            )
+
+
+async def migrate(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    known: Sequence[Migration] | None = None,
+) -> tuple[Migration, ...]:
+    """Apply what is missing, each file in a transaction of its own; what was applied."""
+    known = migrations() if known is None else known
+    _check_server(connection)
+    await _take_turn(connection)
+    try:
+        await connection.execute(load("create_migrations_table"))
+        missing = await pending(connection, known)
+        for migration in missing:
+            await _apply(connection, migration)
+        return missing
+    finally:
+        # A connection that is gone has given the lock back.
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
+
+
+async def _take_turn(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_WAIT_MS}"
+            )
+            # Held by the session, so it outlives this transaction.
+            await connection.execute(
+                "SELECT pg_advisory_lock($1)", LOCK_ID, timeout=2 * LOCK_WAIT_MS / 1000
+            )
+    except asyncpg.LockNotAvailableError as error:
+        raise MigrationError(
+            f"another migration has run for {LOCK_WAIT_MS // 1000} s: wait for it, or end it"
+        ) from error
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {TABLE_LOCK_WAIT_MS}"
+            )
+            await connection.execute(migration.sql, timeout=MIGRATION_S)
+            await connection.execute(
+                load("note_migration"), migration.number, migration.name, migration.sha256
+            )
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"migration {migration} was not applied: {error}") from error
+
+
+async def check_migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Raise MigrationsMissing, which names the command to run, unless all is applied."""
+    missing = await pending(connection)
+    if missing:
+        names = ", ".join(str(migration) for migration in missing)
+        raise MigrationsMissing(f"the database lacks {names}: run `evently migrate` first")

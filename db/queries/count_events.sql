@@ -1,0 +1,2 @@
+-- How many events there are; one row, always.
+SELECT count(*) AS events FROM events

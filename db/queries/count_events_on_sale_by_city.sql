@@ -1,0 +1,17 @@
+-- How many events on sale in city $4, of type $3 if it is given, start in [$1, $2); one row always.
+SELECT coalesce(sum(near.total), 0)::bigint AS total
+  FROM venues AS place
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS total
+         FROM events
+        WHERE venue_id = place.venue_id
+          AND status IN ('published', 'sold_out')
+          AND ($3::text IS NULL OR lower(event_type) = lower($3))
+          AND end_datetime > now()
+          AND start_datetime >= greatest($1::timestamptz, (
+              SELECT coalesce(min(lower(tstzrange(start_datetime, end_datetime))), now())
+                FROM events
+               WHERE status IN ('published', 'sold_out')
+                 AND tstzrange(start_datetime, end_datetime) @> now()))
+          AND start_datetime < coalesce($2::timestamptz, 'infinity')) AS near
+ WHERE lower(place.city) = lower($4)

@@ -1,0 +1,5 @@
+-- A venue; no row: there is none with this id.
+SELECT venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
+       created_by, created_at, updated_at
+  FROM venues
+ WHERE venue_id = $1

@@ -1,0 +1,2 @@
+-- Whether anything was ever migrated; one row, always.
+SELECT to_regclass('schema_migrations') IS NOT NULL;

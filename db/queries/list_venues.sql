@@ -1,0 +1,12 @@
+-- A page of the venues of city $1, or any, with $2 somewhere in name, address or city, or anything;
+-- no row: the page is past the end.
+SELECT venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
+       created_by, created_at, updated_at
+  FROM venues
+ WHERE ($1::text IS NULL OR lower(city) = lower($1))
+   AND ($2::text IS NULL
+        OR strpos(lower(name), lower($2)) > 0
+        OR strpos(lower(address), lower($2)) > 0
+        OR strpos(lower(city), lower($2)) > 0)
+ ORDER BY name, venue_id
+ LIMIT $3 OFFSET $4

@@ -1,0 +1,2 @@
+-- Notes that a migration was applied.
+INSERT INTO schema_migrations (number, name, sha256) VALUES ($1, $2, $3);

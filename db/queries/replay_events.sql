@@ -1,0 +1,33 @@
+-- The events from $1 to $2 beside what their ledgers replay to, as of one moment; an event without a
+-- ledger, or a ledger without an event, has nulls for what it lacks; no row: there are neither.
+SELECT coalesce(e.event_id, l.event_id) AS event_id,
+       e.version, e.total_capacity, e.available_seats, e.revenue, e.status,
+       l.versions, l.last_version, l.capacity, l.seats, l.money, l.last_status,
+       l.gap_at, l.wrong_at, l.impossible_at
+  FROM (SELECT event_id, version, total_capacity, available_seats, revenue, status
+          FROM events
+         WHERE event_id BETWEEN $1 AND $2) AS e
+  FULL JOIN (
+       SELECT event_id,
+              count(*) AS versions,
+              max(version) AS last_version,
+              sum(capacity_delta)::bigint AS capacity,
+              sum(seat_delta::bigint + capacity_delta)::bigint AS seats,
+              sum(money_delta) AS money,
+              max(status) FILTER (WHERE is_last) AS last_status,
+              min(version) FILTER (WHERE version <> position) AS gap_at,
+              min(version) FILTER (WHERE available_seats <> seats_so_far) AS wrong_at,
+              min(version) FILTER (WHERE seats_so_far NOT BETWEEN 0 AND capacity_so_far)
+                  AS impossible_at
+         FROM (SELECT event_id, version, seat_delta, capacity_delta, money_delta, available_seats,
+                      status,
+                      row_number() OVER so_far AS position,
+                      lead(version) OVER so_far IS NULL AS is_last,
+                      sum(seat_delta::bigint + capacity_delta) OVER so_far AS seats_so_far,
+                      sum(capacity_delta) OVER so_far AS capacity_so_far
+                 FROM event_ledger
+                WHERE event_id BETWEEN $1 AND $2
+               WINDOW so_far AS (PARTITION BY event_id ORDER BY version
+                                 ROWS UNBOUNDED PRECEDING)) AS step
+        GROUP BY event_id) AS l USING (event_id)
+ ORDER BY event_id

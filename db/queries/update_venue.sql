@@ -1,0 +1,7 @@
+-- Writes all that an admin says of a venue; one row, as it now stands. The caller holds it locked.
+UPDATE venues
+   SET name = $2, address = $3, city = $4, state = $5, country = $6, postal_code = $7,
+       capacity = $8, layout_config = $9, updated_at = clock_timestamp()
+ WHERE venue_id = $1
+RETURNING venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
+          created_by, created_at, updated_at

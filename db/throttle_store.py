@@ -1,0 +1,48 @@
+"""Counts of attempts, where every worker and node sees them.
+
+Rule: the window is the database's clock's, so that nodes whose clocks differ agree on it; a
+bucket whose window has ended counts as empty, whether or not it was pruned yet.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+
+from db.database import Database
+from evently.domain.value import value
+
+
+@value
+class Attempts:
+    """What was counted in a bucket's running window, and the seconds until that ends."""
+
+    count: int
+    ends_in_s: float
+
+
+class ThrottleStore:
+    """Counts attempts in buckets, each a SHA-256."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read_attempts(self, buckets: Sequence[bytes]) -> dict[bytes, Attempts]:
+        """What was counted; a bucket that holds nothing is left out."""
+        return _by_bucket(await self._database.fetch("read_attempts", list(buckets)))
+
+    async def count_attempts(self, windows_s: Mapping[bytes, float]) -> dict[bytes, Attempts]:
+        """Count one attempt in every bucket, whose window is given in seconds."""
+        buckets, seconds = list(windows_s), list(windows_s.values())
+        found = _by_bucket(await self._database.fetch("count_attempts", buckets, seconds))
+        if any(attempts.count == 1 for attempts in found.values()):
+            # A row was added, or begun anew: the moment to look for ones to drop.
+            await self._database.execute("prune_attempts")
+        return found
+
+    async def forget_attempts(self, buckets: Sequence[bytes]) -> None:
+        """Count the buckets from 0 again."""
+        await self._database.execute("forget_attempts", list(buckets))
+
+
+def _by_bucket(rows: Sequence[asyncpg.Record]) -> dict[bytes, Attempts]:
+    return {bytes(row["bucket"]): Attempts(row["attempts"], row["ends_in_s"]) for row in rows}
