@@ -1,0 +1,248 @@
+"""What clients get: one struct for every answer that is a success.
+
+Rule: these structs are both what is encoded and what the OpenAPI document describes, so that
+neither can say what the other does not. Times are UTC; prices are JSON numbers.
+"""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from evently.domain.outcomes import LedgerKind
+from evently.domain.state import Status
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(answer: Any) -> bytes:
+    """Compact UTF-8 JSON in which `<` is escaped, so that no browser takes it for markup."""
+    return _ENCODER.encode(answer).replace(b"<", b"\\u003c")
+
+
+class Health(msgspec.Struct):
+    """The process answers."""
+
+    status: str = "healthy"
+
+
+class Readiness(msgspec.Struct):
+    """The service can do its work."""
+
+    status: str
+    database: str
+
+
+class Message(msgspec.Struct):
+    """What was done."""
+
+    message: str
+
+
+class EventCancelled(msgspec.Struct):
+    """The event is cancelled, for good; `version` is its last but for returns."""
+
+    message: str
+    event_id: str
+    version: int
+
+
+class SeatsMoved(msgspec.Struct):
+    """The event after a committed seat move."""
+
+    event_id: str
+    available_seats: int
+    status: Status
+    version: int
+
+
+class EventForBooking(msgspec.Struct):
+    """What a booking service needs to know before it reserves."""
+
+    event_id: str
+    available_seats: int
+    max_tickets_per_booking: int
+    base_price: float
+    version: int
+    status: Status
+
+
+class EventAvailability(msgspec.Struct):
+    """How many seats are left."""
+
+    available_seats: int
+    status: Status
+    last_updated: dt.datetime
+
+
+class VenueInEvent(msgspec.Struct):
+    """The venue of an event."""
+
+    venue_id: str
+    name: str
+    address: str
+    city: str
+    state: str | None
+    country: str
+    postal_code: str | None
+    capacity: int
+    layout_config: dict[str, Any] | None
+
+
+class EventInList(msgspec.Struct):
+    """An event as a list shows it."""
+
+    event_id: str
+    name: str
+    event_type: str
+    venue_id: str
+    venue_name: str
+    venue_city: str
+    start_datetime: dt.datetime
+    end_datetime: dt.datetime
+    total_capacity: int
+    available_seats: int
+    base_price: float
+    max_tickets_per_booking: int
+    status: Status
+    version: int
+
+
+class EventList(msgspec.Struct):
+    """One page of published events; `total` counts all that match."""
+
+    events: list[EventInList]
+    total: int
+    page: int
+    limit: int
+    has_more: bool
+
+
+class EventInAdminList(EventInList):
+    """An event as its admin's list shows it."""
+
+    created_by: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class AdminEventList(msgspec.Struct):
+    """One page of an admin's events."""
+
+    events: list[EventInAdminList]
+    total: int
+    page: int
+    limit: int
+
+
+class EventDetail(EventInList):
+    """An event with its venue; `datetime` is its start."""
+
+    description: str
+    datetime: dt.datetime
+    venue: VenueInEvent
+
+
+class AdminEventDetail(EventDetail):
+    """An event with its venue, as its admin sees it."""
+
+    created_by: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class LedgerRow(msgspec.Struct):
+    """One version of an event: what made it, and what it left."""
+
+    version: int
+    kind: LedgerKind
+    caller: str
+    changed_fields: list[str]
+    changes: dict[str, Any]
+    quantity: int
+    available_seats: int
+    status: Status
+    request_id: str
+    recorded_at: dt.datetime
+
+
+class EventHistory(msgspec.Struct):
+    """One page of an event's ledger, newest first."""
+
+    event_id: str
+    history: list[LedgerRow]
+    total: int
+    page: int
+    limit: int
+
+
+class BookingDay(msgspec.Struct):
+    """What was sold and returned on one UTC day."""
+
+    date: dt.date
+    tickets_sold: int
+    tickets_returned: int
+    revenue: float
+
+
+class EventAnalytics(msgspec.Struct):
+    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now out."""
+
+    event_id: str
+    tickets_sold: int
+    revenue: float
+    capacity_utilization: float
+    booking_trends: list[BookingDay]
+
+
+class Venue(msgspec.Struct):
+    """A venue."""
+
+    venue_id: str
+    name: str
+    address: str
+    city: str
+    state: str | None
+    country: str
+    postal_code: str | None
+    capacity: int
+    layout_config: dict[str, Any] | None
+    created_by: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class VenueList(msgspec.Struct):
+    """One page of venues."""
+
+    venues: list[Venue]
+    total: int
+    page: int
+    limit: int
+
+
+class Registered(msgspec.Struct):
+    """A new admin, already logged in."""
+
+    admin_id: str
+    email: str
+    name: str
+    access_token: str
+    refresh_token: str
+
+
+class LoggedIn(msgspec.Struct):
+    """An admin's tokens, and what they allow."""
+
+    admin_id: str
+    access_token: str
+    refresh_token: str
+    role: str
+    permissions: list[str]
+
+
+class Refreshed(msgspec.Struct):
+    """The next pair of tokens; the one that was sent is used up."""
+
+    access_token: str
+    refresh_token: str

@@ -1,0 +1,29 @@
+"""Every endpoint of the service, in the order in which the document shows them.
+
+Rule: what is not listed here does not exist.
+"""
+
+from routes.endpoint import Endpoint
+from routes.handlers import (
+    admin_events,
+    auth,
+    documentation,
+    events,
+    listings,
+    monitoring,
+    reports,
+    seats,
+    venues,
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *auth.ENDPOINTS,
+    *listings.ENDPOINTS,
+    *events.ENDPOINTS,
+    *admin_events.ENDPOINTS,
+    *reports.ENDPOINTS,
+    *venues.ENDPOINTS,
+    *seats.ENDPOINTS,
+    *monitoring.ENDPOINTS,
+    *documentation.ENDPOINTS,
+)

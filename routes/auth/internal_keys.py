@@ -1,0 +1,58 @@
+"""Knows the services that call by their internal key.
+
+Rule: every key is compared in constant time, and always all of them, so that the time of an
+answer tells neither how much of a key was right nor which one it was. Every seat move passes
+here, in half a microsecond; a hash that would hide the keys' length too would double that.
+"""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+
+from aiohttp import web
+
+from routes.auth.credential_headers import API_KEY, AUTHORIZATION, credential
+from routes.errors import ApiError, forbidden, unauthorized
+
+# Eight times what a key of 256 bits takes in hexadecimal; comparing more would be wasted.
+KEY_MAX = 512
+SCHEME = "ApiKey"
+
+
+class InternalKeys:
+    """Several keys at once, each with a name, so that they can be rotated; keys are ASCII."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        if not all(key and key.isascii() and len(key) <= KEY_MAX for key in keys.values()):
+            raise ValueError(f"an internal key is 1 to {KEY_MAX} ASCII characters")
+        self._keys = tuple((key, f"internal:{name}") for name, key in keys.items())
+
+    def authenticate(self, request: web.BaseRequest) -> str:
+        """The caller's name, `internal:<name>`. Raises ApiError 400, 401 or 403."""
+        key = credential(request, API_KEY)
+        if AUTHORIZATION in request.headers:
+            key = _one_of(key, credential(request, AUTHORIZATION) or "")
+        if not key:
+            raise _unknown(f"An internal key is needed: X-API-Key, or Authorization: {SCHEME}")
+        if len(key) > KEY_MAX or not key.isascii():
+            raise _unknown("The internal key is malformed")
+        caller = ""
+        for known, name in self._keys:
+            if compare_digest(key, known):
+                caller = name
+        if not caller:
+            raise forbidden("The internal key is wrong")
+        return caller
+
+
+def _one_of(key: str | None, authorization: str) -> str | None:
+    """The key of either header; another scheme than ours is somebody else's and says nothing."""
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() != SCHEME.lower():
+        return key
+    if key is not None and key != given.strip():
+        raise _unknown("X-API-Key and Authorization hold different keys")
+    return given.strip()
+
+
+def _unknown(message: str) -> ApiError:
+    return unauthorized(message, SCHEME)

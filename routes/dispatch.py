@@ -1,0 +1,213 @@
+"""Takes every request through the same steps: route, caller, ids, query, body, handler, answer.
+
+Rule: whatever happens on the way, the client gets an answer of this service's own making, with
+the request's id, and what it did is counted.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.http import HttpVersion10, HttpVersion11
+
+from evently.domain.errors import CommandFailed, Fault, LedgerBroken
+from routes.answers import encode
+from routes.call import Call, random_id, request_id_now
+from routes.cors import allow_origin, preflight
+from routes.endpoint import Access, Endpoint, Raw
+from routes.errors import ApiError, Code, failed, internal_error, invalid
+from routes.fields import NoQuery, read_body, read_query
+from routes.read_json import read_json
+from routes.response import Response
+from routes.router import Methods, Router, canonical_ids
+from routes.services import Services
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("evently.access")
+
+# Of the hot endpoints' good answers, one in so many is logged; of all others, every one.
+HOT_LOG_EVERY = 1000
+UNMATCHED = "unmatched"
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
+_ONCE = ("Authorization", "X-API-Key", "Idempotency-Key")
+
+
+class Dispatcher:
+    """The handler of aiohttp's low-level server."""
+
+    def __init__(self, endpoints: Iterable[Endpoint], services: Services) -> None:
+        self._router = Router(endpoints)
+        self._services = services
+        self._observer = services.observer
+        self._hot_answers = 0
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        started_s = time.perf_counter()
+        call = Call(request, self._services)
+        route = UNMATCHED
+        hot = False
+        try:
+            call.request_id = _request_id(request)
+            request_id_now.set(call.request_id)
+            endpoint = self._endpoint(call)
+            if endpoint is None:
+                response = _response(call, HTTPStatus.NO_CONTENT, b"", "")
+            else:
+                route, hot = endpoint.path, endpoint.hot
+                response = await self._answer(endpoint, call)
+        except ApiError as error:
+            response = _refusal(error, call)
+        except Fault as fault:
+            if isinstance(fault, CommandFailed | LedgerBroken):
+                log.error("a command failed: %r", fault)
+            response = _refusal(failed(fault), call)
+        except Exception:
+            log.exception("%s %s failed", request.method, route)
+            response = _refusal(internal_error(), call)
+        if self._services.cors_origins:
+            allow_origin(request, response.head, self._services.cors_origins)
+        seconds = time.perf_counter() - started_s
+        self._observer.answered(_known_method(request.method), route, response.status, seconds)
+        self._log(call, route, response.status, seconds, hot=hot)
+        return response
+
+    def _endpoint(self, call: Call) -> Endpoint | None:
+        """The endpoint to run; None when the method only asked what there is."""
+        request = call.request
+        if request.version not in _VERSIONS:
+            message, headers = "This service speaks HTTP/1.1", {"Connection": "close"}
+            raise ApiError(Code.VALIDATION_ERROR, message, headers=headers)
+        path = request.raw_path.partition("?")[0]
+        if not path.startswith("/"):
+            path = _path_of_another_form(request, path)
+        methods, call.params = self._router.find(path)
+        endpoint = methods.get(request.method)
+        if endpoint is not None:
+            return endpoint
+        allowed = _allowed(methods)
+        call.headers["Allow"] = allowed
+        if request.method == "OPTIONS":
+            preflight(request, call.headers, allowed, self._services.cors_origins)
+            return None
+        raise ApiError(Code.METHOD_NOT_ALLOWED, f"This path answers {allowed}")
+
+    async def _answer(self, endpoint: Endpoint, call: Call) -> Response:
+        request = call.request
+        call.headers["Cache-Control"] = endpoint.cache_control
+        if endpoint.access is not Access.PUBLIC or endpoint.idempotent:
+            _refuse_doubles(request)
+        if endpoint.access is Access.INTERNAL:
+            call.caller = call.services.internal_keys.authenticate(request)
+        elif endpoint.access is Access.ADMIN:
+            call.admin = await call.services.admin_auth.authenticate(request)
+        if call.params:
+            canonical_ids(call.params)
+        if endpoint.query is not NoQuery:
+            call.query = read_query(endpoint.query, _once(request))
+        if endpoint.body is not None and (not endpoint.body_optional or request.body_exists):
+            call.body = read_body(
+                endpoint.body, await read_json(request, allow_nul=endpoint.body.allow_nul)
+            )
+        answer = await endpoint.handler(call)
+        if isinstance(answer, Raw):
+            return _raw(endpoint, answer, call)
+        return _response(call, endpoint.status, encode(answer), "application/json")
+
+    def _log(self, call: Call, route: str, status: int, seconds: float, *, hot: bool) -> None:
+        if hot and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._hot_answers += 1
+            if self._hot_answers % HOT_LOG_EVERY:
+                return
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        fields = {
+            "method": _known_method(call.request.method),
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+            "caller": call.caller or None,
+            **call.params,
+        }
+        access_log.info("answered", extra={"fields": fields})
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    given = request.headers.get("X-Request-ID")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return random_id()
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+def _path_of_another_form(request: web.BaseRequest, target: str) -> str:
+    """The path of a request target that is no path: a whole URL, `*`, or an authority."""
+    if request.method == "CONNECT":
+        message, headers = "This service is no proxy", {"Allow": "GET, POST, PUT, DELETE, OPTIONS"}
+        raise ApiError(Code.METHOD_NOT_ALLOWED, message, headers=headers)
+    return request.rel_url.raw_path if "://" in target else target
+
+
+def _known_method(method: str) -> str:
+    """The method as a metric's label: whatever a client makes up is `OTHER`."""
+    return method if method in _METHODS else "OTHER"
+
+
+def _allowed(methods: Methods) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS"}))
+
+
+def _refuse_doubles(request: web.BaseRequest) -> None:
+    for name in _ONCE:
+        if len(request.headers.getall(name, ())) > 1:
+            raise invalid((f"header.{name}", f"{name} must be given once"))
+
+
+def _once(request: web.BaseRequest) -> dict[str, str]:
+    if "?" not in request.raw_path:
+        return {}
+    query = request.query
+    found = dict(query)
+    if len(found) != len(query):
+        twice = sorted({name for name in query if len(query.getall(name)) > 1})
+        raise invalid(*((f"query.{name}", f"{name} must be given once") for name in twice))
+    return found
+
+
+def _raw(endpoint: Endpoint, answer: Raw, call: Call) -> Response:
+    etag = call.headers.get("ETag")
+    if etag is not None and _matches(call.request.headers.get("If-None-Match"), etag):
+        return _response(call, HTTPStatus.NOT_MODIFIED, b"", "")
+    return _response(call, endpoint.status, answer.body, answer.content_type)
+
+
+def _matches(given: str | None, etag: str) -> bool:
+    if given is None:
+        return False
+    return given.strip() == "*" or etag in (
+        tag.strip().removeprefix("W/") for tag in given.split(",")
+    )
+
+
+def _refusal(error: ApiError, call: Call) -> Response:
+    call.headers.pop("ETag", None)
+    call.headers["Cache-Control"] = "no-store"
+    call.headers.update(error.headers)
+    return _response(call, error.status, encode(error.body()), "application/json")
+
+
+def _response(call: Call, status: int, body: bytes, content_type: str) -> Response:
+    headers = call.headers
+    if content_type:
+        headers["Content-Type"] = content_type
+    headers["X-Request-ID"] = call.request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Server"] = "evently"
+    return Response(status, headers, body)

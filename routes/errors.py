@@ -1,0 +1,234 @@
+"""The one table of errors: every code, its HTTP status, and how refusals and faults map to it.
+
+Rule: whatever goes wrong is answered as `{"error": {code, message, details, timestamp}}`, and a
+message tells a person what to do next.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, assert_never
+
+import msgspec
+
+from evently.domain.errors import DatabaseUnavailable, Fault, OutcomeUnknown, Overloaded
+from evently.domain.outcomes import (
+    CapacityBelowSold,
+    InsufficientSeats,
+    InvalidFields,
+    InvalidTransition,
+    NotFound,
+    NotModifiable,
+    NotOwner,
+    Refusal,
+    SeatsExceedCapacity,
+    StaleVersion,
+)
+
+
+class Code(StrEnum):
+    """Every error code that this service answers."""
+
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
+    VENUE_NOT_FOUND = "VENUE_NOT_FOUND"
+    NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
+    EMAIL_ALREADY_EXISTS = "EMAIL_ALREADY_EXISTS"
+    CONCURRENT_UPDATE = "CONCURRENT_UPDATE"
+    INSUFFICIENT_SEATS = "INSUFFICIENT_SEATS"
+    SEATS_EXCEED_CAPACITY = "SEATS_EXCEED_CAPACITY"
+    EVENT_NOT_MODIFIABLE = "EVENT_NOT_MODIFIABLE"
+    INVALID_STATUS_TRANSITION = "INVALID_STATUS_TRANSITION"
+    CAPACITY_BELOW_SOLD = "CAPACITY_BELOW_SOLD"
+    VENUE_IN_USE = "VENUE_IN_USE"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    RATE_LIMITED = "RATE_LIMITED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    OVERLOADED = "OVERLOADED"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+
+
+# UNAUTHORIZED is 401 where the caller is not known and 403 where it may not: see `forbidden`.
+STATUS: Mapping[Code, int] = {
+    Code.VALIDATION_ERROR: 400,
+    Code.UNAUTHORIZED: 401,
+    Code.EVENT_NOT_FOUND: 404,
+    Code.VENUE_NOT_FOUND: 404,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.REQUEST_TIMEOUT: 408,
+    Code.EMAIL_ALREADY_EXISTS: 409,
+    Code.CONCURRENT_UPDATE: 409,
+    Code.INSUFFICIENT_SEATS: 409,
+    Code.SEATS_EXCEED_CAPACITY: 409,
+    Code.EVENT_NOT_MODIFIABLE: 409,
+    Code.INVALID_STATUS_TRANSITION: 409,
+    Code.CAPACITY_BELOW_SOLD: 409,
+    Code.VENUE_IN_USE: 409,
+    Code.PAYLOAD_TOO_LARGE: 413,
+    Code.UNSUPPORTED_MEDIA_TYPE: 415,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.RATE_LIMITED: 429,
+    Code.INTERNAL_ERROR: 500,
+    Code.OVERLOADED: 503,
+    Code.DATABASE_UNAVAILABLE: 503,
+    Code.OUTCOME_UNKNOWN: 503,
+}
+
+
+class ApiError(Exception):
+    """An answer that is an error: raised anywhere in `routes`, written in one place."""
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = dict(details or {})
+        self.status = STATUS[code] if status is None else status
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The envelope, ready to be encoded."""
+        return {
+            "error": {
+                "code": self.code,
+                "message": self.message,
+                "details": self.details,
+                "timestamp": datetime.now(UTC),
+            }
+        }
+
+
+class ErrorDetail(msgspec.Struct):
+    """What the envelope holds."""
+
+    code: Code
+    message: str
+    details: dict[str, Any]
+    timestamp: datetime
+
+
+class ErrorEnvelope(msgspec.Struct):
+    """Every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+def invalid(*problems: tuple[str, str]) -> ApiError:
+    """400 for the given (field, message) pairs, the field as a path like `body.base_price`."""
+    fields = [{"field": field, "message": message} for field, message in problems]
+    return ApiError(Code.VALIDATION_ERROR, problems[0][1], {"fields": fields})
+
+
+def unauthorized(message: str, scheme: str = "Bearer") -> ApiError:
+    """401: the caller is not known; `scheme` says how to make oneself known."""
+    return ApiError(Code.UNAUTHORIZED, message, headers={"WWW-Authenticate": scheme})
+
+
+def forbidden(message: str, details: Mapping[str, Any] | None = None) -> ApiError:
+    """403: the caller is known and may not."""
+    return ApiError(Code.UNAUTHORIZED, message, details, status=403)
+
+
+def rate_limited(message: str, retry_after_s: int) -> ApiError:
+    """429, with the seconds after which another try makes sense."""
+    return ApiError(Code.RATE_LIMITED, message, headers={"Retry-After": str(retry_after_s)})
+
+
+def event_not_found(event_id: str) -> ApiError:
+    """404 for an event that is unknown to this caller."""
+    return ApiError(Code.EVENT_NOT_FOUND, "Event not found", {"event_id": event_id})
+
+
+def refused(event_id: str, refusal: Refusal) -> ApiError:
+    """The error that tells the caller of `event_id` about a refusal."""
+    match refusal:
+        case NotFound():
+            return event_not_found(event_id)
+        case NotOwner():
+            return forbidden("This event belongs to another admin", {"event_id": event_id})
+        case InvalidFields():
+            return invalid(*((f"body.{name}", text) for name, text in refusal.problems))
+        case _:
+            code, message, details = _conflict(refusal)
+            return ApiError(code, message, {"event_id": event_id, **details})
+
+
+Conflict = (
+    NotModifiable
+    | InsufficientSeats
+    | SeatsExceedCapacity
+    | StaleVersion
+    | InvalidTransition
+    | CapacityBelowSold
+)
+
+
+def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
+    match refusal:
+        case NotModifiable(status, started):
+            why = "has started" if started else f"is {status}"
+            details: dict[str, Any] = {"status": status}
+            return Code.EVENT_NOT_MODIFIABLE, f"Event {why} and can no longer change", details
+        case InsufficientSeats(requested, available):
+            details = {"requested": requested, "available": available}
+            return Code.INSUFFICIENT_SEATS, "Not enough seats available", details
+        case SeatsExceedCapacity(requested, returnable):
+            details = {"requested": requested, "returnable": returnable}
+            return Code.SEATS_EXCEED_CAPACITY, "More seats returned than are out", details
+        case StaleVersion(expected, current, available, status):
+            details = {
+                "expected_version": expected,
+                "current_version": current,
+                "available_seats": available,
+                "status": status,
+            }
+            message = "Event has changed since that version; try again with current_version"
+            return Code.CONCURRENT_UPDATE, message, details
+        case InvalidTransition(current_status, requested_status):
+            details = {"from": current_status, "to": requested_status}
+            message = f"Event cannot go from {current_status} to {requested_status}"
+            return Code.INVALID_STATUS_TRANSITION, message, details
+        case CapacityBelowSold(capacity, sold):
+            details = {"total_capacity": capacity, "sold": sold}
+            message = f"total_capacity must be at least the {sold} seats that are sold"
+            return Code.CAPACITY_BELOW_SOLD, message, details
+        case _:
+            assert_never(refusal)
+
+
+def failed(fault: Fault) -> ApiError:
+    """The error for a fault; one that is a bug says nothing of its cause."""
+    match fault:
+        case OutcomeUnknown():
+            message = "The outcome is not known yet; send the same request with this key again"
+            code, details = Code.OUTCOME_UNKNOWN, {"request_key": fault.key}
+        case DatabaseUnavailable():
+            message = "The database does not answer; nothing was done, try again"
+            code, details = Code.DATABASE_UNAVAILABLE, {}
+        case Overloaded():
+            message = "Too many requests are waiting; nothing was done, try again"
+            code, details = Code.OVERLOADED, {}
+        case _:
+            return internal_error()
+    retry_after_s = fault.retry_after_s
+    return ApiError(code, message, details, headers={"Retry-After": str(retry_after_s)})
+
+
+def internal_error() -> ApiError:
+    """500: the log line with the same request id has the cause."""
+    return ApiError(Code.INTERNAL_ERROR, "Internal error; the request id finds it in the log")

@@ -1,0 +1,61 @@
+"""Writes an event with its venue, for the public and for its admin.
+
+Rule: the two answers differ in what an admin may see, and in nothing else.
+"""
+
+from typing import Any
+
+from evently.domain.state import EventState
+from routes.answers import AdminEventDetail, EventDetail, VenueInEvent
+from routes.call import Call
+
+
+async def event_detail(call: Call, state: EventState) -> EventDetail:
+    """An event as the public sees it."""
+    return EventDetail(**await _fields(call, state))
+
+
+async def admin_event_detail(call: Call, state: EventState) -> AdminEventDetail:
+    """An event as its admin sees it."""
+    return AdminEventDetail(
+        **await _fields(call, state),
+        created_by=state.details.created_by,
+        created_at=state.details.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+async def _fields(call: Call, state: EventState) -> dict[str, Any]:
+    services = call.services
+    details = state.details
+    venue = await services.venue_cache.get(details.venue_id)
+    assert venue is not None, "a foreign key keeps the venue of every event"
+    return {
+        "event_id": details.event_id,
+        "name": details.name,
+        "event_type": details.event_type,
+        "venue_id": details.venue_id,
+        "venue_name": venue.name,
+        "venue_city": venue.city,
+        "start_datetime": details.start_datetime,
+        "end_datetime": details.end_datetime,
+        "total_capacity": state.total_capacity,
+        "available_seats": state.available_seats,
+        "base_price": float(details.base_price),
+        "max_tickets_per_booking": details.max_tickets_per_booking,
+        "status": state.status_at(services.events.clock.now()),
+        "version": state.version,
+        "description": details.description,
+        "datetime": details.start_datetime,
+        "venue": VenueInEvent(
+            venue_id=venue.venue_id,
+            name=venue.name,
+            address=venue.address,
+            city=venue.city,
+            state=venue.state,
+            country=venue.country,
+            postal_code=venue.postal_code,
+            capacity=venue.capacity,
+            layout_config=venue.layout_config,
+        ),
+    }

@@ -1,0 +1,188 @@
+"""What an admin does with one event: create, read, change, publish, cancel.
+
+Rule: every change passes through the event's actor; what is shown to the next request, on any
+worker, is no older than the change that was answered.
+"""
+
+from typing import Any
+from uuid import uuid4
+
+from actors.envelope import Request
+from db.event_store import Creation
+from evently.domain.commands import Cancel, Command, Update
+from evently.domain.event import created
+from evently.domain.outcomes import Done, KeyReused, NotOwner
+from evently.domain.state import EventDetails, EventState
+from routes.answers import AdminEventDetail, EventCancelled
+from routes.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
+from routes.call import Call, random_id
+from routes.endpoint import Access, Endpoint
+from routes.errors import Code, event_not_found, invalid, refused
+from routes.event_detail import admin_event_detail
+from routes.waiting import deadline_s
+
+
+async def create_event(call: Call) -> AdminEventDetail:
+    """Create an event as a draft."""
+    body: NewEvent = call.body
+    services = call.services
+    now = services.events.clock.now()
+    if body.start_datetime <= now:
+        raise invalid(("body.start_datetime", "start_datetime must be in the future"))
+    await _check_venue(call, body.venue_id, body.total_capacity)
+    details = EventDetails(
+        event_id=str(uuid4()),
+        created_by=call.admin.admin_id,
+        created_at=now,
+        **body.model_dump(exclude={"total_capacity"}),
+    )
+    state, entry = created(details, body.total_capacity, now)
+    creation = Creation(random_id(), call.caller, call.request_id)
+    if not await services.event_store.create(state, entry, creation):
+        raise invalid(("body.venue_id", "venue does not exist or has become too small"))
+    services.revision.bump()
+    call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
+    stored = await services.events.read(details.event_id)
+    assert stored is not None, "it was committed a moment ago"
+    return await admin_event_detail(call, stored)
+
+
+async def admin_event(call: Call) -> AdminEventDetail:
+    """One of the admin's events, drafts too."""
+    return await admin_event_detail(call, await owned(call))
+
+
+async def update_event(call: Call) -> AdminEventDetail:
+    """Change, publish or cancel an event."""
+    body: EventChanges = call.body
+    changes = _changes(body)
+    capacity = await _venue_capacity(call, changes)
+    admin = call.admin
+    command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
+    done = await _ask(call, command)
+    assert done.state is not None, "an admin's change is answered with the state it made"
+    return await admin_event_detail(call, done.state)
+
+
+async def cancel_event(call: Call) -> EventCancelled:
+    """Cancel an event, for good."""
+    body: Cancellation | None = call.body
+    query: CancellationQuery = call.query
+    version = body.version if body is not None else query.version
+    if version is None:
+        raise invalid(("body.version", "version is required"))
+    admin = call.admin
+    done = await _ask(call, Cancel(admin.admin_id, admin.any_owner, version))
+    return EventCancelled("Event cancelled", call.event_id, done.version)
+
+
+async def owned(call: Call) -> EventState:
+    """The event of the path, if the admin may see it. Raises ApiError 404 or 403."""
+    state = await call.services.events.read(call.event_id)
+    if state is None:
+        raise event_not_found(call.event_id)
+    if not call.admin.any_owner and state.details.created_by != call.admin.admin_id:
+        raise refused(call.event_id, NotOwner())
+    return state
+
+
+async def _ask(call: Call, command: Command) -> Done:
+    request = Request(command, random_id(), False, call.caller, call.request_id, deadline_s(call))
+    answer = await call.services.events.ask(call.event_id, request)
+    match answer:
+        case Done():
+            call.services.revision.bump()
+            return answer
+        case KeyReused():
+            raise AssertionError("the key was made a moment ago")
+        case _:
+            raise refused(call.event_id, answer)
+
+
+def _changes(body: EventChanges) -> dict[str, Any]:
+    given = body.model_fields_set - {"version", "available_seats"}
+    empty = sorted(name for name in given if getattr(body, name) is None)
+    if empty:
+        raise invalid(*((f"body.{name}", f"{name} is required") for name in empty))
+    if not given:
+        raise invalid(("body", "body changes nothing: give at least one field to change"))
+    return {name: getattr(body, name) for name in given}
+
+
+async def _venue_capacity(call: Call, changes: dict[str, Any]) -> int:
+    """The capacity that bounds the event once changed; only looked up when it matters."""
+    if not changes.keys() & {"venue_id", "total_capacity"}:
+        return 0
+    venue_id = changes.get("venue_id")
+    if venue_id is None:
+        venue_id = (await owned(call)).details.venue_id
+    return await _check_venue(call, venue_id, 0)
+
+
+async def _check_venue(call: Call, venue_id: str, capacity: int) -> int:
+    venue = await call.services.venues.get(venue_id)
+    if venue is None:
+        raise invalid(("body.venue_id", "venue does not exist"))
+    if capacity > venue.capacity:
+        message = f"total_capacity must not exceed the venue's capacity of {venue.capacity}"
+        raise invalid(("body.total_capacity", message))
+    return venue.capacity
+
+
+_CHANGE_ERRORS = (
+    Code.EVENT_NOT_FOUND,
+    Code.CONCURRENT_UPDATE,
+    Code.EVENT_NOT_MODIFIABLE,
+    Code.OVERLOADED,
+    Code.DATABASE_UNAVAILABLE,
+    Code.OUTCOME_UNKNOWN,
+)
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/api/v1/admin/events",
+        handler=create_event,
+        tag="Admin events",
+        summary="Create an event",
+        answer=AdminEventDetail,
+        status=201,
+        access=Access.ADMIN,
+        body=NewEvent,
+        errors=(Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/admin/events/{event_id}",
+        handler=admin_event,
+        tag="Admin events",
+        summary="One of your events",
+        answer=AdminEventDetail,
+        access=Access.ADMIN,
+        errors=(Code.EVENT_NOT_FOUND, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+    ),
+    Endpoint(
+        method="PUT",
+        path="/api/v1/admin/events/{event_id}",
+        handler=update_event,
+        tag="Admin events",
+        summary="Change, publish or cancel an event",
+        answer=AdminEventDetail,
+        access=Access.ADMIN,
+        body=EventChanges,
+        errors=(*_CHANGE_ERRORS, Code.INVALID_STATUS_TRANSITION, Code.CAPACITY_BELOW_SOLD),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/api/v1/admin/events/{event_id}",
+        handler=cancel_event,
+        tag="Admin events",
+        summary="Cancel an event",
+        answer=EventCancelled,
+        access=Access.ADMIN,
+        body=Cancellation,
+        body_optional=True,
+        query=CancellationQuery,
+        errors=_CHANGE_ERRORS,
+    ),
+)

@@ -1,0 +1,146 @@
+"""Shows the API to people and programs: its OpenAPI document, and Swagger UI in front of it.
+
+Rule: everything the page needs comes from this service; it asks no other host, and its policy
+lets nothing run that is not one of the files listed here.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from importlib.util import find_spec
+from pathlib import Path
+
+from routes.call import Call
+from routes.endpoint import Endpoint, Handler, Raw
+
+TAG = "Documentation"
+DOCUMENT_CACHE = "public, max-age=60"
+# They change when the service is installed anew; until then the ETag spares sending them again.
+ASSET_CACHE = "public, max-age=3600"
+
+# Swagger UI draws its icons from data: URLs.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+# URLs are relative, so that the page works behind a proxy that adds a prefix.
+PAGE = b"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Evently Event Service API</title>
+<link rel="icon" type="image/png" sizes="32x32" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/index.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<noscript>This page needs JavaScript; <a href="openapi.json">the document itself</a> does not.
+</noscript>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/init.js"></script>
+</body>
+</html>
+"""
+
+# No validator badge: it would send the document's address to a host of somebody else's.
+INIT = b"""\
+"use strict";
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  defaultModelsExpandDepth: 0,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+"""
+
+# The files of the package that may be asked for, with their types.
+PACKAGE_FILES: Mapping[str, str] = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "index.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+
+
+async def openapi_document(call: Call) -> Raw:
+    """Answer the OpenAPI document."""
+    body = call.services.openapi.encoded
+    call.headers["ETag"] = _etag(body)
+    return Raw(body)
+
+
+async def docs_page(call: Call) -> Raw:
+    """Answer the page that shows it."""
+    call.headers["Content-Security-Policy"] = PAGE_POLICY
+    call.headers["Referrer-Policy"] = "no-referrer"
+    call.headers["ETag"] = _PAGE_ETAG
+    return _PAGE_RAW
+
+
+def _etag(body: bytes) -> str:
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+_PAGE_RAW = Raw(PAGE, "text/html; charset=utf-8")
+_PAGE_ETAG = _etag(PAGE)
+
+
+def _package_file(name: str) -> bytes:
+    """A file of swagger-ui-py; the package is found and not imported, for it brings a framework."""
+    spec = find_spec("swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("swagger-ui-py is not installed")
+    return (Path(spec.submodule_search_locations[0]) / "static" / name).read_bytes()
+
+
+def _asset_handler(body: bytes, content_type: str) -> Handler:
+    raw, etag = Raw(body, content_type), _etag(body)
+
+    async def asset(call: Call) -> Raw:
+        """Answer one file of the page."""
+        call.headers["ETag"] = etag
+        return raw
+
+    return asset
+
+
+def _asset(name: str, body: bytes, content_type: str) -> Endpoint:
+    return Endpoint(
+        method="GET",
+        path=f"/docs/{name}",
+        handler=_asset_handler(body, content_type),
+        tag=TAG,
+        summary="A file of the page",
+        answer=content_type.partition(";")[0],
+        cache_control=ASSET_CACHE,
+        extra={"documented": False},
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/openapi.json",
+        handler=openapi_document,
+        tag=TAG,
+        summary="This document",
+        answer="application/json",
+        cache_control=DOCUMENT_CACHE,
+    ),
+    Endpoint(
+        method="GET",
+        path="/docs",
+        handler=docs_page,
+        tag=TAG,
+        summary="A page that shows this document",
+        answer="text/html",
+        cache_control=DOCUMENT_CACHE,
+    ),
+    _asset("init.js", INIT, "text/javascript; charset=utf-8"),
+    *(_asset(name, _package_file(name), kind) for name, kind in PACKAGE_FILES.items()),
+)

@@ -1,0 +1,49 @@
+"""Lists of events: the public one and the admins' own.
+
+Rule: the public list is bytes that were encoded already; nothing is done for one client that
+could be done once a second for all.
+"""
+
+from routes.answers import AdminEventList, EventList
+from routes.bodies import AdminEventListQuery, EventListQuery
+from routes.call import Call
+from routes.endpoint import Access, Endpoint, Raw
+
+
+async def list_events(call: Call) -> Raw:
+    """Answer a page of the events on sale, with the ETag of its bytes."""
+    listing = await call.services.event_lists.on_sale(call.query)
+    call.headers["ETag"] = listing.etag
+    return listing.raw
+
+
+async def list_own_events(call: Call) -> AdminEventList:
+    """Answer a page of the admin's events; a super_admin's are everybody's."""
+    admin = call.admin
+    admin_id = None if admin.any_owner else admin.admin_id
+    return await call.services.event_lists.of_admin(admin_id, call.query)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/api/v1/events",
+        handler=list_events,
+        tag="Public events",
+        summary="List events on sale, by start",
+        answer=EventList,
+        query=EventListQuery,
+        cache_control="public, max-age=1",
+        hot=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/admin/events",
+        handler=list_own_events,
+        tag="Admin events",
+        summary="List one's own events, by start; a super_admin lists all",
+        answer=AdminEventList,
+        access=Access.ADMIN,
+        query=AdminEventListQuery,
+    ),
+)

@@ -1,0 +1,76 @@
+"""What operators and their machines read: health, readiness, metrics, the API's own document.
+
+Rule: `/healthz` says that the process answers and asks nobody; `/health/ready` says whether work
+should be sent here.
+"""
+
+from evently.domain.errors import Fault
+from routes.answers import Health, Readiness
+from routes.call import Call
+from routes.endpoint import Endpoint, Raw
+from routes.errors import ApiError, Code
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def healthz(call: Call) -> Health:
+    """The process answers."""
+    return Health()
+
+
+async def ready(call: Call) -> Readiness:
+    """The service can do its work: it is not stopping, and the database takes writes."""
+    services = call.services
+    if services.lifecycle.draining:
+        raise _not_ready("This worker is stopping", "draining")
+    try:
+        row = await services.database.fetchrow("check_ready")
+    except Fault as fault:
+        raise _not_ready("The database does not answer", "unreachable") from fault
+    assert row is not None, "the statement returns one row, always"
+    if not row["durable"]:
+        raise _not_ready("The database does not keep what it commits", "not durable")
+    return Readiness("ready", "connected")
+
+
+def _not_ready(message: str, database: str) -> ApiError:
+    details = {"status": "not ready", "database": database}
+    headers = {"Retry-After": "1"}
+    return ApiError(Code.DATABASE_UNAVAILABLE, message, details, headers=headers)
+
+
+async def metrics(call: Call) -> Raw:
+    """The metrics of all workers, for Prometheus."""
+    return Raw(call.services.observer.exposition(), METRICS_TYPE)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        tag="Monitoring",
+        summary="The process answers",
+        answer=Health,
+        hot=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/health/ready",
+        handler=ready,
+        tag="Monitoring",
+        summary="The service can do its work",
+        answer=Readiness,
+        errors=(Code.DATABASE_UNAVAILABLE,),
+        hot=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        tag="Monitoring",
+        summary="Metrics for Prometheus",
+        answer="text/plain",
+        hot=True,
+    ),
+)

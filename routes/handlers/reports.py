@@ -1,0 +1,98 @@
+"""What an event's ledger tells its admin: sales by day, and every version it has had.
+
+Rule: both are for the event's owner and for those who may see every event, and one answer is
+read as of one version.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from db.event_ledger import EventSales, EventVersion
+from evently.domain.outcomes import NotOwner
+from routes.answers import BookingDay, EventAnalytics, EventHistory, LedgerRow
+from routes.bodies import Paging
+from routes.call import Call
+from routes.endpoint import Access, Endpoint
+from routes.errors import Code, event_not_found, refused
+
+TAG = "Admin events"
+_HUNDREDTH = Decimal("0.01")
+
+
+async def get_analytics(call: Call) -> EventAnalytics:
+    """Answer what the event has sold."""
+    sales = await _owned(call)
+    days = await call.services.ledger.by_day(call.event_id, sales.version)
+    return EventAnalytics(
+        event_id=call.event_id,
+        tickets_sold=sales.seats_out,
+        revenue=float(sales.revenue),
+        capacity_utilization=_percent(sales.seats_out, sales.total_capacity),
+        booking_trends=[
+            BookingDay(day.date, day.tickets_sold, day.tickets_returned, float(day.revenue))
+            for day in days
+        ],
+    )
+
+
+async def get_history(call: Call) -> EventHistory:
+    """Answer a page of the event's versions, newest first."""
+    query: Paging = call.query
+    sales = await _owned(call)
+    versions = await call.services.ledger.history(
+        call.event_id, sales.version, query.limit, query.offset
+    )
+    rows = [_row(version) for version in versions]
+    return EventHistory(call.event_id, rows, sales.version, query.page, query.limit)
+
+
+async def _owned(call: Call) -> EventSales:
+    sales = await call.services.ledger.sales(call.event_id)
+    if sales is None:
+        raise event_not_found(call.event_id)
+    if sales.created_by != call.admin.admin_id and not call.admin.any_owner:
+        raise refused(call.event_id, NotOwner())
+    return sales
+
+
+def _percent(part: int, whole: int) -> float:
+    return float((Decimal(100 * part) / whole).quantize(_HUNDREDTH, ROUND_HALF_UP))
+
+
+def _row(version: EventVersion) -> LedgerRow:
+    return LedgerRow(
+        version=version.version,
+        kind=version.kind,
+        caller=version.caller,
+        changed_fields=sorted(version.changes),
+        changes=dict(version.changes),
+        quantity=version.seat_delta,
+        available_seats=version.available_seats,
+        status=version.status,
+        request_id=version.request_id,
+        recorded_at=version.recorded_at,
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/api/v1/admin/events/{event_id}/analytics",
+        handler=get_analytics,
+        tag=TAG,
+        summary="Sales of an event, by UTC day",
+        answer=EventAnalytics,
+        access=Access.ADMIN,
+        errors=(Code.EVENT_NOT_FOUND, Code.UNAUTHORIZED),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/admin/events/{event_id}/history",
+        handler=get_history,
+        tag=TAG,
+        summary="Every version of an event, newest first",
+        answer=EventHistory,
+        access=Access.ADMIN,
+        query=Paging,
+        errors=(Code.EVENT_NOT_FOUND, Code.UNAUTHORIZED),
+    ),
+)

@@ -1,0 +1,152 @@
+"""What the booking service calls: read an event, reserve seats, return seats.
+
+Rule: a 2xx is sent after the commit, and whatever happens to the connection, the same
+Idempotency-Key tells what became of the move.
+"""
+
+import re
+
+from actors.envelope import Request
+from evently.domain.commands import Reserve, Return, SeatMove
+from evently.domain.outcomes import Answer, Done, KeyReused
+from evently.domain.state import Status
+from routes.answers import EventForBooking, SeatsMoved
+from routes.bodies import SeatMove as SeatMoveBody
+from routes.bodies import SeatReturn
+from routes.call import Call, random_id
+from routes.endpoint import Access, Endpoint
+from routes.errors import ApiError, Code, event_not_found, invalid, refused
+from routes.waiting import deadline_s
+
+_BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+# RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.
+_QUOTED_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
+
+
+async def update_availability(call: Call) -> SeatsMoved:
+    """Reserve (negative quantity) or return (positive) seats."""
+    body: SeatMoveBody = call.body
+    version = None if body.version == "*" else body.version
+    retry = body.on_conflict == "retry"
+    if body.quantity < 0:
+        return await _move(call, Reserve(-body.quantity, version, retry))
+    return await _move(call, Return(body.quantity, version, retry))
+
+
+async def return_seats(call: Call) -> SeatsMoved:
+    """Return seats."""
+    body: SeatReturn = call.body
+    version = None if body.version == "*" else body.version
+    return await _move(call, Return(body.quantity, version, body.on_conflict == "retry"))
+
+
+async def event_for_booking(call: Call) -> EventForBooking:
+    """What a booking needs to know of an event, as of the newest answer given by this node."""
+    event_id = call.event_id
+    state = await call.services.events.read(event_id)
+    if state is None or state.status is Status.DRAFT:
+        raise event_not_found(event_id)
+    return EventForBooking(
+        event_id,
+        state.available_seats,
+        state.details.max_tickets_per_booking,
+        float(state.details.base_price),
+        state.version,
+        state.status_at(call.services.events.clock.now()),
+    )
+
+
+async def _move(call: Call, command: SeatMove) -> SeatsMoved:
+    event_id = call.event_id
+    key = _idempotency_key(call)
+    request = Request(
+        command,
+        key or random_id(),
+        key is not None,
+        call.caller,
+        call.request_id,
+        deadline_s(call),
+    )
+    answer = await call.services.events.ask(event_id, request)
+    call.services.observer.moved("reserve" if type(command) is Reserve else "return", answer)
+    return _moved(call, answer)
+
+
+def _moved(call: Call, answer: Answer) -> SeatsMoved:
+    event_id = call.event_id
+    match answer:
+        case Done():
+            if answer.replayed:
+                call.headers["Idempotent-Replayed"] = "true"
+            return SeatsMoved(event_id, answer.available_seats, answer.status, answer.version)
+        case KeyReused():
+            message = "This Idempotency-Key was used with another request; choose a new one"
+            raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, message, {"event_id": event_id})
+        case _:
+            raise refused(event_id, answer)
+
+
+def _idempotency_key(call: Call) -> str | None:
+    given = call.request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    given = given.strip()
+    if given.startswith('"'):
+        quoted = _QUOTED_KEY.fullmatch(given)
+        if quoted is not None:
+            return re.sub(r"\\(.)", r"\1", quoted[1])
+    elif _BARE_KEY.fullmatch(given):
+        return given
+    message = "Idempotency-Key must be 1 to 255 printable characters, bare or in quotes"
+    raise invalid(("header.Idempotency-Key", message))
+
+
+_MOVE_ERRORS = (
+    Code.EVENT_NOT_FOUND,
+    Code.CONCURRENT_UPDATE,
+    Code.SEATS_EXCEED_CAPACITY,
+    Code.IDEMPOTENCY_KEY_REUSED,
+    Code.OVERLOADED,
+    Code.DATABASE_UNAVAILABLE,
+    Code.OUTCOME_UNKNOWN,
+)
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/internal/events/{event_id}/update-availability",
+        handler=update_availability,
+        tag="Internal",
+        summary="Reserve or return seats, atomically",
+        answer=SeatsMoved,
+        access=Access.INTERNAL,
+        body=SeatMoveBody,
+        errors=(*_MOVE_ERRORS, Code.INSUFFICIENT_SEATS, Code.EVENT_NOT_MODIFIABLE),
+        idempotent=True,
+        hot=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/internal/events/{event_id}/return-seats",
+        handler=return_seats,
+        tag="Internal",
+        summary="Return seats of a cancelled booking",
+        answer=SeatsMoved,
+        access=Access.INTERNAL,
+        body=SeatReturn,
+        errors=_MOVE_ERRORS,
+        idempotent=True,
+        hot=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/internal/events/{event_id}",
+        handler=event_for_booking,
+        tag="Internal",
+        summary="An event as a booking needs it",
+        answer=EventForBooking,
+        access=Access.INTERNAL,
+        errors=(Code.EVENT_NOT_FOUND, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+        hot=True,
+    ),
+)

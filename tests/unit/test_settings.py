@@ -1,0 +1,256 @@
+"""What the environment may say, and that all that is wrong is said at once."""
+
+import ipaddress
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from evently.settings import PREFIX, Settings, SettingsError, load_settings
+
+SECRET = "Zq3vN8rT1xKb6LwYc0PdUe7MhGf4JaSo"
+KEYS = "booking:abcdefghijklmnop"
+EXTERNAL = {
+    "EVENTLY_DATABASE_URL": "postgresql://evently@db:5432/evently",
+    "EVENTLY_JWT_SECRET": SECRET,
+    "EVENTLY_INTERNAL_API_KEYS": KEYS,
+}
+
+
+def load(**changes: str) -> Settings:
+    """The settings of EXTERNAL with `changes`, an empty one counting as not set."""
+    named = {f"{PREFIX}{name.upper()}": text for name, text in changes.items()}
+    return load_settings({**EXTERNAL, **named})
+
+
+def problems(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ)
+    return str(refused.value).splitlines()
+
+
+def problem(**changes: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(**changes)
+    (line,) = str(refused.value).splitlines()
+    return line
+
+
+def test_what_is_not_set_has_the_documented_default() -> None:
+    settings = load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8002)
+    assert (settings.access_token_ttl_s, settings.refresh_token_ttl_s) == (900, 604_800)
+    assert settings.workers == len(os.sched_getaffinity(0))
+    assert settings.registration == "open"
+    assert settings.data_dir == Path(".evently")
+    assert settings.user_service_url is None
+    assert settings.read_database_url is None
+    assert settings.cors_origins == frozenset()
+    assert settings.trusted_proxies == ()
+    assert not settings.embedded
+
+
+def test_everything_can_be_set() -> None:
+    settings = load(
+        read_database_url="postgres://replica/evently",
+        data_dir="/var/lib/evently",
+        host="0.0.0.0",  # noqa: S104
+        port="80",
+        workers="3",
+        access_token_ttl_s="60",
+        refresh_token_ttl_s="3600",
+        registration="closed",
+        user_service_url="https://users.example.org/",
+        cors_origins="https://Shop.example.org, http://localhost:3000/,",
+        trusted_proxies="10.0.0.0/8, 192.0.2.1, 2001:db8::/32",
+        log_format="json",
+    )
+    assert settings.port == 80
+    assert settings.workers == 3
+    assert settings.registration == "closed"
+    assert settings.user_service_url == "https://users.example.org"
+    assert settings.cors_origins == {"https://shop.example.org", "http://localhost:3000"}
+    assert settings.trusted_proxies == (
+        ipaddress.ip_network("10.0.0.0/8"),
+        ipaddress.ip_network("192.0.2.1/32"),
+        ipaddress.ip_network("2001:db8::/32"),
+    )
+    assert settings.log_format == "json"
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    lines = problems(
+        {
+            "EVENTLY_DATABASE_URL": "mysql://db",
+            "EVENTLY_PORT": "80o2",
+            "EVENTLY_WORKERS": "0",
+            "EVENTLY_REGISTRATION": "maybe",
+            "EVENTLY_PROT": "8003",
+            "HOME": "/root",
+        }
+    )
+    named = {line.split()[0] for line in lines}
+    assert named == {
+        "EVENTLY_DATABASE_URL",
+        "EVENTLY_INTERNAL_API_KEYS",
+        "EVENTLY_JWT_SECRET",
+        "EVENTLY_PORT",
+        "EVENTLY_PROT",
+        "EVENTLY_REGISTRATION",
+        "EVENTLY_WORKERS",
+    }
+    assert len(lines) == len(named)
+
+
+def test_a_name_that_is_nearly_one_gets_a_hint() -> None:
+    assert problem(jwt_secert=SECRET).endswith("did you mean EVENTLY_JWT_SECRET?")
+    assert "did you mean" not in problem(xyzzy="1")
+
+
+def test_secrets_are_required_on_an_external_database() -> None:
+    lines = problems({"EVENTLY_DATABASE_URL": EXTERNAL["EVENTLY_DATABASE_URL"]})
+    assert [line.partition(" is required ")[0] for line in lines] == [
+        "EVENTLY_INTERNAL_API_KEYS",
+        "EVENTLY_JWT_SECRET",
+    ]
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert load(port=" ", user_service_url="").port == 8002
+    assert "is required" in problem(jwt_secret="")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["x" * 31, "short", "changeme" * 4, "changeme-0123456789-abcdefghijklmn", "a" * 64, "ab" * 32],
+)
+def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
+    assert problem(jwt_secret=secret).startswith("EVENTLY_JWT_SECRET ")
+
+
+def test_a_secret_of_32_bytes_is_enough() -> None:
+    assert load(jwt_secret=SECRET).jwt_secret.get_secret_value() == SECRET
+
+
+def test_a_secret_is_never_printed() -> None:
+    printed = repr(load(database_url="postgresql://evently:hunter2@db/evently"))
+    for hidden in (SECRET, "abcdefghijklmnop", "hunter2"):
+        assert hidden not in printed
+    for line in (
+        problem(internal_api_keys="booking:hunter2"),
+        problem(jwt_secret="hunter2"),
+        problem(database_url="db://evently:hunter2@db/evently"),
+    ):
+        assert "hunter2" not in line
+
+
+def test_several_internal_keys_have_a_name_each() -> None:
+    keys = load(internal_api_keys=f"{KEYS}, booking-2:0123456789:abcde").internal_api_keys
+    assert {name: key.get_secret_value() for name, key in keys.items()} == {
+        "booking": "abcdefghijklmnop",
+        "booking-2": "0123456789:abcde",
+    }
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "abcdefghijklmnop",
+        ":abcdefghijklmnop",
+        "Booking:abcdefghijklmnop",
+        f"{'n' * 33}:abcdefghijklmnop",
+        "booking:abcdefghijklmno",
+        "booking:abcdefgh\tijklmnop",
+        "booking:abcdefgh ijklmnop",
+        "booking:abcdefghijklmnöp",
+        f"{KEYS},{KEYS}",
+        f"{KEYS},",
+    ],
+)
+def test_internal_keys_that_are_none_are_refused(keys: str) -> None:
+    assert problem(internal_api_keys=keys).startswith("EVENTLY_INTERNAL_API_KEYS ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("port", "65536"),
+        ("port", "-1"),
+        ("workers", "65"),
+        ("access_token_ttl_s", "0"),
+        ("refresh_token_ttl_s", "1.5"),
+        ("log_format", "xml"),
+        ("user_service_url", "users.example.org"),
+        ("user_service_url", "ftp://users.example.org"),
+        ("cors_origins", "*"),
+        ("cors_origins", "https://*.example.org"),
+        ("cors_origins", "https://shop.example.org/path"),
+        ("cors_origins", "https://me@shop.example.org"),
+        ("cors_origins", "null"),
+        ("trusted_proxies", "proxy.example.org"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("read_database_url", "replica"),
+    ],
+)
+def test_a_bad_value_names_its_setting(name: str, text: str) -> None:
+    assert problem(**{name: text}).startswith(f"EVENTLY_{name.upper()} ")
+
+
+def test_a_port_that_kubernetes_set_is_explained() -> None:
+    assert "enableServiceLinks" in problem(port="tcp://10.0.0.1:8002")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1  # type: ignore[misc]
+
+
+def test_the_environment_is_read_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {**EXTERNAL, "EVENTLY_PORT": "8003"}.items():
+        monkeypatch.setenv(name, text)
+    assert load_settings().port == 8003
+    assert load_settings(EXTERNAL).port == 8002
+
+
+def embedded(folder: Path, **changes: str) -> Settings:
+    return load_settings({"EVENTLY_DATA_DIR": str(folder), **changes})
+
+
+def test_the_embedded_database_comes_with_secrets_that_stay(tmp_path: Path) -> None:
+    first = embedded(tmp_path / "data")
+    again = embedded(tmp_path / "data")
+    assert first.embedded
+    assert first.jwt_secret == again.jwt_secret
+    assert first.internal_api_keys == again.internal_api_keys
+    assert embedded(tmp_path / "other").jwt_secret != first.jwt_secret
+
+
+def test_own_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
+    settings = embedded(tmp_path)
+    assert stat.S_IMODE(settings.secrets_path.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secrets.env"]
+
+
+def test_the_environment_wins_over_own_secrets(tmp_path: Path) -> None:
+    embedded(tmp_path)
+    settings = embedded(tmp_path, EVENTLY_JWT_SECRET=SECRET)
+    assert settings.jwt_secret.get_secret_value() == SECRET
+    assert embedded(tmp_path).jwt_secret.get_secret_value() != SECRET
+
+
+def test_own_secrets_that_lack_one_say_where(tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text(f"EVENTLY_JWT_SECRET={SECRET}\n", encoding="utf-8")
+    (line,) = problems({"EVENTLY_DATA_DIR": str(tmp_path)})
+    assert line.startswith("EVENTLY_INTERNAL_API_KEYS is not in the data directory's secrets.env")
+
+
+def test_a_data_directory_that_cannot_be_is_said_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    lines = problems({"EVENTLY_DATA_DIR": str(tmp_path / "file" / "data"), "EVENTLY_PORT": "x"})
+    assert [line.split()[0] for line in lines] == ["EVENTLY_DATA_DIR", "EVENTLY_PORT"]
+
+
+def test_no_own_secrets_are_made_for_an_external_database(tmp_path: Path) -> None:
+    load(data_dir=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
