@@ -1,0 +1,5 @@
+"""`python -m evently` is `evently`."""
+
+from evently.cli import main
+
+main()

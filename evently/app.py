@@ -1,0 +1,193 @@
+"""Puts one worker's parts together, and takes them apart again in order.
+
+Rule: this is the only place that knows both a store and an actor; everything below gets what it
+needs handed to it.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.clock import DatabaseClock
+from actors.registry import Registry
+from actors.ring import Ring
+from db.admin_store import AdminStore
+from db.audit_store import AuditStore
+from db.database import Database
+from db.event_ledger import EventLedger
+from db.event_lists import EventListReader
+from db.event_store import EventStore
+from db.refresh_store import RefreshStore
+from db.throttle_store import ThrottleStore
+from db.venue_store import VenueStore
+from evently.metrics import Metrics
+from evently.settings import Settings
+from routes.api import ENDPOINTS
+from routes.auth.admin_auth import AdminAuth
+from routes.auth.admin_tokens import AdminTokens
+from routes.auth.client_address import ClientAddress
+from routes.auth.internal_keys import InternalKeys
+from routes.auth.passwords import Passwords
+from routes.auth.throttle import Throttle
+from routes.auth.user_service import UserService
+from routes.dispatch import Dispatcher
+from routes.edge import EdgeServer
+from routes.event_lists import EventLists
+from routes.forward import Forwarder
+from routes.openapi import OpenApi
+from routes.peer_link import PeerLink
+from routes.peer_server import PeerServer
+from routes.revision import Revision
+from routes.services import Lifecycle, Services
+from routes.venue_cache import VenueCache
+
+# How often figures that nobody counts (pool, actors) are read for the metrics.
+POLL_S = 1.0
+# Workers that stood in for this one while it was away find it again within 0.1 s of its start.
+SETTLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The workers of this machine, and which of them this one is."""
+
+    index: int
+    workers: int
+    run_dir: Path
+
+    def socket(self, index: int) -> Path:
+        """Where worker `index` listens for the others."""
+        return self.run_dir / f"worker-{index}.sock"
+
+
+def admin_auth(settings: Settings, database: Database, metrics: Metrics) -> AdminAuth:
+    """Who admins are."""
+    user_service = None
+    if settings.user_service_url is not None:
+        first_key = next(iter(settings.internal_api_keys.values()))
+        key = settings.user_service_api_key or first_key
+        user_service = UserService(settings.user_service_url, key.get_secret_value())
+    return AdminAuth(
+        admins=AdminStore(database),
+        refreshes=RefreshStore(database),
+        audit=AuditStore(database),
+        tokens=AdminTokens(
+            settings.jwt_secret.get_secret_value(), ttl_s=settings.access_token_ttl_s
+        ),
+        passwords=Passwords(),
+        throttle=Throttle(ThrottleStore(database)),
+        observer=metrics,
+        addresses=ClientAddress(settings.trusted_proxies),
+        user_service=user_service,
+        registration_open=settings.registration == "open",
+        refresh_ttl_s=settings.refresh_token_ttl_s,
+    )
+
+
+@asynccontextmanager
+async def running_services(
+    settings: Settings,
+    dsn: str,
+    metrics: Metrics,
+    revision: Revision,
+    node: Node | None = None,
+) -> AsyncIterator[Services]:
+    """One worker's services, started; at the end everything admitted is answered first.
+
+    Without a `node` this process owns every event.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(dsn))
+        replica = None
+        if settings.read_database_url is not None:
+            read_dsn = settings.read_database_url.get_secret_value()
+            replica = await stack.enter_async_context(Database(read_dsn, writable=False))
+        store = EventStore(database, dsn)
+        registry = Registry(store, DatabaseClock(), metrics)
+        auth = admin_auth(settings, database, metrics)
+        stack.push_async_callback(auth.close)
+        venues = VenueStore(database)
+        event_lists = EventLists(
+            EventListReader(database),
+            revision,
+            replica=EventListReader(replica) if replica else None,
+        )
+        stack.push_async_callback(event_lists.stop)
+        venue_cache = VenueCache(venues, revision)
+        stack.push_async_callback(venue_cache.stop)
+        registry.start()
+        stack.push_async_callback(registry.stop)
+        events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
+        _watch(metrics, registry, database)
+        await stack.enter_async_context(_polling(metrics))
+        keys = {name: key.get_secret_value() for name, key in settings.internal_api_keys.items()}
+        yield Services(
+            events=events,
+            lifecycle=Lifecycle(on_drain=lambda: registry.distrust(math.inf)),
+            event_store=store,
+            event_lists=event_lists,
+            ledger=EventLedger(database),
+            venues=venues,
+            venue_cache=venue_cache,
+            revision=revision,
+            admin_auth=auth,
+            internal_keys=InternalKeys(keys),
+            database=database,
+            observer=metrics,
+            openapi=OpenApi(ENDPOINTS),
+            cors_origins=settings.cors_origins,
+        )
+
+
+@asynccontextmanager
+async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder]:
+    """Answer the other workers, and reach them."""
+    registry.distrust(SETTLE_S)
+    peer_server = PeerServer(registry, node.socket(node.index))
+    await peer_server.start()
+    others = (index for index in range(node.workers) if index != node.index)
+    links = {index: PeerLink(node.socket(index)) for index in others}
+    try:
+        yield Forwarder(node.index, Ring(node.workers), registry, links)
+    finally:
+        await peer_server.stop()
+        for link in links.values():
+            link.close()
+
+
+def server(services: Services) -> EdgeServer:
+    """The HTTP server in front of the services."""
+    return EdgeServer(Dispatcher(ENDPOINTS, services), services.observer)
+
+
+def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:
+    metrics.watch("evently_actors", "Events in memory", lambda: registry.alive)
+    metrics.watch(
+        "evently_mailbox_depth", "Requests that wait for their event", lambda: registry.pending
+    )
+    metrics.watch("evently_pool_connections", "Open connections", lambda: database.size)
+    metrics.watch("evently_pool_in_use", "Connections at work", lambda: database.in_use)
+    metrics.watch(
+        "evently_database_reachable",
+        "Workers that reach the database",
+        lambda: float(registry.reachable),
+    )
+
+
+@asynccontextmanager
+async def _polling(metrics: Metrics) -> AsyncIterator[None]:
+    async def poll() -> None:
+        while True:
+            metrics.poll()
+            await asyncio.sleep(POLL_S)
+
+    task = asyncio.create_task(poll(), name="metrics-poll")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,172 @@
+"""What is counted, for Prometheus.
+
+Rule: every label has few values, known beforehand; all workers' figures are one answer. The
+client library decides on its multiprocess mode when it is imported, by PROMETHEUS_MULTIPROC_DIR:
+the supervisor sets that for its workers, and only workers import this module.
+"""
+
+import os
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
+
+from evently.domain.outcomes import (
+    Answer,
+    Done,
+    InsufficientSeats,
+    KeyReused,
+    NotFound,
+    NotModifiable,
+    SeatsExceedCapacity,
+    StaleVersion,
+)
+
+LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
+COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
+BATCH_MOVES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+_OUTCOMES: dict[type, str] = {
+    NotFound: "not_found",
+    NotModifiable: "not_modifiable",
+    InsufficientSeats: "insufficient_seats",
+    SeatsExceedCapacity: "exceeds_capacity",
+    StaleVersion: "conflict",
+    KeyReused: "key_reused",
+}
+
+
+class Metrics:
+    """The counters of one worker. It is the observer of dispatcher, committer and logins."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._polls: list[Callable[[], None]] = []
+        self._requests = Histogram(
+            "evently_request_seconds",
+            "Time from a request's head to its answer",
+            ("method", "route", "status"),
+            buckets=LATENCY_S,
+            registry=registry,
+        )
+        self._moves = Counter(
+            "evently_seat_moves_total",
+            "Seat moves by what was asked and how it ended",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        conflicts = Counter(
+            "evently_version_conflicts_total",
+            "Seat moves that came with a version that was no longer the current one",
+            ("resolution",),
+            registry=registry,
+        )
+        self._retried = conflicts.labels("retried")
+        self._rejected = conflicts.labels("rejected")
+        self._commit = Histogram(
+            "evently_commit_seconds",
+            "Time of the committing statement, which bounds how long a row is locked",
+            buckets=COMMIT_S,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "evently_commit_moves",
+            "Ledger rows in one committing statement",
+            buckets=BATCH_MOVES,
+            registry=registry,
+        )
+        self._batch_events = Counter(
+            "evently_commit_events_total",
+            "Events moved by committing statements",
+            registry=registry,
+        )
+        self._overtaken = Counter(
+            "evently_commit_overtaken_total",
+            "Events whose batch another writer was ahead of",
+            registry=registry,
+        )
+        self._failures = Counter(
+            "evently_commit_failures_total",
+            "Committing statements that failed",
+            ("reason",),
+            registry=registry,
+        )
+        self._logins = Counter(
+            "evently_logins_total", "Logins by how they ended", ("outcome",), registry=registry
+        )
+        self._gauges: dict[str, Gauge] = {}
+        self._move_children: dict[tuple[str, str], Counter] = {}
+        self._request_children: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        label = (method, route, status)
+        child = self._request_children.get(label)
+        if child is None:
+            child = self._request_children[label] = self._requests.labels(*label)
+        child.observe(seconds)
+
+    def moved(self, kind: str, answer: Answer) -> None:
+        """A seat move was decided."""
+        if isinstance(answer, Done):
+            outcome = "replayed" if answer.replayed else "done"
+            if answer.retried and not answer.replayed:
+                self._retried.inc()
+        else:
+            outcome = _OUTCOMES.get(type(answer), "refused")
+            if isinstance(answer, StaleVersion):
+                self._rejected.inc()
+        child = self._move_children.get((kind, outcome))
+        if child is None:
+            child = self._move_children[kind, outcome] = self._moves.labels(kind, outcome)
+        child.inc()
+
+    def committed(self, events: int, moves: int, seconds: float) -> None:
+        """A statement committed `moves` versions of `events` events."""
+        self._commit.observe(seconds)
+        self._batch.observe(moves)
+        self._batch_events.inc(events)
+
+    def overtaken(self, events: int) -> None:
+        """So many events had another writer."""
+        self._overtaken.inc(events)
+
+    def failed(self, reason: str) -> None:
+        """A committing statement failed."""
+        self._failures.labels(reason).inc()
+
+    def login(self, outcome: str) -> None:
+        """A login ended."""
+        self._logins.labels(outcome).inc()
+
+    def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
+        """Export a figure that is read now and then; the workers' figures are summed."""
+        gauge = Gauge(name, what, registry=self._registry, multiprocess_mode="livesum")
+        self._polls.append(lambda: gauge.set(read()))
+
+    def poll(self) -> None:
+        """Read all watched figures."""
+        for read in self._polls:
+            read()
+
+    def exposition(self) -> bytes:
+        """The metrics of all workers as Prometheus text."""
+        self.poll()
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        everyone = CollectorRegistry()
+        multiprocess.MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+        return generate_latest(everyone)
+
+
+def make_metrics() -> Metrics:
+    """The metrics of this worker."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    return Metrics(CollectorRegistry())

@@ -1,0 +1,263 @@
+"""Reads the settings from the environment, and says all that is wrong with them at once.
+
+Rule: a secret is never printed, and never a default: on the embedded database the service makes
+its own at the first start, on any other they are required.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import secrets
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "EVENTLY_"
+SECRETS_FILE = "secrets.env"
+JWT_SECRET_BYTES_MIN = 32
+INTERNAL_KEY_MIN, INTERNAL_KEY_MAX = 16, 512
+WORKERS_MAX = 64
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_KEY_NAME = re.compile(r"[a-z0-9_-]{1,32}")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_KNOWN_SECRETS = ("changeme", "change-me", "change_me", "secret", "password", "example", "default")
+
+
+class SettingsError(Exception):
+    """One line for every setting that is bad or missing."""
+
+
+def usable_cpus() -> int:
+    """The processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _postgres_url(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be a URL like postgresql://user:password@host:5432/evently")
+    return url
+
+
+def _http_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+        raise ValueError("must be a URL like https://users.example.org")
+    return url.rstrip("/")
+
+
+def _jwt_secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if len(text.encode()) < JWT_SECRET_BYTES_MIN:
+        raise ValueError(
+            f"must have {JWT_SECRET_BYTES_MIN} bytes or more; make one with "
+            "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`"
+        )
+    if len(set(text)) < 8 or any(known in text.lower() for known in _KNOWN_SECRETS):  # noqa: PLR2004
+        raise ValueError("is one that can be guessed; make a random one")
+    return secret
+
+
+def _keys(given: Any) -> Any:
+    if isinstance(given, Mapping):
+        return given
+    keys: dict[str, SecretStr] = {}
+    for pair in str(given).split(","):
+        name, colon, key = pair.strip().partition(":")
+        if not colon or not _KEY_NAME.fullmatch(name):
+            raise ValueError("must be name:key pairs with commas between, names of a-z 0-9 _ -")
+        fits = INTERNAL_KEY_MIN <= len(key) <= INTERNAL_KEY_MAX
+        if not fits or not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError(
+                f"the key named {name} must have {INTERNAL_KEY_MIN} to {INTERNAL_KEY_MAX} "
+                "printable characters"
+            )
+        if name in keys:
+            raise ValueError(f"the name {name} stands twice")
+        keys[name] = SecretStr(key)
+    return keys
+
+
+def _origins(given: Any) -> Any:
+    origins = [part.strip().rstrip("/").lower() for part in str(given).split(",") if part.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError("must be origins like https://shop.example.org, with commas between")
+    return frozenset(origins)
+
+
+def _networks(given: Any) -> Any:
+    try:
+        parts = [part.strip() for part in str(given).split(",") if part.strip()]
+        return tuple(ipaddress.ip_network(part) for part in parts)
+    except ValueError as error:
+        raise ValueError(f"must be addresses or networks with commas between: {error}") from error
+
+
+PostgresUrl = Annotated[SecretStr, BeforeValidator(_postgres_url)]
+
+
+class Settings(BaseSettings):
+    """All that can be set; each is the environment variable of its name behind `EVENTLY_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False
+    )
+
+    database_url: PostgresUrl | None = None
+    read_database_url: PostgresUrl | None = None
+    data_dir: Path = Path(".evently")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8002
+    workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = Field(default_factory=usable_cpus)
+    internal_api_keys: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_keys)]
+    jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)]
+    access_token_ttl_s: Annotated[int, Field(ge=10, le=86_400)] = 900
+    refresh_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 604_800
+    registration: Literal["open", "closed"] = "open"
+    user_service_url: Annotated[str, AfterValidator(_http_url)] | None = None
+    # Without one, the user service is shown the first of the internal keys.
+    user_service_api_key: SecretStr | None = None
+    cors_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_origins)] = frozenset()
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    log_format: Literal["json", "text"] = Field(
+        default_factory=lambda: "text" if sys.stderr.isatty() else "json"
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the service runs a database of its own."""
+        return self.database_url is None
+
+    @property
+    def secrets_path(self) -> Path:
+        """Where the secrets are kept that the service made itself."""
+        return self.data_dir / SECRETS_FILE
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over; it has read the environment."""
+        return (init_settings,)
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Self:
+        """Settings from lower-case names. Raises pydantic's ValidationError."""
+        return cls.model_validate(given)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings; empty variables count as not set. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    given = {
+        name.removeprefix(PREFIX).lower(): text
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and text.strip()
+    }
+    problems = _unknown(given)
+    if "database_url" not in given:
+        data_dir = Path(given.get("data_dir", ".evently"))
+        try:
+            given = {**_own_secrets(data_dir), **given}
+        except OSError as error:
+            unusable = (
+                f"{PREFIX}DATA_DIR cannot be used ({error.strerror}: {data_dir}); "
+                "name a directory that this user may write"
+            )
+            raise SettingsError("\n".join([*problems, unusable, *_others(given)])) from None
+    try:
+        settings = Settings.of(given)
+    except ValidationError as error:
+        problems += [_problem(found, given) for found in error.errors()]
+        raise SettingsError("\n".join(problems)) from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _others(given: Mapping[str, str]) -> list[str]:
+    """What is wrong with `given` beside the secrets that no directory could be read for."""
+    try:
+        Settings.of(given)
+    except ValidationError as error:
+        return [_problem(found, given) for found in error.errors() if found["type"] != "missing"]
+    return []
+
+
+def _unknown(given: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name in sorted(given.keys() - Settings.model_fields.keys()):
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+        problems.append(f"{PREFIX}{name.upper()} is no setting of this service{hint}")
+    return problems
+
+
+def _problem(found: ErrorDetails, given: Mapping[str, str]) -> str:
+    field = str(found["loc"][0])
+    name = f"{PREFIX}{field.upper()}"
+    if found["type"] == "missing" and "database_url" in given:
+        return f"{name} is required with an external database (see the README's table)"
+    if found["type"] == "missing":
+        return f"{name} is not in the data directory's {SECRETS_FILE}; set it, or remove that file"
+    if given[field].startswith("tcp://"):
+        return (
+            f"{name} was set by Kubernetes, for a Service of that name; "
+            "set enableServiceLinks: false on the pod, or name the Service otherwise"
+        )
+    if Settings.model_fields[field].annotation is int:
+        bounds = Settings.model_fields[field].metadata
+        least = next(bound.ge for bound in bounds if hasattr(bound, "ge"))
+        most = next(bound.le for bound in bounds if hasattr(bound, "le"))
+        return f"{name} must be a whole number from {least} to {most}"
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{name} {message.replace('Input should be', 'must be')}"
+
+
+def _own_secrets(data_dir: Path) -> dict[str, str]:
+    """The secrets the service made for its own database, made now if this is its first start."""
+    path = data_dir / SECRETS_FILE
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"{PREFIX}JWT_SECRET={secrets.token_urlsafe(48)}",
+            f"{PREFIX}INTERNAL_API_KEYS=booking:{secrets.token_urlsafe(24)}",
+        ]
+        _write_once(path, "\n".join(lines) + "\n")
+    pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line)
+    return {name.removeprefix(PREFIX).lower(): text for name, _, text in pairs}
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write `path` whole or not at all, readable by its owner only; whoever is first wins."""
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    unfinished = Path(name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        # Or a crash of the machine could leave a name without its secrets.
+        os.fsync(file.fileno())
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        pass
+    finally:
+        unfinished.unlink()

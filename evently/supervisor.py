@@ -1,0 +1,307 @@
+"""The parent of the workers: starts them, watches them, replaces them, stops them.
+
+Rules:
+
+1. The supervisor holds the listening sockets, one for each worker. A connection that arrives
+   while a worker is being replaced waits in the queue of its socket; none is refused.
+2. A worker that dies is replaced; one that dies at once is replaced after a pause that doubles,
+   and after DEATHS_MAX in a row the whole service ends, loudly, with exit code 1.
+3. A worker whose loop has not turned for SILENCE_S is killed: it would go on receiving its share
+   of connections. (One that is paused, or stuck, cannot answer for itself.)
+4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now; SIGHUP
+   replaces them one by one. No worker outlives the supervisor: its control socket tells it.
+5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop.
+"""
+
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from evently.place import ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
+from evently.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Four of a worker's heartbeats.
+SILENCE_S = 4 * ALIVE_S
+# A worker imports and connects in one second; on a busy machine, more.
+START_S = 30.0
+# A worker that lived longer than this did not die at once.
+SETTLED_S = 10.0
+DEATHS_MAX = 8
+PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
+# Over the workers' own time to drain.
+GRACE_S = 15.0
+TICK_S = 0.1
+# From a closed control socket to the end of its process.
+EXIT_S = 1.0
+
+
+class TooManyDeaths(Exception):
+    """A worker cannot be kept alive; its log lines say why."""
+
+
+class PortInUse(Exception):
+    """Somebody else listens where this service should."""
+
+
+@dataclass(eq=False, slots=True)
+class Process:
+    """One worker process, as heard over its control socket."""
+
+    popen: "subprocess.Popen[bytes]"
+    control: socket.socket
+    started_at_s: float
+    heard_at_s: float
+    ready: bool = False
+
+    def silent_for(self, now_s: float) -> float:
+        """Seconds beyond what it was allowed to be silent; negative while all is well."""
+        allowed_s = SILENCE_S if self.ready else START_S
+        return now_s - self.heard_at_s - allowed_s
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """The place of one worker, which outlives the processes that fill it."""
+
+    index: int
+    listener: socket.socket
+    process: Process | None = None
+    deaths: int = 0
+    start_at_s: float = 0.0
+
+
+class Supervisor:
+    """Runs `settings.workers` workers on one port until it is told to stop."""
+
+    def __init__(
+        self, settings: Settings, dsn: str, on_ready: Callable[[int], None] | None = None
+    ) -> None:
+        self._dsn = dsn
+        self._on_ready = on_ready
+        self._slots = [Slot(index, listener) for index, listener in enumerate(_listen(settings))]
+        self._retiring: list[Process] = []
+        self._rolling: list[Slot] = []
+        self._signals: list[int] = []
+        self._selector = selectors.DefaultSelector()
+        # A signal writes here, so that waiting ends at once.
+        self._wake, self._woken = socket.socketpair()
+        self._run_dir = Path(tempfile.mkdtemp(prefix="evently-run-"))
+        self._watched_at_s = time.monotonic()
+
+    @property
+    def port(self) -> int:
+        """The public port, also when the settings asked for any."""
+        port: int = self._slots[0].listener.getsockname()[1]
+        return port
+
+    def run(self) -> int:
+        """Run until stopped; the exit code."""
+        (self._run_dir / "metrics").mkdir()
+        self._wake.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: self._signals.append(number))
+        try:
+            self._supervise()
+            return self._stop()
+        except TooManyDeaths as error:
+            log.critical("%s", error)
+            self._stop()
+            return 1
+        finally:
+            self._kill_all()
+            signal.set_wakeup_fd(-1)
+            for end in (self._wake, self._woken, *(slot.listener for slot in self._slots)):
+                end.close()
+            shutil.rmtree(self._run_dir, ignore_errors=True)
+
+    def _supervise(self) -> None:
+        """Keep every slot filled until SIGTERM or SIGINT."""
+        announced = False
+        while True:
+            now_s = time.monotonic()
+            for slot in self._slots:
+                if slot.process is None and slot.start_at_s <= now_s:
+                    self._start(slot)
+            self._hear()
+            self._watch()
+            self._roll()
+            if not announced and all(_ready(slot) for slot in self._slots):
+                announced = True
+                if self._on_ready is not None:
+                    self._on_ready(self.port)
+            while self._signals:
+                if self._signals.pop(0) != signal.SIGHUP:
+                    return
+                log.info("replacing the workers one by one")
+                self._rolling = list(self._slots)
+
+    def _start(self, slot: Slot) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        place = Place(
+            index=slot.index,
+            workers=len(self._slots),
+            run_dir=str(self._run_dir),
+            dsn=self._dsn,
+            listener=slot.listener.fileno(),
+            control=theirs.fileno(),
+        )
+        popen = subprocess.Popen(  # noqa: S603 - our own arguments
+            # The worker reads nothing of this; it tells people which process is which.
+            [sys.executable, "-m", "evently.worker", f"--index={slot.index}"],
+            env={
+                **os.environ,
+                PLACE_VARIABLE: msgspec.json.encode(place).decode(),
+                "PROMETHEUS_MULTIPROC_DIR": str(self._run_dir / "metrics"),
+            },
+            pass_fds=(place.listener, place.control),
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        now_s = time.monotonic()
+        slot.process = Process(popen, ours, now_s, now_s)
+        self._selector.register(ours, selectors.EVENT_READ, slot.process)
+
+    def _hear(self) -> None:
+        """Read what the workers say, for a tick at most."""
+        for key, _ in self._selector.select(TICK_S):
+            process: Process | None = key.data
+            if process is None:
+                self._woken.recv(4096)
+                continue
+            try:
+                said = process.control.recv(4096)
+            except OSError:
+                said = b""
+            if not said:
+                self._ended(process)
+                continue
+            process.heard_at_s = time.monotonic()
+            process.ready = process.ready or READY in said
+
+    def _ended(self, process: Process) -> None:
+        """A worker has closed its control socket: it is dead, or as good as."""
+        self._selector.unregister(process.control)
+        process.control.close()
+        try:
+            code = process.popen.wait(EXIT_S)
+        except subprocess.TimeoutExpired:
+            process.popen.kill()
+            code = process.popen.wait()
+        self._forget_metrics(process)
+        if process in self._retiring:
+            self._retiring.remove(process)
+            return
+        slot = next(slot for slot in self._slots if slot.process is process)
+        slot.process = None
+        now_s = time.monotonic()
+        lived_s = now_s - process.started_at_s
+        slot.deaths = 1 if lived_s > SETTLED_S else slot.deaths + 1
+        log.error("worker %d ended with code %s after %.1f s", slot.index, code, lived_s)
+        if slot.deaths >= DEATHS_MAX:
+            raise TooManyDeaths(f"worker {slot.index} died {slot.deaths} times in a row: giving up")
+        if slot.deaths > 1:
+            slot.start_at_s = now_s + min(PAUSE_MIN_S * 2**slot.deaths, PAUSE_MAX_S)
+
+    def _forget_metrics(self, process: Process) -> None:
+        """The gauges of a dead worker no longer count; its counters do."""
+        for path in (self._run_dir / "metrics").glob(f"gauge_live*_{process.popen.pid}.db"):
+            path.unlink(missing_ok=True)
+
+    def _watch(self) -> None:
+        """Kill the workers whose loop does not turn."""
+        now_s = time.monotonic()
+        running = [slot.process for slot in self._slots if slot.process is not None]
+        if now_s - self._watched_at_s > SILENCE_S / 2:
+            # The supervisor itself was held up: what the workers said waits to be read.
+            for process in running:
+                process.heard_at_s = now_s
+        self._watched_at_s = now_s
+        for process in running:
+            if process.silent_for(now_s) > 0:
+                log.error("killing the silent worker with process id %d", process.popen.pid)
+                process.popen.kill()
+
+    def _roll(self) -> None:
+        """Replace the next worker once the one before it is ready."""
+        if not self._rolling or not all(_ready(slot) for slot in self._slots):
+            return
+        slot = self._rolling.pop(0)
+        assert slot.process is not None, "a slot that is ready is filled"
+        self._retiring.append(slot.process)
+        slot.process.popen.terminate()
+        slot.process = None
+        slot.deaths, slot.start_at_s = 0, 0.0
+
+    def _stop(self) -> int:
+        """Drain all workers within the grace time, or until another signal; the exit code."""
+        log.info("stopping")
+        for slot in self._slots:
+            if slot.process is not None:
+                self._retiring.append(slot.process)
+                slot.process = None
+        for process in self._retiring:
+            process.popen.terminate()
+        deadline_s = time.monotonic() + GRACE_S
+        codes = {process.popen.pid: process.popen for process in self._retiring}
+        while self._retiring and not self._signals and time.monotonic() < deadline_s:
+            self._hear()
+        if self._retiring:
+            log.error("%d workers did not stop in time", len(self._retiring))
+            return 1
+        return int(any(popen.returncode for popen in codes.values()))
+
+    def _kill_all(self) -> None:
+        left = [slot.process for slot in self._slots if slot.process is not None]
+        for process in (*left, *self._retiring):
+            process.popen.kill()
+            process.popen.wait()
+
+
+def _ready(slot: Slot) -> bool:
+    return slot.process is not None and slot.process.ready
+
+
+def _listen(settings: Settings) -> list[socket.socket]:
+    """One listening socket for each worker, on one port. Raises PortInUse."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    port = settings.port
+    listeners: list[socket.socket] = []
+    try:
+        # With SO_REUSEPORT two services could share a port by mistake; this one notices.
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, port))
+        for _ in range(settings.workers):
+            listener = socket.socket(family)
+            listeners.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((settings.host, port))
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+            port = listener.getsockname()[1]
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        raise PortInUse(
+            f"cannot listen on {settings.host}:{port}: {error.strerror}; "
+            "stop what listens there, or choose another with --port"
+        ) from error
+    return listeners

@@ -1,0 +1,127 @@
+"""One worker process: serves the public port, and owns its share of the events.
+
+Rule: it stops in the order in which nothing is lost: not ready, no new connections, the answers
+under way, the other workers' requests, the mailboxes, the database. It ends by itself when its
+supervisor is gone.
+
+The supervisor starts it with a listening socket and one end of a control socket, on which the
+worker says that it is ready and then, twice a second, that its loop turns.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import uvloop
+from aiohttp import web
+
+from evently.app import Node, running_services, server
+from evently.logs import set_up_logs
+from evently.metrics import make_metrics
+from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
+from evently.settings import Settings, load_settings
+from routes.revision import SharedRevision
+from routes.services import Services
+
+log = logging.getLogger(__name__)
+
+# A client that sent its request just before the listener closed is still heard.
+LINGER_S = 0.5
+# Answers under way get this long; a commit takes 3 s at worst, and its resolution 5 more.
+DRAIN_S = 9.0
+
+
+async def work(settings: Settings, place: Place) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone; then drain."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    # A terminal sends SIGINT to all; the supervisor answers it with SIGTERM when it is time.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    run_dir = Path(place.run_dir)
+    node = Node(place.index, place.workers, run_dir)
+    metrics = make_metrics()
+    revision = SharedRevision(run_dir / "revision")
+    async with AsyncExitStack() as stack:
+        control = stack.enter_context(socket.socket(fileno=place.control))
+        services = await stack.enter_async_context(
+            running_services(settings, place.dsn, metrics, revision, node)
+        )
+        listener = socket.socket(fileno=place.listener)
+        await stack.enter_async_context(_serving(services, listener))
+        await stack.enter_async_context(_reporting(control, stopping))
+        await stopping.wait()
+        services.lifecycle.drain()
+        log.info("worker %d drains", place.index)
+    revision.close()
+    log.info("worker %d has stopped", place.index)
+
+
+@asynccontextmanager
+async def _serving(services: Services, listener: socket.socket) -> AsyncIterator[None]:
+    """Answer requests on `listener`; at the end, those under way."""
+    runner = web.ServerRunner(server(services), handle_signals=False, shutdown_timeout=DRAIN_S)
+    await runner.setup()
+    site = web.SockSite(runner, listener, backlog=BACKLOG)
+    await site.start()
+    try:
+        yield
+    finally:
+        await site.stop()
+        await asyncio.sleep(LINGER_S)
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Tell the supervisor that the loop turns, and notice when it is gone."""
+    control.setblocking(False)
+    loop = asyncio.get_running_loop()
+
+    async def beat() -> None:
+        await loop.sock_sendall(control, READY)
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            await loop.sock_sendall(control, ALIVE)
+
+    async def listen() -> None:
+        with suppress(OSError):
+            while await loop.sock_recv(control, 64):
+                pass
+        log.warning("the supervisor is gone")
+        stopping.set()
+
+    tasks = [asyncio.create_task(beat(), name="heartbeat"), asyncio.create_task(listen())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def main() -> None:
+    """Run one worker, at the place that the supervisor gave it."""
+    place = msgspec.json.decode(os.environ.pop(PLACE_VARIABLE), type=Place)
+    settings = load_settings()
+    set_up_logs(settings.log_format)
+    _quieten_collector()
+    uvloop.run(work(settings, place))
+
+
+def _quieten_collector() -> None:
+    """What was imported stays for good, and a request leaves no cycles: look for them less."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+if __name__ == "__main__":
+    main()

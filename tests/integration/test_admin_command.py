@@ -1,0 +1,170 @@
+"""`admin create` against a real database."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import bcrypt
+import pytest
+from click.testing import CliRunner, Result
+
+from evently import admin_commands
+from evently.admin_commands import admin
+
+PASSWORD = "correct horse battery"
+
+
+def run(url: str, *arguments: str, given: str = f"{PASSWORD}\n") -> Result:
+    """Run `admin create` with `given` on stdin."""
+    environ = {
+        "EVENTLY_DATABASE_URL": url,
+        "EVENTLY_JWT_SECRET": "dqvWbn2Ys0qkRZfNFtE7yXlP4uJc9oAh",
+        "EVENTLY_INTERNAL_API_KEYS": "test:1234567890abcdefgh",
+    }
+    return CliRunner(env=environ).invoke(admin, ["create", *arguments], input=given)
+
+
+ADA = ("--email", "ada@example.org", "--name", "Ada")
+
+
+def admins(url: str) -> "list[asyncpg.Record]":
+    """All admins there are."""
+
+    async def fetch() -> "list[asyncpg.Record]":
+        connection = await asyncpg.connect(url)
+        try:
+            return list(await connection.fetch("SELECT * FROM admins ORDER BY created_at"))
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def test_an_admin_is_created_who_can_log_in(database_url: str) -> None:
+    result = run(database_url, *ADA)
+    assert result.exit_code == 0, result.output
+    (row,) = admins(database_url)
+    assert str(row["admin_id"]) == str(UUID(result.stdout.strip()))
+    assert (row["email"], row["name"], row["role"]) == ("ada@example.org", "Ada", "event_manager")
+    assert (row["phone_number"], row["is_active"]) == (None, True)
+    assert bcrypt.checkpw(PASSWORD.encode(), row["password_hash"].encode())
+
+
+@pytest.mark.parametrize("role", ["event_manager", "admin", "super_admin"])
+def test_any_role_can_be_given(database_url: str, role: str) -> None:
+    result = run(database_url, *ADA, "--role", role, "--phone-number", "+14155550100")
+    assert result.exit_code == 0, result.output
+    (row,) = admins(database_url)
+    assert (row["role"], row["phone_number"]) == (role, "+14155550100")
+
+
+def test_who_did_it_is_in_the_audit(database_url: str) -> None:
+    admin_id = run(database_url, *ADA, "--role", "super_admin").stdout.strip()
+
+    async def audited() -> "asyncpg.Record | None":
+        connection = await asyncpg.connect(database_url)
+        try:
+            return await connection.fetchrow("SELECT * FROM admin_audit")
+        finally:
+            await connection.close()
+
+    row = asyncio.run(audited())
+    assert row is not None
+    assert (row["action"], row["caller"]) == ("admin_registered", "command line")
+    assert str(row["subject_id"]) == admin_id
+
+
+def test_a_taken_email_is_said_and_changes_nothing(database_url: str) -> None:
+    assert run(database_url, *ADA).exit_code == 0
+    before = admins(database_url)
+    result = run(database_url, "--email", "ADA@example.org", "--name", "Eve")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "already exists" in result.stderr
+    assert admins(database_url) == before
+
+
+def test_every_bad_field_is_a_line(database_url: str) -> None:
+    result = run(
+        database_url, "--email", "ada", "--name", " ", "--phone-number", "x", given="short\n"
+    )
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Error: no admin was created:",
+        "  email must be an email address like ada@example.org",
+        "  password must be 8 to 72 bytes in UTF-8, which is what bcrypt can hash",
+        "  name is required",
+        "  phone_number must be a phone number like +14155550100",
+    ]
+    assert admins(database_url) == []
+
+
+@pytest.mark.parametrize("given", ["", "\n"])
+def test_without_a_password_there_is_no_admin(database_url: str, given: str) -> None:
+    result = run(database_url, *ADA, given=given)
+    assert result.exit_code == 1
+    assert "password must be 8 to 72 bytes" in result.stderr
+    assert admins(database_url) == []
+
+
+@pytest.mark.parametrize("given", [f"{PASSWORD}\nsecond line\n", "x" * 5000])
+def test_more_than_a_line_is_no_password(database_url: str, given: str) -> None:
+    result = run(database_url, *ADA, given=given)
+    assert result.exit_code == 1
+    assert "must be one line" in result.stderr
+    assert admins(database_url) == []
+
+
+@pytest.mark.parametrize("given", [PASSWORD, f"{PASSWORD}\r\n"])
+def test_the_end_of_the_line_is_not_part_of_the_password(database_url: str, given: str) -> None:
+    assert run(database_url, *ADA, "--password-stdin", given=given).exit_code == 0
+    (row,) = admins(database_url)
+    assert bcrypt.checkpw(PASSWORD.encode(), row["password_hash"].encode())
+
+
+def test_at_a_terminal_the_password_is_asked_for_twice(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_commands, "_at_a_terminal", lambda: True)
+    result = run(database_url, *ADA, given=f"{PASSWORD}\n{PASSWORD}\n")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("Password: ") == 1
+    assert "Repeat for confirmation: " in result.stderr
+    assert PASSWORD not in result.output
+
+
+def test_a_password_that_is_repeated_wrong_is_asked_for_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_commands, "_at_a_terminal", lambda: True)
+    given = f"{PASSWORD}\nanother one\n{PASSWORD}\n{PASSWORD}\n"
+    assert run(database_url, *ADA, given=given).exit_code == 0
+    (row,) = admins(database_url)
+    assert bcrypt.checkpw(PASSWORD.encode(), row["password_hash"].encode())
+
+
+def test_there_is_no_option_that_takes_a_password(database_url: str) -> None:
+    result = run(database_url, *ADA, "--password", PASSWORD)
+    assert result.exit_code == 2
+    assert admins(database_url) == []
+
+
+def test_an_unknown_role_is_a_usage_error(database_url: str) -> None:
+    result = run(database_url, *ADA, "--role", "owner")
+    assert result.exit_code == 2
+    assert "event_manager" in result.stderr
+
+
+def test_settings_that_are_not_right_are_said_before_a_password_is_asked_for() -> None:
+    environ = {"EVENTLY_DATABASE_URL": "postgresql://x@y/z", "EVENTLY_JWT_SECRET": "short"}
+    result = CliRunner(env=environ).invoke(admin, ["create", *ADA], input="")
+    assert result.exit_code == 1
+    assert "EVENTLY_JWT_SECRET" in result.stderr
+    assert "EVENTLY_INTERNAL_API_KEYS" in result.stderr
+
+
+def test_help_has_examples() -> None:
+    for arguments in (["--help"], ["create", "--help"]):
+        shown = CliRunner().invoke(admin, arguments).output
+        assert "Examples:" in shown
+        assert "evently admin create --email ada@example.org" in shown
