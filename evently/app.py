@@ -191,3 +191,4 @@ async def _polling(metrics: Metrics) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+        metrics.poll()

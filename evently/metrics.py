@@ -6,7 +6,9 @@ the supervisor sets that for its workers, and only workers import this module.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,6 +43,33 @@ _OUTCOMES: dict[type, str] = {
     StaleVersion: "conflict",
     KeyReused: "key_reused",
 }
+
+
+class _Latencies:
+    """The latencies of one route, counted here and handed over once a second.
+
+    The library's own `observe` takes 4.4 us in multiprocess mode, a tenth of what a read costs;
+    this takes 0.3 us. It has no public way to add many at once, so this knows how its pinned
+    version keeps a histogram: a sum, and a counter for each bucket.
+    """
+
+    __slots__ = ("_child", "counts", "seconds")
+
+    def __init__(self, child: Histogram) -> None:
+        self._child = child
+        self.counts = [0] * (len(LATENCY_S) + 1)
+        self.seconds = 0.0
+
+    def hand_over(self) -> None:
+        """Add what was counted to the library's histogram."""
+        child: Any = self._child
+        counts, self.counts = self.counts, [0] * len(self.counts)
+        seconds, self.seconds = self.seconds, 0.0
+        for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
+            if count:
+                bucket.inc(count)
+        if seconds:
+            child._sum.inc(seconds)  # noqa: SLF001
 
 
 class Metrics:
@@ -101,17 +130,17 @@ class Metrics:
         self._logins = Counter(
             "evently_logins_total", "Logins by how they ended", ("outcome",), registry=registry
         )
-        self._gauges: dict[str, Gauge] = {}
-        self._move_children: dict[tuple[str, str], Counter] = {}
-        self._request_children: dict[tuple[str, str, int], Histogram] = {}
+        self._move_tallies: dict[tuple[str, str], int] = {}
+        self._latencies: dict[tuple[str, str, int], _Latencies] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         label = (method, route, status)
-        child = self._request_children.get(label)
-        if child is None:
-            child = self._request_children[label] = self._requests.labels(*label)
-        child.observe(seconds)
+        latencies = self._latencies.get(label)
+        if latencies is None:
+            latencies = self._latencies[label] = _Latencies(self._requests.labels(*label))
+        latencies.seconds += seconds
+        latencies.counts[bisect_left(LATENCY_S, seconds)] += 1
 
     def moved(self, kind: str, answer: Answer) -> None:
         """A seat move was decided."""
@@ -123,10 +152,8 @@ class Metrics:
             outcome = _OUTCOMES.get(type(answer), "refused")
             if isinstance(answer, StaleVersion):
                 self._rejected.inc()
-        child = self._move_children.get((kind, outcome))
-        if child is None:
-            child = self._move_children[kind, outcome] = self._moves.labels(kind, outcome)
-        child.inc()
+        tally = self._move_tallies
+        tally[kind, outcome] = tally.get((kind, outcome), 0) + 1
 
     def committed(self, events: int, moves: int, seconds: float) -> None:
         """A statement committed `moves` versions of `events` events."""
@@ -152,7 +179,12 @@ class Metrics:
         self._polls.append(lambda: gauge.set(read()))
 
     def poll(self) -> None:
-        """Read all watched figures."""
+        """Hand over what was counted since the last time, and read all watched figures."""
+        for latencies in self._latencies.values():
+            latencies.hand_over()
+        tallies, self._move_tallies = self._move_tallies, {}
+        for label, moves in tallies.items():
+            self._moves.labels(*label).inc(moves)
         for read in self._polls:
             read()
 

@@ -10,7 +10,7 @@ WITH held AS (
 moved AS (
     UPDATE events AS e
        SET available_seats = e.available_seats + b.seat_delta,
-           revenue = e.revenue + b.money_delta,
+           revenue = e.revenue + b.money_delta::numeric,
            status = b.status,
            version = b.version,
            terms_version = b.terms_version,
@@ -27,7 +27,7 @@ moved AS (
            total_capacity = coalesce((b.edit ->> 'total_capacity')::integer, e.total_capacity)
       FROM (SELECT event_id, base_version, version, seat_delta, money_delta, status, terms_version,
                    changes::jsonb AS edit
-              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::numeric[],
+              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[],
                           $6::text[], $7::bigint[], $8::text[])
                    AS u (event_id, base_version, version, seat_delta, money_delta, status,
                          terms_version, changes)) AS b
@@ -43,11 +43,11 @@ noted AS (
     INSERT INTO event_ledger (event_id, version, kind, seat_delta, capacity_delta, money_delta,
                               available_seats, status, request_key, request, caller, request_id,
                               changes)
-    SELECT l.event_id, l.version, l.kind, l.seat_delta, l.capacity_delta, l.money_delta,
+    SELECT l.event_id, l.version, l.kind, l.seat_delta, l.capacity_delta, l.money_delta::numeric,
            l.available_seats, l.status, l.request_key, l.request, l.caller, l.request_id,
            l.changes::jsonb
       FROM unnest($9::uuid[], $10::bigint[], $11::text[], $12::integer[], $13::integer[],
-                  $14::numeric[], $15::integer[], $16::text[], $17::text[], $18::text[], $19::text[],
+                  $14::text[], $15::integer[], $16::text[], $17::text[], $18::text[], $19::text[],
                   $20::text[], $21::text[])
            AS l (event_id, version, kind, seat_delta, capacity_delta, money_delta, available_seats,
                  status, request_key, request, caller, request_id, changes)
