@@ -15,6 +15,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from db.failures import translated
 from db.sql import load
+from evently.domain.errors import DatabaseUnavailable, Overloaded
 
 # Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves ten workers.
 POOL_MAX = 8
@@ -109,10 +110,7 @@ class Database(Session):
         """One transaction on one connection: committed at the end, rolled back when left early."""
         assert self._pool is not None, "the database is not open"
         with translated():
-            async with (
-                self._pool.acquire(timeout=ACQUIRE_S) as connection,
-                connection.transaction(),
-            ):
+            async with acquired(self._pool) as connection, connection.transaction():
                 yield Session(connection)
 
     async def __aenter__(self) -> Self:
@@ -129,22 +127,42 @@ class Database(Session):
 
 
 class _Acquiring:
-    """Gives each statement a connection of the pool, waiting for it no longer than ACQUIRE_S."""
+    """Gives each statement a connection of the pool."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     async def fetch(self, sql: str, *args: object) -> Any:
-        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+        async with acquired(self._pool) as connection:
             return await connection.fetch(sql, *args)
 
     async def fetchrow(self, sql: str, *args: object) -> Any:
-        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+        async with acquired(self._pool) as connection:
             return await connection.fetchrow(sql, *args)
 
     async def execute(self, sql: str, *args: object) -> Any:
-        async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
+        async with acquired(self._pool) as connection:
             return await connection.execute(sql, *args)
+
+
+@asynccontextmanager
+async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
+    """A connection of the pool. Raises Overloaded or DatabaseUnavailable: nothing was sent."""
+    try:
+        connection = await pool.acquire(timeout=ACQUIRE_S)
+    except TimeoutError as error:
+        raise Overloaded("no connection to the database is free") from error
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
+        raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -12,7 +12,7 @@ from enum import Enum
 
 import asyncpg
 
-from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.errors import AnswerLost, DatabaseUnavailable
 
 KEY_ONCE = "event_ledger_key_once"
 
@@ -58,6 +58,9 @@ def meaning(error: BaseException) -> Meaning:
     """What `error`, raised while a statement ran, says about that statement."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Meaning.KEY_TAKEN if error.constraint_name == KEY_ONCE else Meaning.BROKEN
+    if isinstance(error, asyncpg.PostgresError) and error.severity_en == "PANIC":
+        # The server crashed, perhaps while it wrote the commit (its log's disk is full, say).
+        return Meaning.UNKNOWN
     if isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error):
         return Meaning.NOT_SENT
     for kind, found in _MEANINGS:
@@ -66,9 +69,7 @@ def meaning(error: BaseException) -> Meaning:
     return Meaning.UNKNOWN
 
 
-_UNAVAILABLE = frozenset(
-    {Meaning.NOT_SENT, Meaning.NOT_DONE, Meaning.LOCKED, Meaning.NOT_PRIMARY, Meaning.UNKNOWN}
-)
+_UNAVAILABLE = frozenset({Meaning.NOT_SENT, Meaning.NOT_DONE, Meaning.LOCKED, Meaning.NOT_PRIMARY})
 
 
 @contextmanager
@@ -76,13 +77,15 @@ def translated() -> Iterator[None]:
     """Raise domain faults for a database that does not answer; constraint errors pass through."""
     try:
         yield
-    except asyncio.CancelledError:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
+        found = meaning(error)
+        if found is Meaning.UNKNOWN:
+            raise AnswerLost(f"{type(error).__name__}: {error}") from error
+        if found in _UNAVAILABLE:
+            raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         raise
-    except asyncpg.PostgresError as error:
-        if meaning(error) in _UNAVAILABLE:
-            raise DatabaseUnavailable(str(error)) from error
-        raise
-    except TimeoutError as error:
-        raise Overloaded("no connection or no answer in time") from error
-    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnavailable(str(error)) from error

@@ -11,7 +11,13 @@ from typing import Any, assert_never
 
 import msgspec
 
-from evently.domain.errors import DatabaseUnavailable, Fault, OutcomeUnknown, Overloaded
+from evently.domain.errors import (
+    AnswerLost,
+    DatabaseUnavailable,
+    Fault,
+    OutcomeUnknown,
+    Overloaded,
+)
 from evently.domain.outcomes import (
     CapacityBelowSold,
     InsufficientSeats,
@@ -217,6 +223,9 @@ def failed(fault: Fault) -> ApiError:
         case OutcomeUnknown():
             message = "The outcome is not known yet; send the same request with this key again"
             code, details = Code.OUTCOME_UNKNOWN, {"request_key": fault.key}
+        case AnswerLost():
+            message = "The database did not answer; look whether it was done before you repeat it"
+            code, details = Code.DATABASE_UNAVAILABLE, {}
         case DatabaseUnavailable():
             message = "The database does not answer; nothing was done, try again"
             code, details = Code.DATABASE_UNAVAILABLE, {}

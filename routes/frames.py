@@ -15,6 +15,7 @@ import msgspec
 from actors.envelope import Request
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import (
+    AnswerLost,
     CommandFailed,
     DatabaseUnavailable,
     Fault,
@@ -57,7 +58,13 @@ ANSWERS: tuple[type, ...] = (
     CapacityBelowSold,
     InvalidFields,
 )
-FAULTS: tuple[type[Fault], ...] = (Overloaded, DatabaseUnavailable, OutcomeUnknown, CommandFailed)
+FAULTS: tuple[type[Fault], ...] = (
+    Overloaded,
+    DatabaseUnavailable,
+    AnswerLost,
+    OutcomeUnknown,
+    CommandFailed,
+)
 
 
 class AskFrame(msgspec.Struct, tag=1, array_like=True):

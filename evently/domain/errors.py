@@ -23,6 +23,10 @@ class DatabaseUnavailable(NothingDone):
     """PostgreSQL does not answer, or not as a primary."""
 
 
+class AnswerLost(DatabaseUnavailable):
+    """A statement's answer did not come: what it would have changed may be changed."""
+
+
 class OutcomeUnknown(Fault):
     """The command's commit could not be resolved in time; its key will tell."""
 
