@@ -44,6 +44,8 @@ DEATHS_MAX = 8
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 # Over the workers' own time to drain.
 GRACE_S = 15.0
+# The same wish often comes twice: from a terminal to its whole group, and from `make` again.
+ONCE_S = 1.0
 TICK_S = 0.1
 # From a closed control socket to the end of its process.
 EXIT_S = 1.0
@@ -253,15 +255,20 @@ class Supervisor:
         """Drain all workers within the grace time, or until another signal; the exit code."""
         log.info("stopping")
         for slot in self._slots:
+            # Or connections would wait, until this process ends, for somebody to accept them.
+            slot.listener.close()
             if slot.process is not None:
                 self._retiring.append(slot.process)
                 slot.process = None
         for process in self._retiring:
             process.popen.terminate()
         deadline_s = time.monotonic() + GRACE_S
+        once_s = time.monotonic() + ONCE_S
         codes = {process.popen.pid: process.popen for process in self._retiring}
         while self._retiring and not self._signals and time.monotonic() < deadline_s:
             self._hear()
+            if time.monotonic() < once_s:
+                self._signals.clear()
         if self._retiring:
             log.error("%d workers did not stop in time", len(self._retiring))
             return 1

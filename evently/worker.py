@@ -30,7 +30,8 @@ from evently.settings import Settings, load_settings
 from routes.revision import SharedRevision
 from routes.services import Services
 
-log = logging.getLogger(__name__)
+# Not __name__, which is __main__ here.
+log = logging.getLogger("evently.worker")
 
 # A client that sent its request just before the listener closed is still heard.
 LINGER_S = 0.5

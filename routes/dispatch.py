@@ -210,4 +210,7 @@ def _response(call: Call, status: int, body: bytes, content_type: str) -> Respon
     headers["X-Request-ID"] = call.request_id
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Server"] = "evently"
+    if call.services.lifecycle.draining:
+        # So that the client sends no further request on a connection that is about to end.
+        headers["Connection"] = "close"
     return Response(status, headers, body)

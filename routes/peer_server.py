@@ -49,10 +49,13 @@ class PeerServer:
         self._server = await loop.create_unix_server(self._stream, str(self._path))
 
     async def stop(self) -> None:
-        """Refuse new peers, answer what was asked, close."""
+        """Refuse new peers, answer what was asked, close.
+
+        The path stays: by now it may be the socket of the worker that replaces this one, and one
+        that nobody listens on refuses as well.
+        """
         if self._server is None:
             return
-        self._path.unlink(missing_ok=True)
         self._server.close()
         if self._reads:
             await asyncio.gather(*self._reads, return_exceptions=True)
