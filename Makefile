@@ -18,12 +18,13 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint clean
+.PHONY: help install run test bench lint clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
 	@echo 'make run       the service with its own database and demo data; prints its URL'
 	@echo 'make test      every test, on a real PostgreSQL'
+	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
 	@echo 'make lint      formatting, lint rules, import rules, types'
 	@echo 'make clean     remove .venv and caches; the data in .evently stays'
 
@@ -34,7 +35,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(CHECK)' || { echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv, or python3.11-venv for that version)' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@echo '$(PYTHON)' > $(VENV)/.python
 	@touch $@
 
@@ -44,6 +45,9 @@ run: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+bench: $(INSTALLED)
+	$(BIN)/python -m bench
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -52,4 +56,4 @@ lint: $(INSTALLED)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find evently actors routes db tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find evently actors routes db bench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def direct() -> list[Requirement]:
     parser = ConfigParser(interpolation=None)
     parser.read_string((ROOT / "setup.cfg").read_text(encoding="utf-8"))
-    lines = parser["options"]["install_requires"] + parser["options.extras_require"]["dev"]
+    extras = parser["options.extras_require"]
+    lines = "\n".join([parser["options"]["install_requires"], *extras.values()])
     return [Requirement(line) for line in lines.split()]
 
 

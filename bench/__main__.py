@@ -1,0 +1,115 @@
+"""The command `python -m bench`: measures, prints a table, writes figures and plots."""
+
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from bench.failures import BenchFailed
+from bench.machine import QUIET_LOAD, load_now, prepare
+from bench.report import read, terminal, write
+from bench.results import Results
+from bench.run import Profile, Run
+from bench.service import LOG
+from evently.embedded import EmbeddedPostgresError
+from evently.settings import WORKERS_MAX, usable_cpus
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED, SCRATCH = ROOT / "docs" / "performance", ROOT / "build" / "bench"
+FULL = Profile("full", seconds=2, rounds=3)
+QUICK = Profile("quick", seconds=1, rounds=3, quick=True)
+
+HELP = f"""Measure the service beside its ceiling and its database's limit.
+
+Starts everything itself, on a throw-away PostgreSQL that commits durably: bare aiohttp servers,
+pgbench, the service with everything on. Takes about five minutes, with --quick about one and a
+half; prints one table and writes JSON, tables and plots.
+
+The ratios hold for other machines, the figures do not. Let nothing else run meanwhile: the load
+average should be under {QUIET_LOAD} for each processor before you begin.
+"""
+
+
+@click.command(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="Only the rows that goals need, for a shorter time.")
+@click.option("--seconds", type=click.IntRange(1, 600), help="Seconds for each measurement.")
+@click.option("--rounds", type=click.IntRange(1, 99), help="How often each one is done.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    help="Worker processes, bare ones and ours.  [default: all processors]",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the figures go.  [default: docs/performance, with --quick build/bench]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=SCRATCH.parent,
+    help="Where the database is made, and removed again, on a real disk; the service's log "
+    "stays.  [default: build]",
+)
+@click.option(
+    "--again",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Measure nothing; make tables and plots of this results.json.",
+)
+def main(
+    quick: bool,
+    seconds: int | None,
+    rounds: int | None,
+    workers: int | None,
+    output: Path | None,
+    data_dir: Path,
+    again: Path | None,
+) -> None:
+    """Measure, print and write."""
+    # Or what was started would be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    profile = QUICK if quick else FULL
+    profile = Profile(profile.name, seconds or profile.seconds, rounds or profile.rounds, quick)
+    output = output or (SCRATCH if quick else PUBLISHED)
+    if again is not None:
+        results = read(again)
+    else:
+        try:
+            prepare()
+            results = _measured(profile, data_dir, workers or usable_cpus())
+        except (BenchFailed, EmbeddedPostgresError) as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(terminal(results))
+    for path in write(results, output):
+        click.echo(f"wrote {path}", err=True)
+
+
+def _measured(profile: Profile, data_dir: Path, workers: int) -> Results:
+    load = load_now()
+    if load > QUIET_LOAD:
+        click.echo(f"others are at work: the load is {load:.2f} for each processor", err=True)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=data_dir))
+    # PostgreSQL may run as a user of its own, which must be able to pass through.
+    folder.chmod(0o711)
+    started_s = time.monotonic()
+
+    def say(text: str) -> None:
+        click.echo(f"{time.monotonic() - started_s:5.0f} s  {text}", err=True)
+
+    try:
+        return Run(profile, folder, workers, say).results()
+    finally:
+        # Where a row has errors, the service's own words are wanted.
+        with suppress(FileNotFoundError):
+            shutil.copy(folder / LOG, data_dir / f"bench-{LOG}")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

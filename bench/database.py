@@ -1,0 +1,185 @@
+"""A throw-away PostgreSQL, the events in it, and what it can do without any service.
+
+Rule: it commits as durably as in production, and says so itself: figures of a server that does
+not flush are worth nothing.
+"""
+
+import asyncio
+import hashlib
+import re
+import statistics
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from bench.failures import LoadFailed, NotDurable
+from bench.processes import cpu_s
+from db.event_check import EventCheck
+from db.migrate import migrate
+from evently.embedded import EmbeddedPostgres
+from evently.settings import usable_cpus
+from evently.verify import Verified, verify_events
+
+# pgbench's 64 clients beside a service's pools.
+CONFIG = {"max_connections": "200"}
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+EMPTY = "empty"
+# The events of the database that pgbench moves seats in.
+LIMIT, LIMIT_EVENTS = "limit", 1000
+# Venues and events of seed.sql with a role of their own, by number.
+HOT, SEATS_OUT = 1, 2
+
+# Fewer than these have no quantiles.
+TRANSACTIONS_MIN = 2
+
+_HERE = Path(__file__).parent
+_LOG_TIME_FIELD = 2
+_RATE = re.compile(r"tps = ([0-9.]+) \(without initial connection time\)")
+
+
+def event_id(number: int) -> str:
+    """The id that seed.sql gives to the event of this number."""
+    return str(UUID(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()))
+
+
+class Transactions(msgspec.Struct, frozen=True):
+    """What pgbench did: latencies in milliseconds, `cpu_us` of PostgreSQL for each."""
+
+    done: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    cpu_us: float
+
+
+class BenchDatabase:
+    """One server; a database in it for every number of events, made when it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = EmbeddedPostgres(folder / "data", CONFIG)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        try:
+            for setting in DURABLE:
+                if self._server.psql(f"SHOW {setting}").strip() != "on":
+                    raise NotDurable(f"{setting} is not on")
+            self._server.create_database(EMPTY)
+            asyncio.run(_migrate(self._server.dsn(EMPTY)))
+        except BaseException:
+            self._server.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+
+    @property
+    def version(self) -> str:
+        """Which PostgreSQL this is."""
+        return self._server.psql("SHOW server_version").strip()
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that the server has used."""
+        return cpu_s(self._server.pid)
+
+    def make(self, name: str, events: int) -> str:
+        """The URL of a new database with so many events, ready to be measured."""
+        self._server.create_database(name, EMPTY)
+        seed = (_HERE / "seed.sql").read_text(encoding="utf-8")
+        self._server.psql(seed.replace(":events", str(events)), name)
+        self._server.psql("VACUUM (ANALYZE)", name)
+        # Or the checkpoint after so much writing would fall into the first measurement.
+        self._server.psql("CHECKPOINT", name)
+        return self._server.dsn(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a database that was measured."""
+        self._server.drop_database(name)
+
+    def add_event(self, name: str, number: int, seats: int) -> None:
+        """Add an event with few seats."""
+        sql = (_HERE / "few_seats.sql").read_text(encoding="utf-8")
+        self._server.psql(sql.replace(":event", str(number)).replace(":seats", str(seats)), name)
+
+    def seats_left(self, name: str, number: int) -> tuple[int, int]:
+        """Seats available of an event, and seats sold as its ledger adds them up."""
+        sold = "(SELECT -sum(seat_delta) FROM event_ledger AS l WHERE l.event_id = e.event_id)"
+        sql = f"SELECT available_seats, {sold} FROM events AS e WHERE event_id = "  # noqa: S608
+        left, _, sold = self._server.psql(f"{sql}'{event_id(number)}'", name).strip().partition("|")
+        return int(left), int(sold)
+
+    def verify(self, name: str) -> Verified:
+        """Hold every event of a database against its ledger, as `evently verify` does."""
+        return asyncio.run(_verify(self._server.dsn(name)))
+
+    def take_seats(self, clients: int, events: int, seconds: int) -> Transactions:
+        """Have pgbench take seats of `events` events, one seat and its ledger row at a time."""
+        script = self._folder / "pgbench.sql"
+        sql = (_HERE / "take_a_seat.sql").read_text(encoding="utf-8")
+        script.write_text(f"\\set n random(1, {events})\n{sql}", encoding="utf-8")
+        script.chmod(0o644)
+        logs = self._folder / "pgbench"
+        logs.mkdir(exist_ok=True)
+        # PostgreSQL's programs may run as a user of their own.
+        logs.chmod(0o777)
+        before_s = self.cpu_s()
+        said = self._server.run(
+            "pgbench",
+            "--no-vacuum",
+            "--protocol=prepared",
+            f"--client={clients}",
+            f"--jobs={min(clients, usable_cpus())}",
+            f"--time={seconds}",
+            "--log",
+            f"--log-prefix={logs}/log",
+            f"--file={script}",
+            self._server.dsn(LIMIT),
+        )
+        used_s = self.cpu_s() - before_s
+        return _transactions(logs, said, used_s)
+
+
+def _transactions(logs: Path, said: str, used_s: float) -> Transactions:
+    """Read what pgbench said, and its logs, one line for each transaction; and remove those."""
+    took_ms: list[float] = []
+    for log in logs.iterdir():
+        lines = log.read_text(encoding="ascii").splitlines()
+        took_ms += [int(line.split()[_LOG_TIME_FIELD]) / 1000 for line in lines]
+        log.unlink()
+    rate = _RATE.search(said)
+    if rate is None or len(took_ms) < TRANSACTIONS_MIN:
+        raise LoadFailed(f"pgbench did nothing: {said}")
+    cuts = statistics.quantiles(took_ms, n=1000)
+    return Transactions(
+        done=len(took_ms),
+        per_second=float(rate[1]),
+        p50_ms=cuts[499],
+        p99_ms=cuts[989],
+        p999_ms=cuts[998],
+        cpu_us=used_s / len(took_ms) * 1e6,
+    )
+
+
+async def _migrate(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrate(connection)
+    finally:
+        await connection.close()
+
+
+async def _verify(dsn: str) -> Verified:
+    async with EventCheck(dsn) as check:
+        return await verify_events(check, lambda line: None)

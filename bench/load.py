@@ -1,0 +1,113 @@
+"""Makes load with wrk: requests that are written down beforehand, as fast as answers come.
+
+Rule: one thread of wrk for every four processors, since the load generator shares the machine
+with what it measures. wrk counts a slow answer for the requests that could not be sent meanwhile,
+too: its percentiles are corrected for coordinated omission.
+"""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from bench.failures import LoadFailed
+from evently.settings import usable_cpus
+
+PLAYER = Path(__file__).with_name("play.lua")
+# A request without an answer for so long is an error; shorter waits are latencies.
+TIMEOUT_S = 10
+# Over its own duration, wrk takes this long at most to wind up.
+GRACE_S = 60.0
+
+# What stands in a request for a key of its own, and for the newest version.
+KEY, VERSION = "\1", "\2"
+# play.lua writes a version as wide as this.
+VERSION_WIDTH = 12
+
+Mode: TypeAlias = Literal["flat out", "paced", "tracking"]
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What wrk reports; `status` counts answers over 399, of which `conflicts` were 409.
+
+    Only a run that tracks versions looks for conflicts.
+    """
+
+    requests: int
+    duration_us: int
+    p50_us: int
+    p99_us: int
+    p999_us: int
+    conflicts: int
+    status: int
+    connect: int
+    read: int
+    write: int
+    timeout: int
+
+    @property
+    def errors(self) -> int:
+        """What a client would call an error: bad answers but for conflicts, and broken sockets."""
+        bad = self.status - self.conflicts
+        return bad + self.connect + self.read + self.write + self.timeout
+
+
+def get(path: str, headers: Sequence[str] = ()) -> str:
+    """A GET request as bytes go over the wire."""
+    return _request("GET", path, headers, "")
+
+
+def post(path: str, body: dict[str, int | str], headers: Sequence[str] = ()) -> str:
+    """A POST request with a JSON body; VERSION may stand in it."""
+    text = json.dumps(body, separators=(",", ":"))
+    text = text.replace(json.dumps(VERSION), VERSION)
+    length = len(text) + text.count(VERSION) * (VERSION_WIDTH - len(VERSION))
+    more = (*headers, "Content-Type: application/json", f"Content-Length: {length}")
+    return _request("POST", path, more, text)
+
+
+def _request(method: str, path: str, headers: Sequence[str], body: str) -> str:
+    lines = (f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *headers)
+    return "\r\n".join(lines) + "\r\n\r\n" + body
+
+
+def play(
+    port: int,
+    requests: Sequence[str],
+    folder: Path,
+    *,
+    connections: int,
+    seconds: int,
+    mode: Mode = "flat out",
+) -> Played:
+    """Send `requests`, in their order and again, for `seconds`. Raises LoadFailed."""
+    written = folder / "requests"
+    written.write_bytes("\0".join(requests).encode("latin-1"))
+    threads = min(connections, max(1, usable_cpus() // 4))
+    done = subprocess.run(  # noqa: S603 - our own program and arguments
+        [  # noqa: S607 - wherever it is installed
+            "wrk",
+            f"--threads={threads}",
+            f"--connections={connections}",
+            f"--duration={seconds}s",
+            f"--timeout={TIMEOUT_S}s",
+            f"--script={PLAYER}",
+            f"http://127.0.0.1:{port}",
+            "--",
+            str(written),
+            secrets.token_hex(6),
+            mode,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + GRACE_S,
+    )
+    reports = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode != 0 or not reports:
+        raise LoadFailed(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
+    return msgspec.json.decode(reports[-1], type=Played)

@@ -1,0 +1,90 @@
+-- Plays the requests of a file over and over, in the file's order, and reports as JSON.
+--
+-- Arguments: the file, whose requests are separated by NUL; a tag that no other run has; the mode.
+-- In a request, byte 1 stands for a key that is used once, byte 2 for the event's version.
+-- Modes:
+--   flat out  each connection sends its next request as soon as it has its answer
+--   paced     ... and after a pause of 50 to 150 ms
+--   tracking  each request carries the newest version that an answer told, as a client that means
+--             to be sure would do it; this reads every answer, so it costs the player more
+
+local PAUSE_MIN_MS, PAUSE_MAX_MS = 50, 150
+local CONFLICT = 409
+
+local threads = {}
+
+function setup(thread)
+  thread:set("number", #threads)
+  table.insert(threads, thread)
+end
+
+local before_key, after_key, before_version, after_version = {}, {}, {}, {}
+local turn, keys, prefix = 0, 0, ""
+local version = 1
+refused = 0
+
+local function read_requests(path)
+  local file = assert(io.open(path, "rb"))
+  for request in file:read("*a"):gmatch("%Z+") do
+    local at = #before_key + 1
+    local head, rest = request:match("^(.-)\1(.*)$")
+    before_key[at] = head or request
+    after_key[at] = rest
+    if rest then
+      before_version[at], after_version[at] = rest:match("^(.-)\2(.*)$")
+    end
+  end
+  file:close()
+end
+
+local function track(status, _, body)
+  local told = body:match('"version":(%d+)')
+  if status == CONFLICT then
+    refused = refused + 1
+    told = body:match('"current_version":(%d+)')
+  end
+  told = tonumber(told)
+  if told and told > version then
+    version = told
+  end
+end
+
+function init(arguments)
+  read_requests(arguments[1])
+  prefix = arguments[2] .. "-" .. number .. "-"
+  -- Threads do not all begin with the same event.
+  turn = number * 7
+  if arguments[3] == "paced" then
+    delay = function() return math.random(PAUSE_MIN_MS, PAUSE_MAX_MS) end
+  elseif arguments[3] == "tracking" then
+    response = track
+  end
+end
+
+function request()
+  turn = turn % #before_key + 1
+  if not after_key[turn] then
+    return before_key[turn]
+  end
+  keys = keys + 1
+  if not before_version[turn] then
+    return before_key[turn] .. prefix .. keys .. after_key[turn]
+  end
+  -- As wide as the body's length was counted for; JSON allows the blanks.
+  local padded = string.format("%12d", version)
+  return before_key[turn] .. prefix .. keys .. before_version[turn] .. padded .. after_version[turn]
+end
+
+function done(summary, latency)
+  local conflicts = 0
+  for _, thread in ipairs(threads) do
+    conflicts = conflicts + thread:get("refused")
+  end
+  local errors = summary.errors
+  io.write(string.format(
+    '{"requests":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"conflicts":%d,'
+      .. '"status":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    latency:percentile(99.9), conflicts, errors.status, errors.connect, errors.read, errors.write,
+    errors.timeout))
+end

@@ -1,0 +1,304 @@
+"""What is measured: rows, and the databases that they are measured on.
+
+Rule: rows that are compared stand in one stage, whose rounds run all its rows one after the
+other: what slows the machine down for a while slows both sides of every comparison.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bench.ceiling import Ceiling
+from bench.database import HOT, LIMIT_EVENTS, SEATS_OUT, BenchDatabase, event_id
+from bench.load import KEY, VERSION, Mode, Played, get, play, post
+from bench.processes import cpu_s, forget_peak, peak_mb
+from bench.results import Sample, Side
+from bench.service import Service
+
+LIST = "/api/v1/events?page=1&limit=20"
+# The paths of the bare server, each with what the service answers there.
+BARE_SMALL, BARE_MOVED, BARE_LIST = "/small", "/moved", "/list"
+# Of ten requests of the mix, so many are of a kind; the tenth is a move.
+MIX = {"availability": 5, "detail": 2, "list": 2, "reserve": 1}
+# Long enough that no order of the kinds repeats within a second.
+MIX_REQUESTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a stage's rows are measured on."""
+
+    database: BenchDatabase
+    bare: Ceiling
+    ours: Service
+    folder: Path
+
+
+Measure: TypeAlias = Callable[[Scene, int, int], Sample]
+Write: TypeAlias = Callable[[Scene], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table; `measure` takes the scene, the connections and the seconds.
+
+    `cold` tells that the first run makes what the others find: it is run once for nothing.
+    """
+
+    key: str
+    title: str
+    side: Side
+    measure: Measure
+    connections: int = 64
+    quick: bool = False
+    cold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A database with so many events, and what is measured on it.
+
+    `active` are the numbers of events that memory is measured for, `bookings` asks for the check
+    that nothing is oversold.
+    """
+
+    events: int
+    rows: tuple[Row, ...]
+    active: tuple[int, ...] = ()
+    bookings: bool = False
+    quick: bool = False
+
+
+# What is sent
+
+
+def reserve(scene: Scene, number: int, version: int | str = "*", **more: str) -> str:
+    """A booking of one seat."""
+    path = f"/internal/events/{event_id(number)}/update-availability"
+    return post(path, {"quantity": -1, "version": version, **more}, _headers(scene))
+
+
+def _headers(scene: Scene) -> tuple[str, ...]:
+    return (f"X-API-Key: {scene.ours.key}", f"Idempotency-Key: {KEY}")
+
+
+def _hot(scene: Scene) -> Sequence[str]:
+    return [reserve(scene, HOT)]
+
+
+def _retry(scene: Scene) -> Sequence[str]:
+    # The version at which the event was published: a client that read it long ago.
+    return [reserve(scene, HOT, 2, on_conflict="retry")]
+
+
+def _strict(scene: Scene) -> Sequence[str]:
+    return [reserve(scene, HOT, VERSION)]
+
+
+def _return(scene: Scene) -> Sequence[str]:
+    path = f"/internal/events/{event_id(SEATS_OUT)}/return-seats"
+    return [post(path, {"quantity": 1, "version": "*"}, _headers(scene))]
+
+
+def _spread(events: int) -> Write:
+    return lambda scene: [reserve(scene, number) for number in range(1, events + 1)]
+
+
+def _availability(events: int = 1) -> Write:
+    return lambda scene: [_availability_of(number) for number in range(1, events + 1)]
+
+
+def _availability_of(number: int) -> str:
+    return get(f"/api/v1/events/{event_id(number)}/availability")
+
+
+def internal(scene: Scene, number: int) -> str:
+    """A read by the booking service."""
+    return get(f"/internal/events/{event_id(number)}", (f"X-API-Key: {scene.ours.key}",))
+
+
+def _mix(events: int) -> Write:
+    def write(scene: Scene) -> Sequence[str]:
+        chance = random.Random(events)  # noqa: S311 - the same mix every time
+        kinds = chance.choices(list(MIX), list(MIX.values()), k=MIX_REQUESTS)
+        return [_one(scene, kind, chance.randint(1, events)) for kind in kinds]
+
+    return write
+
+
+def _one(scene: Scene, kind: str, number: int) -> str:
+    match kind:
+        case "availability":
+            return _availability_of(number)
+        case "detail":
+            return get(f"/api/v1/events/{event_id(number)}")
+        case "list":
+            return get(LIST)
+        case _:
+            return reserve(scene, number)
+
+
+# How it is measured
+
+
+def _ours(write: Write, mode: Mode = "flat out") -> Measure:
+    def measure(scene: Scene, connections: int, seconds: int) -> Sample:
+        ours, requests = scene.ours, write(scene)
+        forget_peak(ours.pid)
+        before = ours.counts()
+        ours_s, postgres_s = cpu_s(ours.pid), scene.database.cpu_s()
+        played = play(
+            ours.port,
+            requests,
+            scene.folder,
+            connections=connections,
+            seconds=seconds,
+            mode=mode,
+        )
+        ours_s, postgres_s = cpu_s(ours.pid) - ours_s, scene.database.cpu_s() - postgres_s
+        counts = ours.counts() - before
+        commit_p99_s = counts.quantile("evently_commit_seconds", 0.99)
+        return _sample(
+            played,
+            ours_s,
+            postgres_us=postgres_s / max(played.requests, 1) * 1e6,
+            batch=counts.mean("evently_commit_moves"),
+            commit_p99_ms=None if commit_p99_s is None else commit_p99_s * 1000,
+            peak_mb=peak_mb(ours.pid),
+            retried=counts.value("evently_version_conflicts_total", "retried"),
+            rejected=counts.value("evently_version_conflicts_total", "rejected"),
+        )
+
+    return measure
+
+
+def _bare(request: str) -> Measure:
+    def measure(scene: Scene, connections: int, seconds: int) -> Sample:
+        bare = scene.bare
+        for pid in bare.pids:
+            forget_peak(pid)
+        before_s = sum(map(cpu_s, bare.pids))
+        played = play(bare.port, [request], scene.folder, connections=connections, seconds=seconds)
+        used_s = sum(map(cpu_s, bare.pids)) - before_s
+        return _sample(played, used_s, peak_mb=sum(map(peak_mb, bare.pids)))
+
+    return measure
+
+
+def _sample(played: Played, used_s: float, **more: float | None) -> Sample:
+    known = {name: value for name, value in more.items() if value is not None}
+    return Sample(
+        per_second=(played.requests - played.status) / (played.duration_us / 1e6),
+        asked=played.requests,
+        p50_ms=played.p50_us / 1000,
+        p99_ms=played.p99_us / 1000,
+        p999_ms=played.p999_us / 1000,
+        conflicts=played.conflicts,
+        errors=played.errors,
+        cpu_us=used_s / max(played.requests, 1) * 1e6,
+        **known,
+    )
+
+
+def _pgbench(events: int) -> Measure:
+    def measure(scene: Scene, connections: int, seconds: int) -> Sample:
+        done = scene.database.take_seats(connections, events, seconds)
+        return Sample(
+            per_second=done.per_second,
+            asked=done.done,
+            p50_ms=done.p50_ms,
+            p99_ms=done.p99_ms,
+            p999_ms=done.p999_ms,
+            postgres_us=done.cpu_us,
+        )
+
+    return measure
+
+
+# The rows
+
+_BARE_POST = post(BARE_MOVED, {"quantity": -1, "version": "*"}, (f"Idempotency-Key: {KEY}",))
+_HOT = "reserve, one event, any version"
+_SPREAD = "reserve, 1000 events, any version"
+_AVAILABILITY = "availability"
+
+GROWTH = (
+    Row("hot", _HOT, "ours", _ours(_hot)),
+    Row("list", "list, 20 events", "ours", _ours(lambda scene: [get(LIST)]), quick=True),
+)
+
+LISTED = (
+    Row("bare-list", "bare GET, a list's bytes", "bare", _bare(get(BARE_LIST)), quick=True),
+    *GROWTH[1:],
+)
+
+MAIN = (
+    Row("bare-get", "bare GET, small", "bare", _bare(get(BARE_SMALL)), quick=True),
+    Row("availability", _AVAILABILITY, "ours", _ours(_availability()), quick=True),
+    Row(
+        "internal",
+        "internal GET",
+        "ours",
+        _ours(lambda scene: [internal(scene, HOT)]),
+        quick=True,
+    ),
+    Row(
+        "detail",
+        "detail",
+        "ours",
+        _ours(lambda scene: [get(f"/api/v1/events/{event_id(HOT)}")]),
+    ),
+    *GROWTH[1:],
+    Row("bare-post", "bare POST, small", "bare", _bare(_BARE_POST), quick=True),
+    Row("hot", _HOT, "ours", _ours(_hot), quick=True),
+    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), quick=True, cold=True),
+    Row("pg-hot", "pgbench, one row", "database", _pgbench(1), quick=True),
+    Row("pg-hot", "pgbench, one row", "database", _pgbench(1), 8),
+    Row("pg-spread", "pgbench, 1000 rows", "database", _pgbench(LIMIT_EVENTS)),
+    Row("pg-spread", "pgbench, 1000 rows", "database", _pgbench(LIMIT_EVENTS), 8),
+    Row("retry", "reserve, one event, stale version, retry", "ours", _ours(_retry), quick=True),
+    Row("strict", "reserve, one event, strict", "ours", _ours(_strict, "tracking")),
+    Row("return", "return, one event", "ours", _ours(_return)),
+    Row("mix", "90% reads, 10% moves, 1000 events", "ours", _ours(_mix(1000))),
+    Row("paced", "reserve, one event, about 600 a second", "ours", _ours(_hot, "paced")),
+    Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 256),
+    Row("hot", _HOT, "ours", _ours(_hot), 256, quick=True),
+    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), 256),
+    Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 1000),
+    Row("hot", _HOT, "ours", _ours(_hot), 1000, quick=True),
+    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), 1000),
+)
+
+
+def _active(events: int) -> tuple[Row, ...]:
+    shown = f"{events} active event{'s' if events > 1 else ''}"
+    return (
+        Row(
+            f"reserve-active-{events}",
+            f"reserve, {shown}",
+            "ours",
+            _ours(_spread(events)),
+            cold=True,
+        ),
+        Row(
+            f"read-active-{events}", f"availability, {shown}", "ours", _ours(_availability(events))
+        ),
+    )
+
+
+ACTIVE = (1, 1000, 10_000)
+
+STAGES = (
+    Stage(10, GROWTH),
+    Stage(200, (*LISTED, *GROWTH[:1]), quick=True),
+    Stage(1000, MAIN, bookings=True, quick=True),
+    Stage(10_000, GROWTH),
+    Stage(
+        100_000,
+        (*GROWTH, *(row for events in ACTIVE for row in _active(events))),
+        active=(1000, 10_000),
+        quick=True,
+    ),
+)

@@ -1,0 +1,152 @@
+"""Runs the stages, one after the other, each on a database and a service of its own.
+
+Rule: within a stage the rounds run all rows in turn, so that what is compared was measured within
+seconds of each other; at the end every event is held against its ledger.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import checks
+from bench.ceiling import Ceiling
+from bench.database import HOT, LIMIT, LIMIT_EVENTS, BenchDatabase, event_id
+from bench.machine import commit, load_now, machine
+from bench.results import (
+    ActiveMemory,
+    Bookings,
+    Checked,
+    Figure,
+    Results,
+    Sample,
+    UncachedList,
+)
+from bench.rows import BARE_LIST, BARE_MOVED, BARE_SMALL, LIST, STAGES, Row, Scene, Stage
+from bench.service import Service
+
+# Enough for 10 000 events to be read and moved once.
+WARM_S = 2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much is measured: `quick` leaves out rows that no goal needs."""
+
+    name: str
+    seconds: int
+    rounds: int
+    quick: bool = False
+
+    def stages(self) -> list[Stage]:
+        """The stages of this profile."""
+        return [stage for stage in STAGES if stage.quick or not self.quick]
+
+    def rows(self, stage: Stage) -> list[Row]:
+        """The rows of a stage."""
+        return [row for row in stage.rows if row.quick or not self.quick]
+
+
+class Run:
+    """One run of a profile; `say` tells people how far it is."""
+
+    def __init__(self, profile: Profile, folder: Path, workers: int, say: Say) -> None:
+        self._profile = profile
+        self._folder = folder
+        self._workers = workers
+        self._say = say
+        self._figures: list[Figure] = []
+        self._lists: list[UncachedList] = []
+        self._memory: list[ActiveMemory] = []
+        self._bookings: Bookings | None = None
+        self._checked: list[Checked] = []
+
+    def results(self) -> Results:
+        """Measure everything. Raises what keeps it from being measured."""
+        profile, started_s = self._profile, time.monotonic()
+        at, load_before = datetime.now(UTC), load_now()
+        with BenchDatabase(self._folder) as database:
+            where = machine(database, self._folder, self._workers, load_before)
+            for stage in profile.stages():
+                self._stage(database, stage)
+        return Results(
+            at=f"{at:%Y-%m-%d %H:%M} UTC",
+            commit=commit(),
+            profile=profile.name,
+            seconds=profile.seconds,
+            rounds=profile.rounds,
+            took_s=time.monotonic() - started_s,
+            machine=where,
+            figures=tuple(self._figures),
+            lists=tuple(self._lists),
+            memory=tuple(self._memory),
+            bookings=self._bookings,
+            checked=tuple(self._checked),
+        )
+
+    def _stage(self, database: BenchDatabase, stage: Stage) -> None:
+        rows = self._profile.rows(stage)
+        name = f"events_{stage.events}"
+        self._say(f"{stage.events} events: filling the database")
+        dsn = database.make(name, stage.events)
+        limited = any(row.side == "database" for row in rows)
+        if limited:
+            database.make(LIMIT, LIMIT_EVENTS)
+        with (
+            Service(dsn, self._workers, self._folder) as ours,
+            Ceiling(self._workers, _bodies(ours), self._folder) as bare,
+        ):
+            scene = Scene(database, bare, ours, self._folder)
+            self._grow(scene, stage)
+            self._rounds(scene, stage.events, rows)
+            self._lists.append(checks.uncached_list(scene, stage.events))
+            if stage.bookings:
+                self._say(f"{stage.events} events: {checks.CLIENTS} clients at once")
+                self._bookings = checks.bookings(database, name, ours, stage.events + 1)
+        self._say(f"{stage.events} events: holding every event against its ledger")
+        found = database.verify(name)
+        self._checked.append(Checked(found.events, found.versions, found.differing))
+        for done in (name, LIMIT) if limited else (name,):
+            database.drop(done)
+
+    def _grow(self, scene: Scene, stage: Stage) -> None:
+        """Memory first: while the service is fresh, nothing else has made it grow."""
+        idle = None
+        for active in stage.active:
+            self._say(f"{stage.events} events: the memory of {active} active ones")
+            found, idle = checks.memory(scene, active, idle)
+            self._memory.append(found)
+
+    def _rounds(self, scene: Scene, events: int, rows: list[Row]) -> None:
+        runs: list[list[Sample]] = [[] for _ in rows]
+        for row in rows:
+            if row.cold:
+                row.measure(scene, row.connections, WARM_S)
+        for turn in range(self._profile.rounds):
+            for row, samples in zip(rows, runs, strict=True):
+                sample = row.measure(scene, row.connections, self._profile.seconds)
+                samples.append(sample)
+                self._say(
+                    f"{events} events, round {turn + 1} of {self._profile.rounds}: {row.title}, "
+                    f"{row.connections} connections: {sample.per_second:.0f}/s, "
+                    f"p99 {sample.p99_ms:.1f} ms, {sample.errors} errors"
+                )
+        self._figures += [
+            Figure(row.key, row.title, row.side, row.connections, events, tuple(samples))
+            for row, samples in zip(rows, runs, strict=True)
+        ]
+
+
+def _bodies(ours: Service) -> dict[str, bytes]:
+    """What the service answers, for the bare server to answer as well."""
+    hot = event_id(HOT)
+    return {
+        BARE_SMALL: ours.get(f"/api/v1/events/{hot}/availability"),
+        BARE_LIST: ours.get(LIST),
+        BARE_MOVED: ours.post(
+            f"/internal/events/{hot}/update-availability", b'{"quantity":-1,"version":"*"}'
+        ),
+    }
