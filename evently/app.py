@@ -23,6 +23,7 @@ from db.event_store import EventStore
 from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
 from db.venue_store import VenueStore
+from evently.drift import watching_database
 from evently.metrics import Metrics
 from evently.settings import Settings
 from routes.api import ENDPOINTS
@@ -122,6 +123,9 @@ async def running_services(
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
         _watch(metrics, registry, database)
+        if node is None or node.index == 0:
+            watching = watching_database(dsn, database, metrics.watch)
+            await stack.enter_async_context(watching)
         await stack.enter_async_context(_polling(metrics))
         keys = {name: key.get_secret_value() for name, key in settings.internal_api_keys.items()}
         yield Services(
@@ -164,6 +168,7 @@ def server(services: Services) -> EdgeServer:
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:
+    metrics.watch("evently_workers", "Worker processes that serve", lambda: 1.0)
     metrics.watch("evently_actors", "Events in memory", lambda: registry.alive)
     metrics.watch(
         "evently_mailbox_depth", "Requests that wait for their event", lambda: registry.pending

@@ -130,6 +130,10 @@ class Metrics:
         self._logins = Counter(
             "evently_logins_total", "Logins by how they ended", ("outcome",), registry=registry
         )
+        starts = Counter(
+            "evently_worker_starts_total", "Worker processes started", registry=registry
+        )
+        starts.inc()
         self._move_tallies: dict[tuple[str, str], int] = {}
         self._latencies: dict[tuple[str, str, int], _Latencies] = {}
 

@@ -26,6 +26,17 @@ from pydantic_settings import (
 
 PREFIX = "EVENTLY_"
 SECRETS_FILE = "secrets.env"
+# Each of these may also be named by a file that holds it, as containers are given secrets.
+FROM_FILES = (
+    "database_url",
+    "read_database_url",
+    "internal_api_keys",
+    "jwt_secret",
+    "user_service_api_key",
+)
+FILE_SUFFIX = "_file"
+# Far over 64 keys of the greatest length; more is no secret but another file.
+FILE_BYTES_MAX = 65_536
 JWT_SECRET_BYTES_MIN = 32
 INTERNAL_KEY_MIN, INTERNAL_KEY_MAX = 16, 512
 WORKERS_MAX = 64
@@ -165,15 +176,18 @@ class Settings(BaseSettings):
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings; empty variables count as not set. Raises SettingsError."""
+    """The settings; empty variables count as not set. Raises SettingsError.
+
+    `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting.
+    """
     environ = os.environ if environ is None else environ
     given = {
         name.removeprefix(PREFIX).lower(): text
         for name, text in environ.items()
         if name.startswith(PREFIX) and text.strip()
     }
-    problems = _unknown(given)
-    if "database_url" not in given:
+    problems = _read_files(given) + _unknown(given)
+    if "database_url" not in given and f"database_url{FILE_SUFFIX}" not in given:
         data_dir = Path(given.get("data_dir", ".evently"))
         try:
             given = {**_own_secrets(data_dir), **given}
@@ -186,11 +200,53 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.of(given)
     except ValidationError as error:
-        problems += [_problem(found, given) for found in error.errors()]
+        # A setting whose file cannot be read is told of once.
+        problems += [
+            _problem(found, given)
+            for found in error.errors()
+            if f"{found['loc'][0]}{FILE_SUFFIX}" not in given
+        ]
         raise SettingsError("\n".join(problems)) from None
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _read_files(given: dict[str, str]) -> list[str]:
+    """Put what the files hold into `given` for their names; what is wrong with them."""
+    problems = []
+    for name in FROM_FILES:
+        path = given.get(f"{name}{FILE_SUFFIX}")
+        if path is None:
+            continue
+        variable = f"{PREFIX}{name.upper()}"
+        if name in given:
+            problems.append(f"{variable} and {variable}_FILE are both set; keep one")
+            continue
+        try:
+            held = _held(Path(path))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            problems.append(f"{variable}_FILE cannot be used ({reason}: {path})")
+            continue
+        given[name] = held
+        del given[f"{name}{FILE_SUFFIX}"]
+    return problems
+
+
+def _held(path: Path) -> str:
+    """The one line that a file holds. Raises OSError or ValueError."""
+    with path.open("rb") as file:
+        raw = file.read(FILE_BYTES_MAX + 1)
+    if len(raw) > FILE_BYTES_MAX:
+        raise ValueError(f"it has more than {FILE_BYTES_MAX} bytes")
+    try:
+        text = raw.decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    if not text or not text.isprintable():
+        raise ValueError("it must hold one line of text")
+    return text
 
 
 def _others(given: Mapping[str, str]) -> list[str]:
@@ -204,17 +260,21 @@ def _others(given: Mapping[str, str]) -> list[str]:
 
 def _unknown(given: Mapping[str, str]) -> list[str]:
     problems = []
-    for name in sorted(given.keys() - Settings.model_fields.keys()):
-        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+    known = Settings.model_fields.keys() | {f"{name}{FILE_SUFFIX}" for name in FROM_FILES}
+    for name in sorted(given.keys() - known):
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
         problems.append(f"{PREFIX}{name.upper()} is no setting of this service{hint}")
     return problems
 
 
+_EXTERNAL = ("database_url", f"database_url{FILE_SUFFIX}")
+
+
 def _problem(found: ErrorDetails, given: Mapping[str, str]) -> str:
     field = str(found["loc"][0])
     name = f"{PREFIX}{field.upper()}"
-    if found["type"] == "missing" and "database_url" in given:
+    if found["type"] == "missing" and not given.keys().isdisjoint(_EXTERNAL):
         return f"{name} is required with an external database (see the README's table)"
     if found["type"] == "missing":
         return f"{name} is not in the data directory's {SECRETS_FILE}; set it, or remove that file"

@@ -254,3 +254,77 @@ def test_a_data_directory_that_cannot_be_is_said_with_the_rest(tmp_path: Path) -
 def test_no_own_secrets_are_made_for_an_external_database(tmp_path: Path) -> None:
     load(data_dir=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def file_in(folder: Path, text: str) -> str:
+    path = folder / "secret"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        ("database_url", "postgresql://evently:hunter2@db/evently\n", "database_url"),
+        ("read_database_url", "postgresql://evently@replica/evently", "read_database_url"),
+        ("jwt_secret", f"{SECRET}\n", "jwt_secret"),
+        ("user_service_api_key", " key-of-the-users \r\n", "user_service_api_key"),
+    ],
+)
+def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str, text: str, read: str) -> None:
+    environ = {key: value for key, value in EXTERNAL.items() if key != f"EVENTLY_{name.upper()}"}
+    environ[f"EVENTLY_{name.upper()}_FILE"] = file_in(tmp_path, text)
+    secret = getattr(load_settings(environ), read)
+    assert secret.get_secret_value() == text.strip()
+
+
+def test_internal_keys_may_come_from_a_file(tmp_path: Path) -> None:
+    environ = {key: value for key, value in EXTERNAL.items() if "KEYS" not in key}
+    environ["EVENTLY_INTERNAL_API_KEYS_FILE"] = file_in(tmp_path, f"{KEYS}\n")
+    assert load_settings(environ).internal_api_keys.keys() == {"booking"}
+
+
+def test_a_setting_and_its_file_are_one_too_many(tmp_path: Path) -> None:
+    path = file_in(tmp_path, SECRET)
+    assert problem(jwt_secret_file=path) == (
+        "EVENTLY_JWT_SECRET and EVENTLY_JWT_SECRET_FILE are both set; keep one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "one line"),
+        (b" \n", "one line"),
+        (b"first\nsecond", "one line"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"x" * 65_537, "more than 65536 bytes"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_said_with_the_rest(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    environ = {key: value for key, value in EXTERNAL.items() if "JWT" not in key}
+    lines = problems({**environ, "EVENTLY_JWT_SECRET_FILE": str(path), "EVENTLY_PORT": "x"})
+    assert [line.split()[0] for line in lines] == ["EVENTLY_JWT_SECRET_FILE", "EVENTLY_PORT"]
+    assert reason in lines[0]
+
+
+def test_a_file_that_is_not_there_is_named_and_no_database_is_made(tmp_path: Path) -> None:
+    lines = problems(
+        {
+            **{key: value for key, value in EXTERNAL.items() if "DATABASE" not in key},
+            "EVENTLY_DATABASE_URL_FILE": str(tmp_path / "none"),
+            "EVENTLY_DATA_DIR": str(tmp_path / "data"),
+        }
+    )
+    (line,) = lines
+    assert line.startswith("EVENTLY_DATABASE_URL_FILE cannot be used (No such file")
+    assert not (tmp_path / "data").exists()
+
+
+def test_only_secrets_come_from_files(tmp_path: Path) -> None:
+    path = file_in(tmp_path, "8003")
+    assert problem(port_file=path).startswith("EVENTLY_PORT_FILE is no setting of this service")

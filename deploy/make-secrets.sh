@@ -1,0 +1,16 @@
+#!/bin/sh
+# Makes the secrets of compose.yaml, once: a second run changes nothing. Each container sees only
+# its own; the folder keeps everybody else on this machine out.
+set -eu
+cd "$(dirname "$0")"
+umask 077
+mkdir -p secrets
+cd secrets
+random() { head -c 36 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
+# The files' own mode lets the containers' users read them, where compose mounts them as they are.
+keep() { [ -s "$1" ] || { cat > "$1.new" && chmod 0444 "$1.new" && mv "$1.new" "$1"; }; }
+random | keep postgres_password
+random | keep jwt_secret
+random | keep grafana_password
+printf 'booking:%s' "$(random)" | keep internal_api_keys
+printf 'postgresql://evently:%s@postgres:5432/evently' "$(cat postgres_password)" | keep database_url

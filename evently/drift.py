@@ -1,0 +1,157 @@
+"""Looks in the background for events that differ from their ledgers, and for consumers that lag.
+
+Rule: it costs the database little, however much there is to look at: one slice of events at a
+time, and after each slice a pause of many times what it took. It changes nothing, and while the
+database does not answer it waits.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from db.database import Session
+from db.event_check import EventCheck, Replayed
+from db.replication_slots import SlotLag, read_slot_lag
+from evently.domain.errors import Fault
+
+log = logging.getLogger(__name__)
+
+# A slice of a thousand versions each takes some 30 ms.
+SLICE_EVENTS = 50
+# One part in twenty of one connection at most, and a slice a second at most.
+PAUSE_FACTOR = 20.0
+PAUSE_MIN_S = 1.0
+# A pass through an empty table, or a database that is down.
+IDLE_S = 10.0
+# Lag grows by what is committed; a scrape comes every 15 s.
+SLOTS_EVERY_S = 5.0
+# More than this many are as alarming, and would fill the memory.
+DIFFERING_MAX = 10_000
+
+Watch: TypeAlias = Callable[[str, str, Callable[[], float]], None]
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
+
+
+def drift_seats(replayed: Replayed) -> int:
+    """How many seats an event's row is off from its ledger; what only one of them knows, whole."""
+    row, ledger = replayed.row, replayed.ledger
+    if row is None:
+        return abs(ledger.capacity - ledger.seats) if ledger is not None else 0
+    if ledger is None:
+        return row.total_capacity - row.available_seats
+    capacity = abs(row.total_capacity - ledger.capacity)
+    return max(capacity, abs(row.available_seats - ledger.seats))
+
+
+class DriftCheck:
+    """Goes through all events for ever; what it has found is in its properties."""
+
+    def __init__(
+        self, dsn: str, *, slice_events: int = SLICE_EVENTS, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._dsn = dsn
+        self._slice_events = slice_events
+        self._sleep = sleep
+        self._differing: dict[str, int] = {}
+        self.checked = 0
+
+    @property
+    def seats(self) -> int:
+        """Seats by which the events that differ are off, as each was last seen."""
+        return sum(self._differing.values())
+
+    @property
+    def events(self) -> int:
+        """Events that differ from their ledger in anything."""
+        return len(self._differing)
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        while True:
+            try:
+                await self.check_all()
+            except Fault as fault:
+                log.warning("the drift check waits for the database: %s", fault)
+            # A check that ended unnoticed would find nothing more.
+            except Exception:
+                log.exception("the drift check failed, and begins again")
+            await self._sleep(IDLE_S)
+
+    async def check_all(self) -> None:
+        """Look at every event once. Raises what the database raises."""
+        async with EventCheck(self._dsn, page_events=self._slice_events) as check:
+            started_s = time.monotonic()
+            async for page in check.pages():
+                took_s = time.monotonic() - started_s
+                for replayed in page:
+                    self._note(replayed)
+                await self._sleep(max(PAUSE_MIN_S, PAUSE_FACTOR * took_s))
+                started_s = time.monotonic()
+
+    def _note(self, replayed: Replayed) -> None:
+        self.checked += 1
+        found = replayed.differences()
+        if not found:
+            self._differing.pop(replayed.event_id, None)
+            return
+        if replayed.event_id not in self._differing:
+            log.critical(
+                "an event is not what its ledger says",
+                extra={"fields": {"event_id": replayed.event_id, "differences": found}},
+            )
+        if len(self._differing) < DIFFERING_MAX or replayed.event_id in self._differing:
+            self._differing[replayed.event_id] = drift_seats(replayed)
+
+
+class SlotWatch:
+    """Reads the lag of the logical slots now and then."""
+
+    def __init__(self, session: Session, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._session = session
+        self._sleep = sleep
+        self.lag = SlotLag(0, 0)
+
+    async def run(self) -> None:
+        """Read until cancelled; while the database does not answer, the last figure stands."""
+        while True:
+            try:
+                self.lag = await read_slot_lag(self._session)
+            except Fault as fault:
+                log.debug("the lag of the slots is not known: %s", fault)
+            await self._sleep(SLOTS_EVERY_S)
+
+
+@asynccontextmanager
+async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIterator[None]:
+    """Check in the background, and export what is found. One worker of a node does it."""
+    drift, slots = DriftCheck(dsn), SlotWatch(session)
+    watch("evently_seat_drift_seats", "Seats by which rows and ledgers differ", lambda: drift.seats)
+    watch("evently_drifting_events", "Events that differ from their ledger", lambda: drift.events)
+    watch(
+        "evently_drift_checked_events",
+        "Events held against their ledgers since the start",
+        lambda: drift.checked,
+    )
+    watch(
+        "evently_replication_slot_lag_bytes",
+        "WAL that the slowest logical slot holds back",
+        lambda: slots.lag.lag_bytes,
+    )
+    watch(
+        "evently_replication_slots_lost",
+        "Logical slots that fell so far behind that the server gave them up",
+        lambda: slots.lag.lost,
+    )
+    tasks = [
+        asyncio.create_task(drift.run(), name="drift-check"),
+        asyncio.create_task(slots.run(), name="slot-watch"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,149 @@
+"""The background check on a real database: what it finds, and that it goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from db.database import Database
+from db.replication_slots import SlotLag, read_slot_lag
+from evently.drift import DriftCheck, watching_database
+from tests.acceptance.service import until
+from tests.integration.test_verify import ADD_EVENT, ADD_VENUE, ADD_VERSION, LEDGER, VENUE
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    opened = await asyncpg.connect(database_url)
+    await opened.execute(ADD_VENUE, VENUE)
+    yield opened
+    await opened.close()
+
+
+async def add_event(connection: "asyncpg.Connection[asyncpg.Record]") -> str:
+    event_id = str(uuid4())
+    await connection.execute(ADD_EVENT, event_id, VENUE)
+    for version in LEDGER:
+        await connection.execute(ADD_VERSION, event_id, *version)
+    return event_id
+
+
+async def no_pause(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+async def test_events_that_are_right_do_not_drift(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    for _ in range(5):
+        await add_event(connection)
+    check = DriftCheck(database_url, slice_events=2, sleep=no_pause)
+    await check.check_all()
+    assert (check.seats, check.events, check.checked) == (0, 0, 5)
+
+
+async def test_seats_that_nobody_moved_are_counted_until_they_are_put_right(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    events = [await add_event(connection) for _ in range(5)]
+    move = "UPDATE events SET available_seats = available_seats + $2 WHERE event_id = $1"
+    await connection.execute(move, events[1], -3)
+    await connection.execute(move, events[4], 2)
+    check = DriftCheck(database_url, slice_events=2, sleep=no_pause)
+    await check.check_all()
+    assert (check.seats, check.events) == (5, 2)
+    await check.check_all()
+    assert (check.seats, check.events) == (5, 2), "the same events, seen again"
+    await connection.execute(move, events[1], 3)
+    await connection.execute(move, events[4], -2)
+    await check.check_all()
+    assert (check.seats, check.events) == (0, 0)
+
+
+async def test_an_event_without_its_ledger_and_a_ledger_without_its_event_drift(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    events = [await add_event(connection) for _ in range(2)]
+    await connection.execute("DELETE FROM event_ledger WHERE event_id = $1", events[0])
+    await connection.execute("DELETE FROM events WHERE event_id = $1", events[1])
+    check = DriftCheck(database_url, sleep=no_pause)
+    await check.check_all()
+    assert (check.seats, check.events) == (10, 2), "5 seats were out of each"
+
+
+async def test_a_difference_that_moves_no_seat_still_counts_as_an_event(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    await connection.execute("UPDATE events SET revenue = 49 WHERE event_id = $1", event_id)
+    check = DriftCheck(database_url, sleep=no_pause)
+    await check.check_all()
+    assert (check.seats, check.events) == (0, 1)
+
+
+async def test_it_pauses_after_each_slice_for_much_longer_than_the_slice_took(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    for _ in range(4):
+        await add_event(connection)
+    pauses: list[float] = []
+
+    async def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+
+    await DriftCheck(database_url, slice_events=2, sleep=sleep).check_all()
+    assert len(pauses) >= 2
+    assert min(pauses) >= 1.0
+
+
+async def test_a_database_that_does_not_answer_is_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    check = DriftCheck("postgresql://postgres@127.0.0.1:1/none", sleep=no_pause)
+    task = asyncio.create_task(check.run())
+    await until(lambda: caplog.text.count("waits for the database") >= 2)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_lag_of_a_slot_grows_with_what_it_has_not_read(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    slot = f"test_{uuid4().hex}"
+    async with Database(database_url) as database:
+        assert await read_slot_lag(database) == SlotLag(0, 0)
+        await connection.execute("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
+        try:
+            before = (await read_slot_lag(database)).lag_bytes
+            for _ in range(20):
+                await add_event(connection)
+            grown = (await read_slot_lag(database)).lag_bytes
+            assert grown > before + 1000
+        finally:
+            await connection.execute("SELECT pg_drop_replication_slot($1)", slot)
+        assert await read_slot_lag(database) == SlotLag(0, 0)
+
+
+async def test_what_is_watched_is_exported_and_the_tasks_end_with_it(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    await add_event(connection)
+    watched: dict[str, Callable[[], float]] = {}
+    tasks = asyncio.all_tasks()
+    async with Database(database_url) as database:
+        async with watching_database(
+            database_url, database, lambda name, _, read: watched.update({name: read})
+        ):
+            await until(lambda: watched["evently_drift_checked_events"]() == 1)
+        assert asyncio.all_tasks() == tasks
+    assert {name: read() for name, read in watched.items()} == {
+        "evently_seat_drift_seats": 0,
+        "evently_drifting_events": 0,
+        "evently_drift_checked_events": 1,
+        "evently_replication_slot_lag_bytes": 0,
+        "evently_replication_slots_lost": 0,
+    }

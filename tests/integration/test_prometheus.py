@@ -1,0 +1,190 @@
+"""The monitoring that is shipped: a real Prometheus reads a running service, its rules and the
+dashboard's queries.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.acceptance.service import ROOT, Service, running, until
+from tests.surroundings import free_port, program
+
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "evently.json"
+SCRAPE_S = 1
+
+_METRIC = re.compile(r"\bevently_[a-z_]+")
+
+
+def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [program("promtool", "prometheus"), *arguments],
+        cwd=PROMETHEUS,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "rules/recording.yml", "rules/alerts.yml"),
+        ("test", "rules", "rules_test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool_has_nothing_to_say_against_it(arguments: tuple[str, ...]) -> None:
+    done = promtool(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dashboard_queries() -> list[str]:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return [target["expr"] for panel in panels for target in panel["targets"]]
+
+
+def test_every_metric_that_is_looked_at_is_one_that_the_service_counts() -> None:
+    counted = {
+        name
+        for file in (ROOT / "evently").glob("*.py")
+        for name in re.findall(r'"(evently_[a-z_]+)"', file.read_text(encoding="utf-8"))
+    }
+    texts = dashboard_queries()
+    texts += [path.read_text(encoding="utf-8") for path in (PROMETHEUS / "rules").iterdir()]
+    looked_at = {name for text in texts for name in _METRIC.findall(text)}
+    histograms = {f"{name}_{part}": name for name in counted for part in ("bucket", "count", "sum")}
+    assert {histograms.get(name, name) for name in looked_at} - counted == set()
+
+
+def test_every_alert_is_in_the_runbook() -> None:
+    rules = (PROMETHEUS / "rules" / "alerts.yml").read_text(encoding="utf-8")
+    alerts = set(re.findall(r"- alert: (\w+)", rules))
+    runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^#+ .*?\b(Evently[A-Z]\w+)", runbook, re.MULTILINE))
+    explained |= set(re.findall(r"`(Evently[A-Z]\w+)`", runbook))
+    assert alerts == explained
+
+
+@contextmanager
+def scraping(folder: Path, target_port: int) -> Iterator[str]:
+    """A Prometheus with the shipped files, pointed at a service here; its URL."""
+    shutil.copytree(PROMETHEUS, folder / "config")
+    config = folder / "config" / "prometheus.yml"
+    text = config.read_text(encoding="utf-8")
+    text = text.replace("_interval: 15s", f"_interval: {SCRAPE_S}s")
+    port = free_port()
+    config.write_text(text.replace("localhost:9090", f"127.0.0.1:{port}"), encoding="utf-8")
+    recording = folder / "config" / "rules" / "recording.yml"
+    text = recording.read_text(encoding="utf-8")
+    recording.write_text(text.replace("interval: 2m", f"interval: {SCRAPE_S}s"), encoding="utf-8")
+    (folder / "config" / "targets.json").write_text(
+        json.dumps([{"targets": [f"127.0.0.1:{target_port}"]}]), encoding="utf-8"
+    )
+    with (folder / "log").open("wb") as log:
+        popen = subprocess.Popen(
+            [
+                program("prometheus", "prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        popen.terminate()
+        popen.wait(20)
+
+
+class Prometheus:
+    """Asks a Prometheus."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._session = session
+
+    async def query(self, expr: str) -> list[dict[str, Any]]:
+        """The samples of an instant query. Raises AssertionError where it is refused."""
+        asked = {"query": expr}
+        async with self._session.get(f"{self._url}/api/v1/query", params=asked) as answer:
+            said = await answer.json()
+        assert said["status"] == "success", f"{expr}: {said}"
+        samples: list[dict[str, Any]] = said["data"]["result"]
+        return samples
+
+    async def value(self, expr: str) -> float | None:
+        """The one sample of an instant query; None where there is none, or nobody answers."""
+        try:
+            samples = await self.query(expr)
+        except aiohttp.ClientError:
+            return None
+        return float(samples[0]["value"][1]) if samples else None
+
+    async def rules(self) -> list[dict[str, Any]]:
+        """Every rule with its health."""
+        async with self._session.get(f"{self._url}/api/v1/rules") as answer:
+            groups = (await answer.json())["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Prometheus]:
+    async with aiohttp.ClientSession() as session:
+        yield Prometheus(url, session)
+
+
+async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_path: Path) -> None:
+    with (
+        running(Service(database_url, 2)) as service,
+        scraping(tmp_path, service.port) as url,
+    ):
+        async with service.connected(), asking(url) as prometheus:
+            event = await service.published_event()
+            event_id = event["event_id"]
+            for _ in range(7):
+                await service.reserve(event_id, 1)
+            await service.move(event_id, 1)
+            await service.send("GET", f"/api/v1/events/{event_id}/availability")
+            await service.send("GET", "/api/v1/events")
+
+            async def sold() -> Any:
+                expr = 'sum(evently_seat_moves_total{job="evently",kind="reserve",outcome="done"})'
+                return await prometheus.value(expr) == 7.0
+
+            await until(sold, 30.0, "seven reserves in Prometheus")
+            assert await prometheus.value('up{job="evently"}') == 1
+            assert await prometheus.value("sum(evently_seat_drift_seats)") == 0
+            assert await prometheus.value("max(evently_replication_slot_lag_bytes)") == 0
+            assert await prometheus.value("sum(evently_workers)") == 2
+            assert await prometheus.value("sum(evently_worker_starts_total)") == 2
+
+            async def evaluated() -> Any:
+                return all(rule["health"] == "ok" for rule in await prometheus.rules())
+
+            await until(evaluated, 30.0, "every rule evaluated")
+            for expr in dashboard_queries():
+                query = expr.replace("$instance", ".*").replace("$__rate_interval", "1m")
+                await prometheus.query(query)
+            firing = await prometheus.query('ALERTS{alertstate="firing"}')
+            assert firing == []
+            # What is counted between two scrapes is a rate.
+            await service.reserve(event_id, 1)
+            moves = 'sum(evently:requests:rate5m{route=~"/internal/.*",status="200"}) > 0'
+
+            async def rated() -> Any:
+                return bool(await prometheus.value(moves))
+
+            await until(rated, 30.0, "a rate")
