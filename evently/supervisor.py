@@ -30,7 +30,7 @@ from pathlib import Path
 import msgspec
 
 from evently.place import ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
-from evently.settings import Settings
+from evently.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +150,17 @@ class Supervisor:
             while self._signals:
                 if self._signals.pop(0) != signal.SIGHUP:
                     return
-                log.info("replacing the workers one by one")
-                self._rolling = list(self._slots)
+                self._begin_to_roll()
+
+    def _begin_to_roll(self) -> None:
+        """Replace all workers, unless they could not start with the settings as they are now."""
+        try:
+            load_settings()
+        except SettingsError as error:
+            log.error("the workers stay as they are, for the settings need a change:\n%s", error)
+            return
+        log.info("replacing the workers one by one")
+        self._rolling = list(self._slots)
 
     def _start(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair()
