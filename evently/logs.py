@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from routes.call import request_id_now
+from routes.call import request_id_now, traceparent_now
 
 
 class JsonLines(logging.Formatter):
@@ -50,6 +50,9 @@ def _context(record: logging.LogRecord) -> dict[str, Any]:
     request_id = request_id_now.get()
     if request_id:
         found["request_id"] = request_id
+    traceparent = traceparent_now.get()
+    if traceparent:
+        found["trace_id"] = traceparent.split("-")[1]
     fields = getattr(record, "fields", None) or {}
     found |= {name: value for name, value in fields.items() if value is not None}
     return found

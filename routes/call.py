@@ -23,6 +23,8 @@ def random_id() -> str:
 
 # The id of the request that is being answered, for every log line on the way.
 request_id_now: ContextVar[str] = ContextVar("request_id", default="")
+# Its `traceparent` (W3C Trace Context), where it came with one: for the log, and handed on.
+traceparent_now: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 class Admin:

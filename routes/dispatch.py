@@ -15,7 +15,7 @@ from aiohttp.http import HttpVersion10, HttpVersion11
 
 from evently.domain.errors import CommandFailed, Fault, LedgerBroken
 from routes.answers import encode
-from routes.call import Call, random_id, request_id_now
+from routes.call import Call, random_id, request_id_now, traceparent_now
 from routes.cors import allow_origin, preflight
 from routes.endpoint import Access, Endpoint, Raw
 from routes.errors import ApiError, Code, failed, internal_error, invalid
@@ -33,6 +33,8 @@ HOT_LOG_EVERY = 1000
 UNMATCHED = "unmatched"
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
+# W3C Trace Context, section 3.2: version 00, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _ONCE = ("Authorization", "X-API-Key", "Idempotency-Key")
 
@@ -55,6 +57,7 @@ class Dispatcher:
         try:
             call.request_id = _request_id(request)
             request_id_now.set(call.request_id)
+            _take_over_trace(request)
             endpoint = self._endpoint(call)
             if endpoint is None:
                 response = _response(call, HTTPStatus.NO_CONTENT, b"", "")
@@ -142,6 +145,12 @@ def _request_id(request: web.BaseRequest) -> str:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return random_id()
+
+
+def _take_over_trace(request: web.BaseRequest) -> None:
+    given = request.headers.get("traceparent")
+    if given is not None and _TRACEPARENT.fullmatch(given):
+        traceparent_now.set(given)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})

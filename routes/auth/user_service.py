@@ -22,6 +22,7 @@ import aiohttp
 from evently.domain.value import value
 from routes.auth.circuit_breaker import CircuitBreaker
 from routes.auth.roles import PERMISSIONS
+from routes.call import traceparent_now
 from routes.errors import ApiError, Code
 from routes.fields import canonical_uuid
 
@@ -119,8 +120,12 @@ class UserService:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
         # No redirect is followed: it would carry key and token to wherever it points.
+        traceparent = traceparent_now.get()
         async with self._session.post(
-            self._url, json={"token": token}, allow_redirects=False
+            self._url,
+            json={"token": token},
+            headers={"traceparent": traceparent} if traceparent else None,
+            allow_redirects=False,
         ) as response:
             if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _NO_ANSWER:
                 raise aiohttp.ClientPayloadError(f"status {response.status}")

@@ -22,12 +22,15 @@ from routes.auth.admin_tokens import ISSUER, AdminTokens
 from routes.auth.bearer import Bearer
 from routes.auth.circuit_breaker import CircuitBreaker
 from routes.auth.user_service import CACHED_S, UserService, VouchedFor
+from routes.call import traceparent_now
 from routes.errors import ApiError
 
 SECRET = "0123456789abcdef0123456789abcdef"
 THEIR_SECRET = "fedcba9876543210fedcba9876543210"
 ADMIN_ID = "8c0f6a0e-58c5-4d0b-9f5c-2d2b6a1b0c11"
 YES = {"valid": True, "admin_id": ADMIN_ID, "role": "admin"}
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Clock:
@@ -48,6 +51,7 @@ class Users:
         self.body: Any = json.dumps(YES).encode()
         self.headers: dict[str, str] = {}
         self.asked: list[tuple[str, str, str | None, Any]] = []
+        self.traceparents: list[str | None] = []
         self.silent = asyncio.Event()
         self.silent.set()
         self.clock = Clock()
@@ -56,6 +60,7 @@ class Users:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer one request."""
         key = request.headers.get("X-API-Key")
+        self.traceparents.append(request.headers.get("traceparent"))
         self.asked.append((request.method, request.path, key, await request.json()))
         await self.silent.wait()
         return web.Response(status=self.status, body=self.body, headers=self.headers)
@@ -99,6 +104,13 @@ async def refusal_of(awaitable: Any) -> ApiError:
 async def test_it_is_asked_as_the_contract_says(users: Users, client: UserService) -> None:
     assert await client.verify("a.b.c") == VouchedFor(ADMIN_ID, "admin")
     assert users.asked == [("POST", "/internal/auth/verify", "our-key", {"token": "a.b.c"})]
+
+
+async def test_the_trace_of_the_request_goes_along(users: Users, client: UserService) -> None:
+    await client.verify("a.b.c")
+    traceparent_now.set(TRACEPARENT)
+    await client.verify("d.e.f")
+    assert users.traceparents == [None, TRACEPARENT]
 
 
 async def test_a_slash_at_the_end_of_the_url_is_no_second_one(users: Users) -> None:
