@@ -9,7 +9,7 @@ Rules:
    decided on. A batch without entries proves nothing: its refusals are answered only on a state
    that was read a moment ago, and anything less is a doubt, to be decided again on facts.
 4. A refusal of a request that carries its caller's key is a doubt until the ledger was asked
-   for that key: the first try may have been carried out.
+   for that key: the first try may have been carried out. So is one that was given before.
 5. A command that raises fails alone; `decide` is pure, so nothing of it is left behind.
 """
 
@@ -48,7 +48,7 @@ def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fre
     for envelope in envelopes:
         request = envelope.request
         try:
-            outcome = decide(after, request.command, now)
+            outcome = envelope.refusal or decide(after, request.command, now)
         except Exception as error:  # noqa: BLE001 - rule 5: whatever it is, its neighbours go on
             failures.append((envelope, error))
             continue

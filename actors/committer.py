@@ -32,7 +32,7 @@ from evently.domain.commits import (
     NotDone,
     Noted,
 )
-from evently.domain.errors import CommandFailed, DatabaseUnavailable, Fault
+from evently.domain.errors import AnswerLost, CommandFailed, DatabaseUnavailable, Fault
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ log = logging.getLogger(__name__)
 ROWS_MAX = 256
 # How often a database that was out of reach is tried again.
 PROBE_S = 0.25
+# Events are repeated one by one for this long, a few waits for a lock; the rest hear that nothing
+# was done, rather than wait behind hundreds of them.
+ISOLATE_S = 2.0
+# So many events of one statement may have a key that is taken before all of them look theirs up.
+TAKEN_MAX = 4
 
 
 class CommitObserver(Protocol):
@@ -95,8 +100,8 @@ class Committer:
         self._wake.set()
         if self._task is not None:
             await self._task
-        await self._resolver.stop()
-        while self._ready:
+        while self._ready or self._resolver.open:
+            await self._resolver.stop()
             await self._turn()
         if self._probe is not None:
             self._probe.cancel()
@@ -161,8 +166,11 @@ class Committer:
             loaded = await self._store.load([actor.event_id for actor in asking])
             noted = await self._store.recall(keys) if keys else {}
         except Fault as fault:
+            # A read whose answer was lost has changed nothing.
+            lost = isinstance(fault, AnswerLost)
+            told = DatabaseUnavailable(str(fault)) if lost else fault
             for actor in asking:
-                actor.untold(fault)
+                actor.untold(told)
             return
         self._clock.tell(loaded.now)
         by_event: dict[str, dict[str, Noted]] = {}
@@ -185,17 +193,17 @@ class Committer:
                 rows += len(batch.records)
         return work, planned
 
-    async def _commit(self, work: Sequence[Work]) -> None:
+    async def _commit(self, work: Sequence[Work], taken: int = 0) -> None:
         if not work:
             return
         batches = [batch for _, batch in work]
         started_s = time.perf_counter()
         try:
             done = await self._lane.commit(batches)
-        except KeyTaken:
+        except KeyTaken as error:
             self._observer.failed("key_taken")
-            for actor, _ in work:
-                actor.keys_taken()
+            event_id = error.event_id if taken < TAKEN_MAX else None
+            await self._commit(_without_taken(work, event_id), taken + 1)
         except (Locked, Broken) as error:
             await self._isolate(work, error)
         except NotDone as error:
@@ -226,8 +234,12 @@ class Committer:
 
     async def _isolate(self, work: Sequence[Work], error: Locked | Broken) -> None:
         if len(work) > 1:
+            until_s = self._clock.monotonic() + ISOLATE_S
             for one in work:
-                await self._commit([one])
+                if self._clock.monotonic() <= until_s:
+                    await self._commit([one])
+                else:
+                    one[0].refuse(DatabaseUnavailable(str(error)))
             return
         actor, _ = work[0]
         if isinstance(error, Locked):
@@ -258,8 +270,17 @@ class Committer:
             await asyncio.sleep(PROBE_S)
             try:
                 await self._store.load([])
-            except Fault:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is not back
+                log.info("the database is not back: %r", error)
                 continue
             log.warning("the database is back")
             self._reachable = True
             return
+
+
+def _without_taken(work: Sequence[Work], event_id: str | None) -> Sequence[Work]:
+    """Send the event whose key is taken to look it up, or all of them; the rest of `work`."""
+    for actor, batch in work:
+        if event_id in (None, batch.event_id):
+            actor.keys_taken()
+    return [one for one in work if one[0].busy]

@@ -7,7 +7,7 @@ it is open waits for the same answer.
 import asyncio
 
 from evently.domain.commands import Command, Reserve, Return
-from evently.domain.outcomes import Answer, Done
+from evently.domain.outcomes import Answer, Done, Refusal
 from evently.domain.value import value
 
 
@@ -46,15 +46,21 @@ def canonical(command: Command) -> str:
 class Envelope:
     """A request, those who wait for its answer, and how far it got.
 
+    `refusal` is the final one that was given under the same key before: it stands, unless the
+    ledger holds the key by now.
+
     `checked` tells that the ledger was asked for its key, and the database for the event's
     state, since the request came: a refusal is then final. `attempts` counts how often its batch
     could not be committed.
     """
 
-    __slots__ = ("_followers", "_future", "attempts", "checked", "request")
+    __slots__ = ("_followers", "_future", "attempts", "checked", "refusal", "request")
 
-    def __init__(self, request: Request, future: "asyncio.Future[Answer]") -> None:
+    def __init__(
+        self, request: Request, future: "asyncio.Future[Answer]", refusal: Refusal | None = None
+    ) -> None:
         self.request = request
+        self.refusal = refusal
         self.checked = False
         self.attempts = 0
         self._future = future

@@ -36,6 +36,7 @@ from evently.domain.outcomes import (
     KeyReused,
     NotFound,
     Outcome,
+    Refusal,
 )
 from evently.domain.state import EventState
 
@@ -61,6 +62,7 @@ class EventActor:
     """One event. `state` is None until it was read; an event that does not exist has no actor."""
 
     __slots__ = (
+        "_asked_at_s",
         "_asking",
         "_clock",
         "_keys",
@@ -72,6 +74,7 @@ class EventActor:
         "_proven_at_s",
         "_solo",
         "_suspect",
+        "_vetted",
         "event_id",
         "state",
         "touched_at_s",
@@ -94,10 +97,12 @@ class EventActor:
         self._open: dict[str, Envelope] | None = None
         self._plan: Plan | None = None
         self._misfits: Misfits | None = None
+        self._asked_at_s = float("-inf")
         self._proven_at_s = float("-inf")
         self._parked_until_s = float("-inf")
         self._suspect = True
         self._solo = 0
+        self._vetted = 0
 
     def __repr__(self) -> str:
         version = self.state.version if self.state else None
@@ -134,17 +139,24 @@ class EventActor:
             return True
         remembered = self._keys.recall(self.event_id, request.key, now_s)
         if remembered is not None:
-            same = remembered.command == request.command
-            future.set_result(repeated(remembered.answer) if same else KeyReused(request.key))
-            return False
+            if remembered.command != request.command:
+                future.set_result(KeyReused(request.key))
+                return False
+            if isinstance(remembered.answer, Done | KeyReused):
+                future.set_result(repeated(remembered.answer))
+                return False
+            # Another worker may have accepted it since: the ledger has the last word.
+            return self._ask_keyed(request, future, remembered.answer)
         return self._ask_keyed(request, future)
 
-    def _ask_keyed(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
+    def _ask_keyed(
+        self, request: Request, future: "asyncio.Future[Answer]", refusal: Refusal | None = None
+    ) -> bool:
         if self._open is None:
             self._open = {}
         first = self._open.get(request.key)
         if first is None:
-            envelope = Envelope(request, future)
+            envelope = Envelope(request, future, refusal)
             self._mailbox.put(envelope)
             self._open[request.key] = envelope
             return True
@@ -163,20 +175,25 @@ class EventActor:
         """
         if not self._suspect:
             return False, []
+        self._asked_at_s = self._clock.monotonic()
         self._asking = self._take(BATCH_MAX)
-        unchecked = (e.request for e in self._asking if e.request.keyed and not e.checked)
-        return True, [request.key for request in unchecked]
+        # Every key, also one that was not there before: a state that another writer left may
+        # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
+        asked = (e.request for e in self._asking if e.request.keyed or e.attempts)
+        return True, [request.key for request in asked]
 
     def told(self, state: EventState | None, noted: Mapping[str, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
         misfits = self._take_misfits(state)
         self.state = state
-        self._suspect = state is None
-        self._proven_at_s = self._clock.monotonic()
+        # The keys are read after the state: one of them may tell of a version beyond it.
+        newest = max((known.done.version for known in noted.values()), default=0)
+        self._suspect = state is None or state.version < newest
+        self._proven_at_s = float("-inf") if self._suspect else self._asked_at_s
         rest = []
         for envelope in self._asking:
             envelope.checked = True
-            known = noted.get(envelope.request.key) if envelope.request.keyed else None
+            known = noted.get(envelope.request.key)
             if known is not None:
                 self._answer(envelope, _from_ledger(envelope.request, known))
             elif state is None:
@@ -187,19 +204,21 @@ class EventActor:
                 rest.append(envelope)
         self._asking = []
         self._mailbox.put_back(rest)
+        # What failed once is tried without newcomers, whose keys nobody has looked up.
+        self._vetted = len(rest) if any(envelope.attempts for envelope in rest) else 0
 
     def untold(self, fault: Fault) -> None:
-        """The database did not answer what was asked: those it was asked for hear so."""
+        """The database did not answer what was asked: all who wait hear so, and need not queue."""
         asking, self._asking = self._asking, []
-        for envelope in asking:
+        for envelope in (*asking, *self._take(len(self._mailbox))):
             self._fail(envelope, fault)
 
-    def refreshed(self, state: EventState) -> None:
+    def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is under way that knows more."""
         if self.idle and (self.state is None or state.version >= self.state.version):
             self.state = state
             self._suspect = False
-            self._proven_at_s = self._clock.monotonic()
+            self._proven_at_s = max(asked_at_s, self._proven_at_s)
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
@@ -211,11 +230,13 @@ class EventActor:
     def plan(self) -> Batch | None:
         """Decide what waits. A batch is under way until one of the methods below is called."""
         assert self._plan is None, "a batch is under way"
-        if self.state is None:
+        if self.state is None or self._suspect:
             return None
-        taken = self._take(1 if self._solo else BATCH_MAX)
+        taken = self._take(1 if self._solo else self._vetted or BATCH_MAX)
         self._solo = max(0, self._solo - 1)
-        fresh = self._clock.monotonic() - self._proven_at_s <= SNAPSHOT_MAX_AGE_S
+        self._vetted = 0
+        self._asked_at_s = self._clock.monotonic()
+        fresh = self._asked_at_s - self._proven_at_s <= SNAPSHOT_MAX_AGE_S
         planned = plan(self.state, taken, self._clock.now(), fresh=fresh)
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
@@ -233,7 +254,7 @@ class EventActor:
         """The batch was committed at `now`: its state is the state, and its callers hear so."""
         planned, batch = self._release()
         self.state = committed(batch.after, now)
-        self._proven_at_s = self._clock.monotonic()
+        self._proven_at_s = self._asked_at_s
         self._reply(planned, now)
 
     def settle_late(self, now: datetime) -> None:
@@ -252,11 +273,11 @@ class EventActor:
         assert self._plan.batch is not None, "what is under way is a batch"
         bound = [envelope for envelope, _ in self._plan.replies if _needs_room(envelope)]
         self._misfits = (self._plan.batch.base.version, bound) if bound else None
-        self._again(check_keys=False)
+        self._again()
 
     def keys_taken(self) -> None:
         """A key of the statement was in the ledger: look ours up and decide the rest again."""
-        self._again(check_keys=True)
+        self._again()
 
     def broken(self) -> None:
         """The database calls the batch wrong: find the command that makes it so, alone."""
@@ -296,22 +317,21 @@ class EventActor:
             self.doubtful()
             self._plan = None
         self.untold(fault)
-        for envelope in self._take(len(self._mailbox)):
-            self._fail(envelope, fault)
 
     # Its own
 
     def _take(self, at_most: int) -> list[Envelope]:
         """Envelopes somebody waits for; of the others, nothing was done and nothing will be."""
         now_s = self._clock.monotonic()
-        taken = []
-        for envelope in self._mailbox.take(at_most):
-            if not envelope.wanted:
-                self._forget(envelope)
-            elif envelope.request.deadline_s < now_s and not envelope.attempts:
-                self._fail(envelope, Overloaded("the deadline passed while the command waited"))
-            else:
-                taken.append(envelope)
+        taken: list[Envelope] = []
+        while self._mailbox and len(taken) < at_most:
+            for envelope in self._mailbox.take(at_most - len(taken)):
+                if not envelope.wanted:
+                    self._forget(envelope)
+                elif envelope.request.deadline_s < now_s and not envelope.attempts:
+                    self._fail(envelope, Overloaded("the deadline passed while the command waited"))
+                else:
+                    taken.append(envelope)
         return taken
 
     def _take_misfits(self, state: EventState | None) -> list[Envelope]:
@@ -331,15 +351,14 @@ class EventActor:
         assert planned.batch is not None, "what is under way is a batch"
         return planned, planned.batch
 
-    def _again(self, *, check_keys: bool) -> None:
+    def _again(self) -> None:
         planned, _ = self._release()
         self._suspect = True
         self._proven_at_s = float("-inf")
         back = []
         for envelope, _ in planned.replies:
             envelope.attempts += 1
-            if check_keys:
-                envelope.checked = False
+            envelope.checked = False
             if envelope.attempts < ATTEMPTS_MAX:
                 back.append(envelope)
             else:

@@ -62,6 +62,7 @@ class Registry:
         self._sweeper: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._settled_at_s = self._loop.time()
+        self._stopping = False
 
     def distrust(self, seconds: float) -> None:
         """Answer no read from memory for so long: another actor of these events may be at work."""
@@ -73,7 +74,8 @@ class Registry:
         self._sweeper = asyncio.create_task(self._sweep_now_and_then(), name="sweeper")
 
     async def stop(self) -> None:
-        """Answer everything that was admitted, then end."""
+        """Answer everything that was admitted, and refuse what comes after it; then end."""
+        self._stopping = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -118,6 +120,8 @@ class Registry:
 
         Raises Overloaded or DatabaseUnavailable (nothing was done).
         """
+        if self._stopping:
+            raise Overloaded("the service is stopping")
         if not self._committer.reachable:
             raise DatabaseUnavailable("the database is out of reach")
         if self._pending >= self._pending_max:
@@ -150,11 +154,12 @@ class Registry:
 
     async def read_through(self, event_id: str) -> EventState | None:
         """The event's committed state as the database has it now, or None."""
+        asked_at_s = self._clock.monotonic()
         loaded = await self._reader.load(event_id)
         if loaded is None:
             return None
         actor = self._actors.get(event_id) or self._activate(event_id)
-        actor.refreshed(loaded)
+        actor.refreshed(loaded, asked_at_s)
         if actor.state is not None and actor.state.version > loaded.version:
             return actor.state
         return loaded

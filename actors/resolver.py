@@ -7,10 +7,12 @@ Rules:
    the ledger, read in a later statement, tells: all keys there, the first run committed; none,
    the first run can never commit, and the commands are decided again.
 2. Nothing is decided by a read alone: a row that is not there yet may be there later.
-3. While somebody holds the rows (the first run may still be at work), try again until the
-   deadline; then the callers hear that the outcome is unknown, and the search goes on for a
-   while. An actor whose fate stays open is let go: a fresh one starts from the database, and the
-   version check makes whatever comes late harmless.
+3. While somebody holds the rows (the first run may still be at work), try again. When the
+   deadline comes the callers hear that the outcome is unknown, whatever the search waits for just
+   then, and it goes on for a while. An actor whose fate stays open is let go: a fresh one starts
+   from the database, and the version check makes whatever comes late harmless.
+4. A batch is ours in the ledger when all of it is there as we sent it. A part of it was written
+   by another worker that was sent the same keys, for a statement is atomic: decide again.
 """
 
 import asyncio
@@ -26,11 +28,13 @@ from evently.domain.commits import (
     EventKey,
     FateUnknown,
     KeyTaken,
+    Locked,
     NotDone,
     Noted,
+    Record,
     StoreError,
 )
-from evently.domain.errors import DatabaseUnavailable, Fault, LedgerBroken
+from evently.domain.errors import DatabaseUnavailable, Fault
 
 log = logging.getLogger(__name__)
 
@@ -101,25 +105,28 @@ class _Search:
         self._forget = forget
         self._resolved = resolved
         self._open = work
+        self._until_s = 0.0
 
     async def run(self, broken: Lane, answer_s: float, background_s: float) -> None:
         """Search until all is known or the time is up; leave no actor busy."""
+        self._until_s = self._clock.monotonic() + answer_s + background_s
+        patience = asyncio.get_running_loop().call_later(answer_s, self._tell_doubt)
         try:
             await broken.close()
-            await self._search_for(answer_s)
-            if self._open:
-                log.error("the fate of %d batches stays unknown; go on", len(self._open))
-                for actor, _ in self._open:
-                    actor.doubtful()
-                await self._search_for(background_s)
+            await self._search()
         except Exception:
             log.exception("the search for the fate of batches failed")
         finally:
+            patience.cancel()
             for actor, _ in self._open:
                 self._let_go(actor)
 
-    async def _search_for(self, seconds: float) -> None:
-        deadline_s = self._clock.monotonic() + seconds
+    def _tell_doubt(self) -> None:
+        log.error("the fate of %d batches stays unknown; go on", len(self._open))
+        for actor, _ in self._open:
+            actor.doubtful()
+
+    async def _search(self) -> None:
         pause_s = PAUSE_MIN_S
         lane = self._store.lane()
         try:
@@ -128,7 +135,7 @@ class _Search:
                     await self._try(lane)
                 except (NotDone, FateUnknown, Fault) as error:
                     log.info("no answer yet: %r", error)
-                if not self._open or self._clock.monotonic() + pause_s > deadline_s:
+                if not self._open or self._clock.monotonic() + pause_s > self._until_s:
                     return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
@@ -138,16 +145,18 @@ class _Search:
     async def _try(self, lane: Lane) -> None:
         try:
             await self._run_again(lane, list(self._open))
-        except (KeyTaken, Broken, NotDone) as error:
+        except (KeyTaken, Broken, Locked) as error:
             if len(self._open) == 1:
                 self._blocked(error)
                 return
             for work in list(self._open):
+                if self._clock.monotonic() > self._until_s:
+                    return
                 try:
                     await self._run_again(lane, [work])
                 except (KeyTaken, Broken) as its_error:
                     self._known(work, _fenced(its_error))
-                except NotDone:
+                except Locked:
                     continue
 
     def _blocked(self, error: StoreError) -> None:
@@ -187,18 +196,23 @@ Verdict = Callable[[EventActor], None]
 
 def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict:
     """What the ledger says of a batch whose base version is gone."""
-    ours = [
-        known.done.committed_at
-        for record in batch.records
-        if (known := noted.get((batch.event_id, record.key))) is not None
-        and known.done.version == record.entry.version
-    ]
-    if not ours:
+    found = [noted.get((batch.event_id, record.key)) for record in batch.records]
+    times = {
+        known.done.committed_at if known is not None and _is(known, record) else None
+        for known, record in zip(found, batch.records, strict=True)
+    }
+    committed_at = times.pop()
+    if committed_at is None or times:
         return EventActor.keys_taken
-    if len(ours) == len(batch.records):
-        return lambda actor: actor.settle_late(ours[-1])
-    log.critical("a batch of %s is in the ledger in part", batch.event_id)
-    return lambda actor: actor.refuse(LedgerBroken(batch.event_id))
+    return lambda actor: actor.settle_late(committed_at)
+
+
+def _is(known: Noted, record: Record) -> bool:
+    """Whether the ledger holds `record` as it is, not just another request under its key."""
+    entry, done = record.entry, known.done
+    told = (done.version, done.available_seats, done.status)
+    same = told == (entry.version, entry.available_seats, entry.status)
+    return same and known.request == record.request
 
 
 def _fenced(error: StoreError) -> Verdict:

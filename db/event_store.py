@@ -6,9 +6,11 @@ error that leaves any doubt its connection is dropped, never used again.
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 import asyncpg
@@ -59,8 +61,11 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
     Meaning.BROKEN: Broken,
     Meaning.UNKNOWN: FateUnknown,
 }
-# After these the connection is as good as before; after any other it is dropped.
-_HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE, Meaning.BROKEN})
+# After these the connection is as good as before; after any other it is dropped. (A bug may lie
+# in what the connection has prepared.)
+_HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
+# Of the server's message, in whatever language: (event_id, request_key)=(<event>, <key>).
+_TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
 
 
 class EventStore:
@@ -137,18 +142,22 @@ class CommitLane:
 
         Raises NotDone, Locked, KeyTaken or Broken (nothing was committed), or FateUnknown.
         """
+        try:
+            arguments = _arguments(batches)
+        except (TypeError, ValueError) as error:
+            raise Broken(f"{type(error).__name__}: {error}") from error
         statement = self._statement
         if statement is None:
             statement = await self._connect()
         try:
-            row = await statement.fetchrow(*_arguments(batches), timeout=COMMIT_S)
+            row = await statement.fetchrow(*arguments, timeout=COMMIT_S)
         except BaseException as error:
             found = meaning(error)
             if found not in _HARMLESS:
                 self._drop()
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise _ERRORS[found](f"{type(error).__name__}: {error}") from error
+            raise _named(error, found) from error
         assert row is not None, "the statement returns one row, always"
         return Committed(row["committed_at"], {str(event_id) for event_id in row["event_ids"]})
 
@@ -159,7 +168,12 @@ class CommitLane:
             return
         try:
             await connection.close(timeout=CLOSE_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):
             connection.terminate()
 
     async def _connect(self) -> "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]":
@@ -176,7 +190,7 @@ class CommitLane:
             OSError,
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
-            asyncpg.TargetServerAttributeNotMatched,
+            asyncpg.InternalClientError,
         ) as error:
             self._drop()
             raise NotDone(f"{type(error).__name__}: {error}") from error
@@ -188,19 +202,27 @@ class CommitLane:
             connection.terminate()
 
 
+def _named(error: BaseException, found: Meaning) -> StoreError:
+    message = f"{type(error).__name__}: {error}"
+    if found is not Meaning.KEY_TAKEN:
+        return _ERRORS[found](message)
+    whose = _TAKEN.search(getattr(error, "detail", None) or "")
+    return KeyTaken(message, whose[1] if whose else None)
+
+
 def state_of(row: asyncpg.Record) -> EventState:
-    """An event's row as a state."""
+    """An event's row as a state; what many events share is one object for all of them."""
     details = EventDetails(
         event_id=str(row["event_id"]),
         name=row["name"],
         description=row["description"],
-        venue_id=str(row["venue_id"]),
-        event_type=row["event_type"],
+        venue_id=intern(str(row["venue_id"])),
+        event_type=intern(row["event_type"]),
         start_datetime=row["start_datetime"],
         end_datetime=row["end_datetime"],
         base_price=row["base_price"],
         max_tickets_per_booking=row["max_tickets_per_booking"],
-        created_by=str(row["created_by"]),
+        created_by=intern(str(row["created_by"])),
         created_at=row["created_at"],
     )
     return EventState(

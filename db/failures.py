@@ -35,10 +35,10 @@ _MEANINGS: tuple[tuple[type[BaseException], Meaning], ...] = (
     (asyncpg.QueryCanceledError, Meaning.NOT_DONE),
     (asyncpg.SerializationError, Meaning.NOT_DONE),
     (asyncpg.DeadlockDetectedError, Meaning.NOT_DONE),
+    (asyncpg.TooManyConnectionsError, Meaning.NOT_SENT),
     (asyncpg.InsufficientResourcesError, Meaning.NOT_DONE),
     (asyncpg.ReadOnlySQLTransactionError, Meaning.NOT_PRIMARY),
     (asyncpg.CannotConnectNowError, Meaning.NOT_SENT),
-    (asyncpg.TooManyConnectionsError, Meaning.NOT_SENT),
     (asyncpg.InvalidAuthorizationSpecificationError, Meaning.NOT_SENT),
     (asyncpg.InvalidCatalogNameError, Meaning.NOT_SENT),
     # Shutting down (57P01, 57P02) and a lost connection say nothing of the statement's commit.

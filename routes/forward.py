@@ -5,8 +5,9 @@ Rules:
 1. The ring names the owner. When the owner cannot be reached, the next in the ring's order takes
    the event at once; the version check of the commit keeps two actors of one event harmless.
 2. A request that was sent and not answered is asked again under its own key, as doubtful: if it
-   was done, the ledger's answer comes back; if it was not, it is done now. Only a refusal proves
-   nothing then (the first try may yet be committed), so the caller hears that it is unknown.
+   was done, the ledger's answer comes back; if it was not, it is done now. Only a refusal or a
+   fault proves nothing then (the first try may yet be committed), so the caller hears that it is
+   unknown.
 3. A worker that is not the owner never answers a read from its memory.
 """
 
@@ -18,7 +19,7 @@ from actors.clock import DatabaseClock
 from actors.envelope import Request
 from actors.registry import Registry
 from actors.ring import Ring
-from evently.domain.errors import OutcomeUnknown
+from evently.domain.errors import Fault, OutcomeUnknown
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import EventState
 from routes.peer_link import LinkDown, LinkLost, PeerLink
@@ -73,6 +74,10 @@ class Forwarder:
             except LinkLost:
                 request = replace(request, keyed=True, doubtful=True)
                 continue
+            except Fault as fault:
+                if request.doubtful:
+                    raise OutcomeUnknown(request.key) from fault
+                raise
             if request.doubtful and not isinstance(answer, Done | KeyReused):
                 raise OutcomeUnknown(request.key)
             return answer

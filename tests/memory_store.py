@@ -1,4 +1,4 @@
-"""A store in memory that applies the one statement as PostgreSQL does, and misbehaves as it is told.
+"""A store in memory that applies the one statement as PostgreSQL does, and misbehaves when told.
 
 Rule: `MemoryDatabase` is the truth and keeps every constraint of the schema; what a statement's
 caller gets to hear of it is the `Step` that the script of its `MemoryStore` gives for the call.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import ClassVar
 
 from db.event_store import Creation
 from evently.domain.commits import (
@@ -24,7 +25,7 @@ from evently.domain.commits import (
     Noted,
     Record,
 )
-from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 from evently.domain.event import DETAIL_FIELDS, NO_MONEY
 from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
 from evently.domain.state import ON_SALE, EventState, Status
@@ -49,6 +50,7 @@ class Fate(Enum):
     BROKEN = "the server calls it wrong"
     UNAVAILABLE = "a read finds no server"
     OVERLOADED = "a read finds no connection in time"
+    ANSWER_LOST = "a read is sent, and its answer is lost"
     BUG = "the store itself raises what nobody expects"
 
 
@@ -106,10 +108,12 @@ class MemoryDatabase:
     by_key: dict[EventKey, LedgerRow] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
     held_until_s: dict[str, float] = field(default_factory=dict)
-    checks_versions: bool = True
-    checks_keys: bool = True
     watch: Callable[[EventState, Sequence[LedgerRow]], None] = lambda state, rows: None
     foreign: int = 0
+
+    # Only those who want to see a test fail turn these off.
+    checks_versions: ClassVar[bool] = True
+    checks_keys: ClassVar[bool] = True
 
     def now(self) -> datetime:
         """The database's clock."""
@@ -129,9 +133,7 @@ class MemoryDatabase:
         self.by_key[event_id, record.key] = row
         self.watch(self.states[event_id], [row])
 
-    def execute(
-        self, batches: Sequence[Batch], writer: str = "", sent_s: float = 0.0
-    ) -> Committed:
+    def execute(self, batches: Sequence[Batch], writer: str = "", sent_s: float = 0.0) -> Committed:
         """The one statement. Raises KeyTaken or Broken, and then nothing was done."""
         now = self.now()
         moved = [(batch, self._after(batch, now)) for batch in batches if self.stands(batch)]
@@ -240,6 +242,9 @@ def _check(state: EventState) -> None:
 class MemoryStore:
     """One worker's way to the database; `die` makes every call of it wait for ever."""
 
+    # Only those who want to see a test fail turn this off.
+    lanes_are_dropped: ClassVar[bool] = True
+
     def __init__(
         self, database: MemoryDatabase, script: Script = well_behaved, name: str = "store"
     ) -> None:
@@ -248,7 +253,6 @@ class MemoryStore:
         self.name = name
         self.calls: list[Call] = []
         self.open_lanes = 0
-        self.lanes_are_dropped = True
         self._dead = False
 
     def lane(self) -> "MemoryLane":
@@ -301,6 +305,8 @@ class MemoryStore:
         await self.pause(step.before_s)
         if step.fate is Fate.OVERLOADED:
             raise Overloaded("no connection in time")
+        if step.fate is Fate.ANSWER_LOST:
+            raise AnswerLost("the connection broke")
         if step.fate is Fate.BUG:
             raise RuntimeError("nobody expects this")
         if step.fate is not Fate.ANSWER:
@@ -382,7 +388,7 @@ class MemoryLane:
 
     def _refuse(self, fate: Fate) -> None:
         match fate:
-            case Fate.NOT_DONE | Fate.UNAVAILABLE | Fate.OVERLOADED:
+            case Fate.NOT_DONE | Fate.UNAVAILABLE | Fate.OVERLOADED | Fate.ANSWER_LOST:
                 raise NotDone(fate.value)
             case Fate.LOCKED:
                 raise Locked(fate.value)

@@ -74,7 +74,14 @@ class Locked(NotDone):
 
 
 class KeyTaken(StoreError):
-    """Nothing was committed: one of the request keys is in the ledger already."""
+    """Nothing was committed: a request key of `event_id` is in the ledger already.
+
+    Where that is None, nobody can tell whose key it was.
+    """
+
+    def __init__(self, message: str, event_id: str | None = None) -> None:
+        super().__init__(message)
+        self.event_id = event_id
 
 
 class Broken(StoreError):

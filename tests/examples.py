@@ -1,0 +1,111 @@
+"""One event at one venue, as the tests of events, actors and stores begin with.
+
+Rule: every value is made anew and may be changed by keyword; nothing here holds state.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from actors.envelope import Request, canonical
+from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commits import Batch, Record
+from evently.domain.event import created, decide
+from evently.domain.outcomes import Accepted
+from evently.domain.state import EventDetails, EventState, Status
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+ADMIN = "00000000-0000-0000-0000-00000000000a"
+VENUE = "00000000-0000-0000-0000-00000000000b"
+EVENT = "00000000-0000-0000-0000-000000000001"
+VENUE_CAPACITY = 40
+
+
+def details(event_id: str = EVENT, **changed: Any) -> EventDetails:
+    """What an admin says of the event: it starts in nine days, and takes a day."""
+    return replace(
+        EventDetails(
+            event_id=event_id,
+            name="Night",
+            description="",
+            venue_id=VENUE,
+            event_type="concert",
+            start_datetime=NOW + timedelta(days=9),
+            end_datetime=NOW + timedelta(days=10),
+            base_price=Decimal("25.50"),
+            max_tickets_per_booking=10,
+            created_by=ADMIN,
+            created_at=NOW,
+        ),
+        **changed,
+    )
+
+
+def draft(capacity: int = 10, event_id: str = EVENT, **changed: Any) -> EventState:
+    """The event as it was created."""
+    return created(details(event_id, **changed), capacity, NOW)[0]
+
+
+def published(capacity: int = 10, event_id: str = EVENT, **changed: Any) -> EventState:
+    """The event on sale, at version 2, with all its seats."""
+    return after(draft(capacity, event_id, **changed), publish())
+
+
+def publish(version: int = 1) -> Update:
+    """Publishes the event."""
+    return Update(ADMIN, False, version, {"status": Status.PUBLISHED}, VENUE_CAPACITY)
+
+
+def update(version: int = 2, **changes: Any) -> Update:
+    """Changes the event."""
+    return Update(ADMIN, False, version, changes, VENUE_CAPACITY)
+
+
+def cancel(version: int = 2) -> Cancel:
+    """Cancels the event."""
+    return Cancel(ADMIN, False, version)
+
+
+def reserve(seats: int = 1, version: int | None = None, *, retry: bool = False) -> Reserve:
+    """Takes seats."""
+    return Reserve(seats, version, retry)
+
+
+def give_back(seats: int = 1, version: int | None = None, *, retry: bool = False) -> Return:
+    """Gives seats back."""
+    return Return(seats, version, retry)
+
+
+def after(state: EventState, *commands: Command, now: datetime = NOW) -> EventState:
+    """The state that `commands` lead to; each must be accepted."""
+    for command in commands:
+        outcome = decide(state, command, now)
+        assert isinstance(outcome, Accepted), outcome
+        state = outcome.state
+    return state
+
+
+def batch(base: EventState, *moves: tuple[str, Command], now: datetime = NOW) -> Batch:
+    """The batch of accepted `moves`, (key, command) each."""
+    state, records = base, []
+    for key, command in moves:
+        outcome = decide(state, command, now)
+        assert isinstance(outcome, Accepted), outcome
+        state = outcome.state
+        record = Record(outcome.entry, key, canonical(command), "key:booking", "request-1")
+        records.append(record)
+    return Batch(base, state, tuple(records))
+
+
+def request(
+    command: Command | None = None,
+    key: str = "k",
+    *,
+    keyed: bool = True,
+    deadline_s: float = 2.0,
+    doubtful: bool = False,
+) -> Request:
+    """A request, by default to take one seat under the key `k`."""
+    wanted = reserve() if command is None else command
+    return Request(wanted, key, keyed, "key:booking", "request-1", deadline_s, doubtful)

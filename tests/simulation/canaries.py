@@ -1,0 +1,302 @@
+"""Mutants of our own code, each of which breaks the promise; the tests must notice every one.
+
+Rule: a mutant is patched in for the time of its trial, here and nowhere else; the code that is
+shipped has no switch for any of them.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from actors import key_memory, resolver
+from actors.committer import Committer, Work
+from actors.envelope import Envelope, Request, repeated
+from actors.event_actor import EventActor, _answer_to
+from actors.resolver import Resolver, _Search
+from actors.store import Lane
+from evently.domain.commits import Batch, Committed, EventKey, Noted
+from evently.domain.errors import DatabaseUnavailable, Fault
+from evently.domain.outcomes import Done, NotFound, StaleVersion
+from tests.memory_store import MemoryDatabase, MemoryStore
+from tests.simulation.__main__ import simulate
+from tests.simulation.nth_call import failures, play
+
+# Seeds that a mutant may live through before it counts as missed.
+SEEDS_MAX = 400
+
+Patches = Iterator[None]
+
+
+@contextmanager
+def answer_before_commit() -> Patches:
+    original = EventActor.plan
+
+    def plan(self: EventActor) -> Batch | None:
+        batch = original(self)
+        if batch is not None and self._plan is not None:
+            for envelope, outcome in self._plan.replies:
+                envelope.answer(_answer_to(outcome, self._clock.now()))
+        return batch
+
+    with patch.object(EventActor, "plan", plan):
+        yield
+
+
+@contextmanager
+def no_unique_key() -> Patches:
+    with patch.object(MemoryDatabase, "checks_keys", False):
+        yield
+
+
+@contextmanager
+def no_version_check() -> Patches:
+    with patch.object(MemoryDatabase, "checks_versions", False):
+        yield
+
+
+@contextmanager
+def timeout_means_failed() -> Patches:
+    def _resolve(self: Committer, work: Sequence[Work]) -> None:
+        for actor, _ in work:
+            actor.refuse(DatabaseUnavailable("it took too long"))
+
+    with patch.object(Committer, "_resolve", _resolve):
+        yield
+
+
+@contextmanager
+def retry_with_a_new_key() -> Patches:
+    def _resolve(self: Committer, work: Sequence[Work]) -> None:
+        for actor, _ in work:
+            assert actor._plan is not None
+            for envelope, _outcome in actor._plan.replies:
+                actor._forget(envelope)
+                key = f"{envelope.request.key} again"
+                envelope.request = replace(envelope.request, key=key, keyed=False)
+            actor.overtaken()
+            self._resolved(actor)
+
+    with patch.object(Committer, "_resolve", _resolve):
+        yield
+
+
+@contextmanager
+def resolve_by_one_select() -> Patches:
+    async def _try(self: _Search, lane: Lane) -> None:
+        await self._look_up(list(self._open))
+
+    with patch.object(_Search, "_try", _try):
+        yield
+
+
+@contextmanager
+def no_fence() -> Patches:
+    def resolve(
+        self: Resolver, work: Sequence[Work], broken: Lane, resolved: Callable[[EventActor], None]
+    ) -> None:
+        for actor, _ in work:
+            actor.keys_taken()
+            resolved(actor)
+
+    with patch.object(Resolver, "resolve", resolve):
+        yield
+
+
+@contextmanager
+def refuse_without_asking_the_ledger() -> Patches:
+    original = Envelope.__init__
+
+    def __init__(self: Envelope, *given: Any) -> None:  # noqa: N807 - it takes its place
+        original(self, *given)
+        self.checked = True
+
+    with patch.object(Envelope, "__init__", __init__):
+        yield
+
+
+@contextmanager
+def trust_an_old_look_at_the_ledger() -> Patches:
+    original_questions, original_again = EventActor.questions, EventActor._again
+
+    def questions(self: EventActor) -> tuple[bool, list[str]]:
+        suspect, keys = original_questions(self)
+        checked = {envelope.request.key for envelope in self._asking if envelope.checked}
+        return suspect, [key for key in keys if key not in checked]
+
+    def overtaken(self: EventActor) -> None:
+        assert self._plan is not None
+        checked = [envelope for envelope, _ in self._plan.replies if envelope.checked]
+        original_again(self)
+        for envelope in checked:
+            envelope.checked = True
+
+    with (
+        patch.object(EventActor, "questions", questions),
+        patch.object(EventActor, "overtaken", overtaken),
+    ):
+        yield
+
+
+@contextmanager
+def ask_the_ledger_before_the_state() -> Patches:
+    original = Committer._inform
+
+    async def _inform(self: Committer, actors: Sequence[EventActor]) -> None:
+        store = self._store
+        keys = [
+            (actor.event_id, envelope.request.key)
+            for actor in actors
+            for envelope in actor._mailbox._envelopes
+        ]
+        try:
+            noted = await store.recall(keys)
+        except Fault:
+            noted = {}
+
+        async def recall(keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
+            return {key: noted[key] for key in keys if key in noted}
+
+        with patch.object(store, "recall", recall):
+            await original(self, actors)
+
+    with patch.object(Committer, "_inform", _inform):
+        yield
+
+
+@contextmanager
+def go_on_from_a_state_that_failed() -> Patches:
+    original = EventActor.refuse
+
+    def refuse(self: EventActor, fault: DatabaseUnavailable) -> None:
+        assert self._plan is not None
+        assert self._plan.batch is not None
+        after = self._plan.batch.after
+        original(self, fault)
+        self.state, self._suspect = after, False
+
+    with patch.object(EventActor, "refuse", refuse):
+        yield
+
+
+@contextmanager
+def keep_a_lane_that_is_in_doubt() -> Patches:
+    def _resolve(self: Committer, work: Sequence[Work]) -> None:
+        self._resolver.resolve(work, self._store.lane(), self._resolved)
+
+    with (
+        patch.object(MemoryStore, "lanes_are_dropped", False),
+        patch.object(Committer, "_resolve", _resolve),
+    ):
+        yield
+
+
+@contextmanager
+def remember_what_is_not_final() -> Patches:
+    with patch.object(key_memory, "FINAL", (*key_memory.FINAL, NotFound, StaleVersion)):
+        yield
+
+
+@contextmanager
+def believe_what_is_remembered() -> Patches:
+    original = EventActor.ask
+
+    def ask(self: EventActor, request: Request, future: Any) -> bool:
+        known = self._keys.recall(self.event_id, request.key, self._clock.monotonic())
+        if request.keyed and known is not None and known.command == request.command:
+            future.set_result(repeated(known.answer))
+            return False
+        return original(self, request, future)
+
+    with patch.object(EventActor, "ask", ask):
+        yield
+
+
+@contextmanager
+def settle_what_was_overtaken() -> Patches:
+    def _settle(self: Committer, work: Sequence[Work], done: Committed) -> None:
+        for actor, _ in work:
+            actor.settle(done.now)
+
+    with patch.object(Committer, "_settle", _settle):
+        yield
+
+
+@contextmanager
+def take_a_strangers_row_for_ours() -> Patches:
+    def _is(known: Noted, record: Any) -> bool:
+        done: Done = known.done
+        return bool(done.version == record.entry.version)
+
+    with patch.object(resolver, "_is", _is):
+        yield
+
+
+@contextmanager
+def leave_a_resolved_actor_asleep() -> Patches:
+    with patch.object(Committer, "_resolved", lambda self, actor: None):
+        yield
+
+
+@contextmanager
+def stop_before_the_search_has_ended() -> Patches:
+    async def stop(self: Resolver) -> None:
+        self._tasks.clear()
+
+    with patch.object(Resolver, "stop", stop):
+        yield
+
+
+CANARIES: tuple[Callable[[], Any], ...] = (
+    answer_before_commit,
+    no_unique_key,
+    no_version_check,
+    timeout_means_failed,
+    retry_with_a_new_key,
+    resolve_by_one_select,
+    no_fence,
+    refuse_without_asking_the_ledger,
+    trust_an_old_look_at_the_ledger,
+    ask_the_ledger_before_the_state,
+    go_on_from_a_state_that_failed,
+    keep_a_lane_that_is_in_doubt,
+    remember_what_is_not_final,
+    believe_what_is_remembered,
+    settle_what_was_overtaken,
+    take_a_strangers_row_for_ours,
+    leave_a_resolved_actor_asleep,
+    stop_before_the_search_has_ended,
+)
+
+
+def caught_by(canary: Callable[[], Any]) -> str | None:
+    """What noticed the mutant, or None."""
+    with canary():
+        for failure in failures():
+            if found := play(*failure):
+                return f"call {failure[0]}, {failure[1].name}: {found[0]}"
+        for seed in range(1, SEEDS_MAX + 1):
+            try:
+                simulate(seed)
+            except AssertionError as error:
+                return str(error).replace("\n ", "")
+    return None
+
+
+def main() -> int:
+    """Try every mutant; 1 if one of them lives."""
+    logging.disable(logging.CRITICAL)
+    caught = 0
+    for canary in CANARIES:
+        found = caught_by(canary)
+        caught += found is not None
+        sys.stdout.write(f"{canary.__name__}: {(found or 'LIVES')[:160]}\n")
+    sys.stdout.write(f"caught {caught}/{len(CANARIES)}\n")
+    return 0 if caught == len(CANARIES) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

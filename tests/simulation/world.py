@@ -1,0 +1,385 @@
+"""One seed's world: two workers that share events, clients that misbehave, and the weather.
+
+Rule: everything that happens follows from the seed; the store's script and the clients draw from
+one source of chance, in the order in which the loop runs them.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from actors.clock import DatabaseClock
+from actors.envelope import Request
+from actors.registry import Registry
+from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commits import Batch, Record
+from evently.domain.errors import Fault
+from evently.domain.event import created
+from evently.domain.outcomes import Done
+from evently.domain.state import EventState
+from tests.examples import ADMIN, VENUE, VENUE_CAPACITY, batch, details, publish
+from tests.examples import NOW as EPOCH
+from tests.memory_store import Call, Fate, MemoryDatabase, MemoryStore, Step
+from tests.simulation.checker import Attempt, Checker, End
+
+# Nobody waits for longer than this: a turn that hangs on the database, a search for an unknown
+# outcome, and the same once more.
+ANSWERED_S = 25.0
+STOPPED_S = 60.0
+
+# How often each fate befalls a commit, in a hundred; reads fail half as often.
+WEATHERS: dict[str, dict[Fate, int]] = {
+    "calm": {},
+    "lost replies": {Fate.LOSE_REPLY: 25},
+    "lost statements": {Fate.LOSE_STATEMENT: 15, Fate.LOSE_REPLY: 10},
+    "late statements": {Fate.RUN_LATER: 25},
+    "stalls": {Fate.STALL: 15, Fate.LOCKED: 5},
+    "refusals": {Fate.NOT_DONE: 10, Fate.LOCKED: 10, Fate.OVERTAKE: 10},
+    "wrong": {Fate.BROKEN: 8, Fate.KEY_TAKEN: 8},
+    "storm": {
+        Fate.LOSE_REPLY: 8,
+        Fate.LOSE_STATEMENT: 5,
+        Fate.RUN_LATER: 8,
+        Fate.STALL: 4,
+        Fate.NOT_DONE: 4,
+        Fate.LOCKED: 4,
+        Fate.OVERTAKE: 5,
+        Fate.BROKEN: 2,
+        Fate.KEY_TAKEN: 2,
+    },
+}
+# Lies about what is certain; told only of statements that have no twin under way.
+CLAIMS = frozenset({Fate.BROKEN, Fate.KEY_TAKEN})
+
+
+class Silence:
+    """Observes commits for nobody."""
+
+    def committed(self, events: int, moves: int, seconds: float) -> None:
+        """Nobody listens."""
+
+    def overtaken(self, events: int) -> None:
+        """Nobody listens."""
+
+    def failed(self, reason: str) -> None:
+        """Nobody listens."""
+
+
+@dataclass(eq=False)
+class Worker:
+    """One life of a worker: its store, its registry, and the clients that wait for it."""
+
+    name: str
+    store: MemoryStore
+    registry: Registry
+    waiting: set["asyncio.Task[Attempt]"] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a client wants, under one key for all its tries."""
+
+    event_id: str
+    command: Command
+    key: str
+    keyed: bool
+
+
+class World:
+    """Runs one seed; `checker` has what was found."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - a seed is to be repeated, not guessed
+        self.loop = asyncio.get_running_loop()
+        self.database = MemoryDatabase(EPOCH, self.loop.time, venues={VENUE: VENUE_CAPACITY})
+        self.checker = Checker(self.database)
+        self.weather = self.chance.choice(list(WEATHERS))
+        self.healed = False
+        # How often clients of this seed send a key twice, and to the worker that is not at home.
+        self.doubles = self.chance.choice((0.1, 0.2, 0.8))
+        self.astray = self.chance.choice((0.05, 0.2, 0.5))
+        self.dark_s = self._dark()
+        self.events = [f"00000000-0000-0000-0000-{n:012d}" for n in range(self._upto(3))]
+        self.workers: list[Worker] = []
+        self.dead: list[Worker] = []
+        self.lives = 0
+        self.seen: dict[str, int] = {}
+        self.in_doubt: dict[tuple[str, int], float] = {}
+
+    async def run(self) -> Checker:
+        """Live through the seed; afterwards everything has been answered and has ended."""
+        for event_id in self.events:
+            self._open(event_id)
+        before = asyncio.all_tasks()
+        self.workers = [self._worker(index) for index in range(2)]
+        clients = [self._client(name) for name in "abcdefgh"[: 3 + self._upto(5)]]
+        restarts = self._restarts() if self.chance.random() < 0.3 else asyncio.sleep(0)
+        await asyncio.gather(*clients, self._admin(), self._venue_owner(), restarts)
+        self.healed = True
+        await asyncio.sleep(20.0)
+        await asyncio.gather(*(self._stop(worker) for worker in self.workers))
+        await asyncio.gather(*(_bury(worker) for worker in self.dead))
+        self._look_for_leaks(before)
+        self.checker.finish()
+        return self.checker
+
+    # The database and its weather
+
+    def _open(self, event_id: str) -> None:
+        capacity = self.chance.choice((3, 8, 20))
+        starts_s = self.chance.choice((15.0, 1e6, 1e6, 1e6))
+        starts = EPOCH + timedelta(seconds=starts_s)
+        times = {"start_datetime": starts, "end_datetime": starts + timedelta(hours=2)}
+        state, entry = created(details(event_id, **times), capacity, EPOCH)
+        self.database.insert(state, Record(entry, "create", "create", ADMIN, "set-up"))
+        if self.chance.random() < 0.9:
+            state = self.database.states[event_id]
+            self.database.execute([batch(state, ("publish", publish()))], "foreign")
+
+    def _dark(self) -> tuple[float, float]:
+        """From when until when the database is out of reach."""
+        if self.chance.random() < 0.75:
+            return 0.0, 0.0
+        since_s = self.chance.uniform(0.0, 8.0)
+        return since_s, since_s + self.chance.choice((0.5, 3.0, 20.0))
+
+    def script(self, call: Call) -> Step:
+        """The fate of a call, by the weather."""
+        if self.healed:
+            return Step(before_s=0.001, after_s=0.001)
+        quick = self.chance.random() < 0.9
+        before_s = self.chance.uniform(0.0001, 0.004) if quick else self.chance.uniform(0.0, 1.0)
+        after_s = self.chance.uniform(0.0001, 0.004)
+        if self.dark_s[0] <= self.loop.time() < self.dark_s[1]:
+            return self._in_the_dark(call, before_s)
+        if call.kind != "commit":
+            failing = self.weather != "calm" and self.chance.random() < 0.05
+            fates = (Fate.UNAVAILABLE, Fate.OVERLOADED, Fate.ANSWER_LOST)
+            return Step(self.chance.choice(fates) if failing else Fate.ANSWER, before_s, after_s)
+        fate = self._fate(call.batches)
+        if fate in {Fate.LOSE_STATEMENT, Fate.RUN_LATER, Fate.STALL}:
+            # Until the timeout, or a connection that breaks sooner.
+            after_s = self.chance.choice((0.01, 0.5, 3.0))
+        later_s = after_s + self.chance.choice((0.0, 0.02, 0.7, 2.0, 7.0))
+        return Step(fate, before_s, after_s, later_s)
+
+    def _in_the_dark(self, call: Call, before_s: float) -> Step:
+        if call.kind == "commit":
+            fate = self.chance.choice((Fate.NOT_DONE, Fate.NOT_DONE, Fate.LOSE_STATEMENT))
+            return Step(fate, before_s, self.chance.choice((0.0, 2.0)))
+        fate = self.chance.choice((Fate.UNAVAILABLE, Fate.OVERLOADED))
+        return Step(fate, before_s + self.chance.choice((0.0, 1.0)))
+
+    def _fate(self, batches: Sequence[Batch]) -> Fate:
+        falls = [fate for fate, percent in WEATHERS[self.weather].items() for _ in range(percent)]
+        drawn = self.chance.randrange(100)
+        if drawn >= len(falls):
+            return Fate.ANSWER
+        fate = falls[drawn]
+        bases = [(batch.event_id, batch.base.version) for batch in batches]
+        if fate in CLAIMS:
+            if any(base in self.in_doubt for base in bases):
+                return Fate.ANSWER
+            self.checker.bugs_planted |= fate is Fate.BROKEN
+        else:
+            self.in_doubt.update(dict.fromkeys(bases, self.loop.time()))
+        return fate
+
+    # The workers
+
+    def _worker(self, index: int) -> Worker:
+        self.lives += 1
+        name = f"worker {index}, life {self.lives}"
+        store = MemoryStore(self.database, self.script, name)
+        registry = Registry(
+            store,
+            DatabaseClock(self.loop.time),
+            Silence(),
+            mailbox_max=self.chance.choice((4, 64)),
+            pending_max=self.chance.choice((8, 256)),
+            actors_max=self.chance.choice((1, 8)),
+            idle_s=self.chance.choice((0.0, 300.0)),
+        )
+        registry.start()
+        return Worker(name, store, registry)
+
+    async def _restarts(self) -> None:
+        """Stop or kill a worker now and then, and start it again."""
+        for _ in range(self._upto(2)):
+            await asyncio.sleep(self.chance.choice((0.01, 0.5, 3.0, 8.0)))
+            index = self.chance.randrange(2)
+            if self.chance.random() < 0.5:
+                self._kill(self.workers[index])
+            else:
+                await self._stop(self.workers[index])
+            self.workers[index] = self._worker(index)
+
+    def _kill(self, worker: Worker) -> None:
+        worker.store.die()
+        self.dead.append(worker)
+        for attempt in list(worker.waiting):
+            attempt.cancel()
+
+    async def _stop(self, worker: Worker) -> None:
+        """Stop a worker: whoever waited has been answered when it returns."""
+        found = self.checker.violations
+        started_s = self.loop.time()
+        await worker.registry.stop()
+        if self.loop.time() - started_s > STOPPED_S:
+            found.append(f"{worker.name} took {self.loop.time() - started_s:.1f} s to stop")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if worker.registry.pending:
+            found.append(f"{worker.registry.pending} requests are open at {worker.name}")
+        if worker.store.open_lanes:
+            found.append(f"{worker.store.open_lanes} lanes are open at {worker.name}")
+        for actor in worker.registry._actors.values():
+            if not actor.idle or actor._open:
+                found.append(f"{actor!r} holds {actor._open} at {worker.name}")
+
+    def _look_for_leaks(self, before: set["asyncio.Task[object]"]) -> None:
+        found = self.checker.violations
+        if left := asyncio.all_tasks() - before:
+            found.append(f"tasks are left: {sorted(task.get_name() for task in left)}")
+        if self.checker.slowest_s > ANSWERED_S:
+            found.append(f"somebody waited for {self.checker.slowest_s:.1f} s")
+
+    # The clients
+
+    async def _client(self, name: str) -> None:
+        for number in range(2 + self._upto(5)):
+            await asyncio.sleep(self.chance.choice((0.0, 0.003, 0.1, 2.0)))
+            event_id = self.chance.choice(self.events)
+            if self.chance.random() < 0.15:
+                await self._read(event_id)
+            key = f"{name}{number}"
+            keyed = self.chance.random() < 0.75
+            move = Move(event_id, self._seat_move(event_id), key, keyed)
+            await self._carry_out(move)
+
+    def _seat_move(self, event_id: str) -> Command:
+        seats = self.chance.choice((1, 1, 2, 3, 6))
+        version = self.chance.choice((None, None, self.seen.get(event_id, 2)))
+        retry = version is not None and self.chance.random() < 0.5
+        kind = Reserve if self.chance.random() < 0.65 else Return
+        return kind(seats, version, retry)
+
+    async def _carry_out(self, move: Move) -> None:
+        """Send the move until its end is known, or the client has had enough."""
+        known = False
+        for _ in range(4):
+            attempts = [self._send(move)]
+            if move.keyed and self.chance.random() < self.doubles:
+                attempts.append(self._send(move))
+            if move.keyed and self.chance.random() < 0.05:
+                other = Move(move.event_id, Reserve(4, None), move.key, True)
+                attempts.append(self._send(other))
+            if self.chance.random() < 0.12:
+                self.loop.call_later(self.chance.uniform(0.0, 0.02), attempts[0].cancel)
+            # One that was cancelled before its first step was never sent.
+            sent = await asyncio.gather(*attempts, return_exceptions=True)
+            ends = [attempt.end for attempt in sent if isinstance(attempt, Attempt)]
+            if not move.keyed:
+                return
+            known = End.OK in ends or End.REFUSED in ends
+            # Sometimes a network sends what was answered long ago again.
+            if known and self.chance.random() < 0.8:
+                return
+            await asyncio.sleep(self.chance.choice((0.0, 0.01, 1.0, 4.0)))
+
+    def _send(self, move: Move) -> "asyncio.Task[Attempt]":
+        worker = self.workers[self._home(move.event_id)]
+        task = asyncio.create_task(self._attempt(worker, move))
+        worker.waiting.add(task)
+        task.add_done_callback(worker.waiting.discard)
+        return task
+
+    def _home(self, event_id: str) -> int:
+        home = self.events.index(event_id) % 2
+        return 1 - home if self.chance.random() < self.astray else home
+
+    async def _attempt(self, worker: Worker, move: Move) -> Attempt:
+        now_s = self.loop.time()
+        attempt = Attempt(move.event_id, move.key, move.keyed, move.command, worker.name, now_s)
+        self.checker.sent(attempt)
+        wait_s = self.chance.choice((2.0, 2.0, 2.0, 0.002))
+        request = Request(move.command, move.key, move.keyed, "booking", "request", now_s + wait_s)
+        try:
+            answer = await worker.registry.ask(move.event_id, request)
+        except asyncio.CancelledError:
+            self.checker.hung_up(attempt)
+        except Fault as fault:
+            self.checker.failed(attempt, fault)
+        else:
+            self.checker.answered(attempt, answer)
+            if isinstance(answer, Done):
+                self.seen[move.event_id] = max(self.seen.get(move.event_id, 0), answer.version)
+        return attempt
+
+    async def _read(self, event_id: str) -> EventState | None:
+        worker = self.workers[self._home(event_id)]
+        sent_s = self.loop.time()
+        reading = asyncio.create_task(worker.registry.read(event_id))
+        await asyncio.wait((reading,), timeout=10.0)
+        if not reading.done():
+            reading.cancel()
+            if worker in self.workers:
+                self.checker.violations.append(f"a read at {worker.name} was never answered")
+            return None
+        if reading.exception() is not None:
+            return None
+        state = reading.result()
+        self.checker.was_read(worker.name, event_id, sent_s, state)
+        return state
+
+    async def _admin(self) -> None:
+        for number in range(self._upto(5)):
+            await asyncio.sleep(self.chance.choice((0.01, 0.5, 3.0)))
+            event_id = self.chance.choice(self.events)
+            state = await self._read(event_id)
+            if state is not None:
+                command = self._change(state)
+                await self._send(Move(event_id, command, f"admin-{number}", False))
+
+    def _change(self, state: EventState) -> Command:
+        version = state.version
+        drawn = self.chance.random()
+        if drawn < 0.05:
+            return Cancel(ADMIN, True, version)
+        changes = self.chance.choice(
+            (
+                {"description": f"version {version}"},
+                {"base_price": Decimal(self.chance.randrange(100))},
+                {"total_capacity": self.chance.choice((2, 10, 30))},
+                {"status": "published"},
+            )
+        )
+        return Update(ADMIN, True, version, changes, VENUE_CAPACITY)
+
+    async def _venue_owner(self) -> None:
+        """Makes the venue smaller, once in a while, behind everybody's back."""
+        if self.chance.random() < 0.2:
+            await asyncio.sleep(self.chance.uniform(0.0, 5.0))
+            self.database.venues[VENUE] = 9
+
+    def _upto(self, most: int) -> int:
+        return self.chance.randint(1, most)
+
+
+async def _bury(worker: Worker) -> None:
+    """End what a dead worker has left waiting for ever."""
+    registry = worker.registry
+    committer, resolver = registry._committer, registry._resolver
+    its = (registry._sweeper, committer._task, committer._probe, registry._reader._task)
+    tasks = [task for task in (*its, *resolver._tasks) if task is not None]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def live(seed: int) -> Checker:
+    """Run one seed on the loop that is running."""
+    return await World(seed).run()

@@ -1,0 +1,184 @@
+"""How the envelopes that wait become one batch."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from actors import batch as batches
+from actors.batch import Plan, plan
+from actors.envelope import Envelope, canonical, repeated
+from evently.domain.commands import Command
+from evently.domain.event import decide
+from evently.domain.outcomes import (
+    Accepted,
+    Done,
+    InsufficientSeats,
+    Outcome,
+    StaleVersion,
+)
+from evently.domain.state import EventState, Status
+from tests.examples import (
+    NOW,
+    after,
+    cancel,
+    give_back,
+    published,
+    request,
+    reserve,
+    update,
+)
+
+LOOP = asyncio.new_event_loop()
+LOOP.close()
+
+
+def envelope(command: Command, key: str = "k", **given: Any) -> Envelope:
+    return Envelope(request(command, key, **given), asyncio.Future(loop=LOOP))
+
+
+def planned(*commands: Command, fresh: bool = True, keyed: bool = False) -> Plan:
+    waiting = [envelope(command, f"k{n}", keyed=keyed) for n, command in enumerate(commands)]
+    return plan(published(), waiting, NOW, fresh=fresh)
+
+
+def test_commands_are_decided_in_order_each_on_what_the_one_before_left() -> None:
+    made = planned(reserve(8), reserve(5), give_back(4), reserve(6))
+
+    assert [type(outcome) for _, outcome in made.replies] == [
+        Accepted,
+        InsufficientSeats,
+        Accepted,
+        Accepted,
+    ]
+    assert made.batch is not None
+    assert made.batch.after.available_seats == 0
+    assert made.batch.after.status is Status.SOLD_OUT
+
+
+def test_a_batch_has_one_record_for_every_version_and_the_sum_of_their_deltas() -> None:
+    made = planned(reserve(8), give_back(2), update(4, name="Day", total_capacity=20))
+
+    assert made.batch is not None
+    versions = [record.entry.version for record in made.batch.records]
+    assert versions == [3, 4, 5]
+    assert made.batch.base.version == 2
+    assert made.batch.after.version == 5
+    assert made.batch.seat_delta == -8 + 2 + 10
+    assert made.batch.money_delta == made.batch.after.revenue
+    assert made.batch.changes == {"name": "Day", "total_capacity": 20}
+
+
+def test_a_batch_of_seat_moves_edits_nothing_and_the_last_edit_of_a_field_counts() -> None:
+    moves = planned(reserve(1), cancel(3)).batch
+    edits = planned(update(2, name="Day"), update(3, name="Noon")).batch
+
+    assert moves is not None
+    assert moves.changes is None
+    assert edits is not None
+    assert edits.changes == {"name": "Noon"}
+
+
+def test_a_refusal_waits_for_the_batch_that_proves_its_state() -> None:
+    made = planned(reserve(8), reserve(5), fresh=False)
+
+    assert made.batch is not None
+    assert len(made.replies) == 2
+    assert made.doubts == []
+
+
+def test_a_refusal_alone_is_answered_on_fresh_state_and_is_a_doubt_on_any_other() -> None:
+    fresh, old = planned(reserve(11)), planned(reserve(11), fresh=False)
+
+    assert fresh.batch is None
+    assert [outcome for _, outcome in fresh.replies] == [InsufficientSeats(11, 10)]
+    assert old.replies == []
+    assert len(old.doubts) == 1
+
+
+def test_a_refusal_of_a_callers_key_is_a_doubt_until_the_ledger_was_asked() -> None:
+    waiting = envelope(reserve(11))
+
+    assert plan(published(), [waiting], NOW, fresh=True).doubts == [waiting]
+
+    waiting.checked = True
+    assert plan(published(), [waiting], NOW, fresh=False).replies == [
+        (waiting, InsufficientSeats(11, 10))
+    ]
+
+
+def test_a_caller_who_has_seen_more_than_we_have_is_a_doubt() -> None:
+    made = planned(reserve(1, 3))
+
+    assert made.replies == []
+    assert len(made.doubts) == 1
+
+
+def test_a_final_refusal_stands_though_the_seats_came_back() -> None:
+    known = InsufficientSeats(5, 0)
+    waiting = Envelope(request(reserve(5)), asyncio.Future(loop=LOOP), known)
+    assert plan(published(), [waiting], NOW, fresh=True).doubts == [waiting]
+
+    waiting.checked = True
+    made = plan(published(), [waiting], NOW, fresh=True)
+
+    assert made.batch is None
+    assert made.replies == [(waiting, known)]
+
+
+def test_a_command_that_raises_fails_alone() -> None:
+    poison = reserve(3)
+
+    def fragile(state: EventState, command: Command, now: Any) -> Outcome:
+        if command is poison:
+            raise ZeroDivisionError
+        return decide(state, command, now)
+
+    with patch.object(batches, "decide", fragile):
+        made = planned(reserve(1), poison, reserve(1))
+
+    assert [str(error) for _, error in made.failures] == [""]
+    assert len(made.replies) == 2
+    assert made.batch is not None
+    assert made.batch.after.available_seats == 8
+
+
+def test_nothing_waits_and_nothing_is_planned() -> None:
+    assert planned() == Plan(None, [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (reserve(2), "-2 at *"),
+        (reserve(2, 7), "-2 at 7"),
+        (reserve(2, 7, retry=True), "-2 at 7 or retry"),
+        (give_back(2), "+2 at *"),
+        (update(7, name="Day"), "update at 7"),
+        (cancel(7), "cancel at 7"),
+    ],
+)
+def test_a_request_is_noted_in_one_form(command: Command, text: str) -> None:
+    assert canonical(command) == text
+
+
+def test_an_envelope_says_what_it_holds() -> None:
+    assert repr(envelope(reserve(2), "abc")) == "<Envelope '-2 at *' key='abc'>"
+
+
+def test_only_an_answer_that_was_done_is_repeated_as_such() -> None:
+    done = Done(3, 9, Status.PUBLISHED, NOW, retried=True)
+    stale = StaleVersion(1, 2, 3, Status.PUBLISHED)
+
+    assert repeated(done) == replace(done, replayed=True, retried=False)
+    assert repeated(stale) is stale
+
+
+def test_the_base_of_a_batch_is_never_changed() -> None:
+    state = after(published(), reserve(1))
+
+    plan(state, [envelope(reserve(2))], NOW, fresh=True)
+
+    assert state == after(published(), reserve(1))

@@ -1,0 +1,72 @@
+"""What is remembered under a key, for how long, and how much of it."""
+
+import pytest
+
+from actors.key_memory import KeyMemory
+from evently.domain.outcomes import (
+    Answer,
+    Done,
+    InsufficientSeats,
+    KeyReused,
+    NotFound,
+    NotModifiable,
+    SeatsExceedCapacity,
+    StaleVersion,
+)
+from evently.domain.state import Status
+from tests.examples import NOW, reserve
+
+DONE = Done(3, 9, Status.PUBLISHED, NOW)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        DONE,
+        InsufficientSeats(2, 1),
+        NotModifiable(Status.CANCELLED, False),
+        SeatsExceedCapacity(2, 1),
+    ],
+)
+def test_a_final_answer_is_remembered_with_its_command(answer: Answer) -> None:
+    memory = KeyMemory()
+
+    memory.remember("event", "k", reserve(), answer, 0.0)
+
+    found = memory.recall("event", "k", 1.0)
+    assert found is not None
+    assert (found.command, found.answer) == (reserve(), answer)
+    assert memory.recall("another", "k", 1.0) is None
+
+
+@pytest.mark.parametrize(
+    "answer", [NotFound(), StaleVersion(1, 2, 3, Status.PUBLISHED), KeyReused("k")]
+)
+def test_what_may_change_is_not_remembered(answer: Answer) -> None:
+    memory = KeyMemory()
+
+    memory.remember("event", "k", reserve(), answer, 0.0)
+
+    assert len(memory) == 0
+
+
+def test_an_answer_is_forgotten_when_its_time_is_over_and_not_before() -> None:
+    memory = KeyMemory(remember_s=10.0)
+    memory.remember("event", "k", reserve(), DONE, 0.0)
+
+    assert memory.recall("event", "k", 9.9) is not None
+    assert memory.recall("event", "k", 10.0) is None
+    assert len(memory) == 0
+
+
+def test_the_oldest_answer_goes_when_there_is_one_too_many() -> None:
+    memory = KeyMemory(answers_max=2)
+    for key in ("a", "b"):
+        memory.remember("event", key, reserve(), DONE, 0.0)
+    assert len(memory) == 2
+
+    memory.remember("event", "c", reserve(), DONE, 0.0)
+
+    assert len(memory) == 2
+    assert memory.recall("event", "a", 0.0) is None
+    assert memory.recall("event", "b", 0.0) is not None

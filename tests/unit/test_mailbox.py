@@ -1,0 +1,62 @@
+"""The bounded queue in front of an actor."""
+
+import asyncio
+
+import pytest
+
+from actors.envelope import Envelope
+from actors.mailbox import Mailbox
+from evently.domain.errors import Overloaded
+from tests.examples import request
+
+
+@pytest.fixture
+def envelopes() -> list[Envelope]:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    return [Envelope(request(key=f"k{n}"), asyncio.Future(loop=loop)) for n in range(4)]
+
+
+def test_a_mailbox_is_empty_and_false_at_first() -> None:
+    assert not Mailbox()
+    assert Mailbox().take(5) == []
+
+
+def test_the_oldest_are_taken_first(envelopes: list[Envelope]) -> None:
+    mailbox = Mailbox()
+    for envelope in envelopes:
+        mailbox.put(envelope)
+
+    assert mailbox.take(3) == envelopes[:3]
+    assert mailbox.take(3) == envelopes[3:]
+
+
+def test_a_mailbox_takes_as_many_as_its_bound(envelopes: list[Envelope]) -> None:
+    mailbox = Mailbox(3)
+    for envelope in envelopes[:3]:
+        mailbox.put(envelope)
+
+    assert len(mailbox) == 3
+
+
+def test_a_full_mailbox_refuses_at_once_and_is_unchanged(envelopes: list[Envelope]) -> None:
+    mailbox = Mailbox(3)
+    for envelope in envelopes[:3]:
+        mailbox.put(envelope)
+
+    with pytest.raises(Overloaded):
+        mailbox.put(envelopes[3])
+
+    assert mailbox.take(9) == envelopes[:3]
+
+
+def test_what_is_put_back_comes_first_in_its_order_though_it_is_full(
+    envelopes: list[Envelope],
+) -> None:
+    mailbox = Mailbox(2)
+    mailbox.put(envelopes[2])
+    mailbox.put(envelopes[3])
+
+    mailbox.put_back(envelopes[:2])
+
+    assert mailbox.take(9) == envelopes

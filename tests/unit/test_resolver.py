@@ -1,0 +1,313 @@
+"""How the fate of a statement is found that did not return."""
+
+import asyncio
+
+import pytest
+
+from actors.resolver import ANSWER_S, BACKGROUND_S
+from evently.domain.errors import CommandFailed, DatabaseUnavailable, Fault, OutcomeUnknown
+from evently.domain.outcomes import Answer, Done, KeyReused
+from evently.domain.state import Status
+from tests.examples import EVENT, NOW, reserve
+from tests.memory_store import LOCK_S, Fate, MemoryStore, Step
+from tests.simulation.virtual_loop import in_virtual_time
+from tests.unit.one_worker import OneWorker, faults_of, one_worker
+
+EVENTS = [f"00000000-0000-0000-0000-{n:012d}" for n in range(30)]
+GONE = Step(Fate.NOT_DONE)
+LOST = Step(Fate.LOSE_STATEMENT)
+
+
+async def answer_of(task: "asyncio.Task[Answer]") -> tuple[int, int]:
+    """The version and the seats left that the caller is told."""
+    answer = await task
+    assert isinstance(answer, Done)
+    return answer.version, answer.available_seats
+
+
+@pytest.mark.parametrize("fate", [Fate.LOSE_REPLY, Fate.LOSE_STATEMENT, Fate.RUN_LATER])
+@in_virtual_time
+async def test_whatever_became_of_the_statement_its_move_is_done_once(fate: Fate) -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(fate, later_s=0.02))
+
+        assert await answer_of(worker.send()) == (3, 9)
+        await asyncio.sleep(1.0)
+
+        assert worker.ledger() == ["k"]
+        assert worker.counts.failures == ["unknown"]
+
+
+@in_virtual_time
+async def test_the_identical_statement_is_run_again() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, LOST)
+
+        await worker.send()
+
+        statements = [call.batches for call in worker.calls("commit")]
+        assert len(statements) == 3
+        assert statements[0] == statements[1] == statements[2]
+
+
+@in_virtual_time
+async def test_no_read_alone_decides() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.RUN_LATER, later_s=0.5))
+        worker.will("commit", GONE, GONE, GONE)
+
+        assert await answer_of(worker.send()) == (3, 9)
+
+        assert worker.ledger() == ["k"]
+
+
+@in_virtual_time
+async def test_the_first_run_at_work_is_waited_for() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.STALL, later_s=3.5))
+
+        answer = worker.send()
+
+        assert await answer_of(answer) == (3, 9)
+        assert 3.5 <= worker.loop.time() < 3.5 + LOCK_S
+
+
+@in_virtual_time
+async def test_a_fence_that_another_writer_set_means_to_decide_again() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, GONE)
+        answer = worker.send()
+        await asyncio.sleep(0.02)
+        worker.write(EVENT, ("elsewhere", reserve(4)))
+
+        assert await answer_of(answer) == (4, 5)
+
+
+@in_virtual_time
+async def test_others_go_on_while_a_fate_is_looked_for() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        other = worker.open(EVENTS[0])
+        worker.will("commit", Step(Fate.STALL, later_s=4.0))
+        held = worker.send()
+        await asyncio.sleep(0.1)
+
+        assert await answer_of(worker.send(other)) == (3, 9)
+        assert worker.loop.time() < 0.2
+        assert not held.done()
+
+
+@in_virtual_time
+async def test_readers_keep_the_last_committed_state_meanwhile() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.STALL, later_s=4.0))
+        worker.send()
+        await asyncio.sleep(0.1)
+
+        state = await worker.registry.read(EVENT)
+
+        assert state is not None
+        assert (state.version, state.available_seats) == (2, 10)
+
+
+# Its deadlines
+
+
+@in_virtual_time
+async def test_the_outcome_is_called_unknown_at_the_deadline_and_not_before() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, *[GONE] * 100)
+
+        (fault,) = await faults_of(worker.send())
+
+        assert isinstance(fault, OutcomeUnknown)
+        assert fault.key == "k"
+        assert ANSWER_S <= worker.loop.time() < ANSWER_S + 0.1
+        worker.steps["commit"].clear()
+
+
+@in_virtual_time
+async def test_the_deadline_holds_however_long_a_statement_of_the_search_takes() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, Step(Fate.NOT_DONE, before_s=9.0))
+
+        await faults_of(worker.send())
+
+        assert worker.loop.time() < ANSWER_S + 0.1
+
+
+@in_virtual_time
+async def test_the_deadline_holds_for_many_events_of_one_statement() -> None:
+    async with one_worker() as worker:
+        for event_id in EVENTS:
+            worker.open(event_id)
+        # The network is a black hole: each connect takes until its timeout.
+        worker.will("commit", LOST, *[Step(Fate.NOT_DONE, before_s=2.0)] * 5)
+
+        faults = await faults_of(*(worker.send(event_id) for event_id in EVENTS))
+
+        assert {type(fault) for fault in faults} == {OutcomeUnknown}
+        assert worker.loop.time() < ANSWER_S + 0.1
+        await asyncio.sleep(BACKGROUND_S)
+        assert [worker.ledger(event_id) for event_id in EVENTS] == [["k"]] * len(EVENTS)
+
+
+@in_virtual_time
+async def test_the_search_goes_on_and_the_key_tells() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, Step(Fate.NOT_DONE, before_s=ANSWER_S))
+        await faults_of(worker.send())
+
+        answer = await worker.send()
+
+        assert isinstance(answer, Done)
+        assert answer.replayed
+        assert worker.ledger() == ["k"]
+
+
+@in_virtual_time
+async def test_an_actor_whose_fate_stays_open_is_let_go_and_a_fresh_one_starts() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, *[GONE] * 100)
+        lost = worker.send()
+        await asyncio.sleep(ANSWER_S + 1.0)
+        waits = worker.send(key="waits", wait_s=60.0)
+        unknown, nothing_done = await faults_of(lost, waits)
+
+        assert isinstance(unknown, OutcomeUnknown)
+        assert isinstance(nothing_done, DatabaseUnavailable)
+        assert worker.loop.time() <= ANSWER_S + BACKGROUND_S + 0.1
+        assert worker.registry.alive == 0
+        worker.steps["commit"].clear()
+        assert isinstance(await worker.send(key="next"), Done)
+
+
+@in_virtual_time
+async def test_a_search_that_meets_a_bug_leaves_nobody_waiting() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, Step(Fate.BUG))
+
+        (fault,) = await faults_of(worker.send())
+
+        assert isinstance(fault, OutcomeUnknown)
+        assert isinstance(await worker.send(), Done)
+
+
+# Several events, several workers
+
+
+@in_virtual_time
+async def test_one_event_whose_row_is_held_does_not_hide_the_fate_of_the_others() -> None:
+    async with one_worker() as worker:
+        for event_id in EVENTS[:3]:
+            worker.open(event_id)
+        worker.will("commit", LOST)
+        answers = [worker.send(event_id) for event_id in EVENTS[:3]]
+        await asyncio.sleep(0.005)
+        worker.database.held_until_s[EVENTS[1]] = 4.0
+
+        await asyncio.gather(answers[0], answers[2])
+        assert worker.loop.time() < 4.0
+        assert await answer_of(answers[1]) == (3, 9)
+
+
+@pytest.mark.parametrize("fate", [Fate.KEY_TAKEN, Fate.BROKEN])
+@in_virtual_time
+async def test_an_error_of_one_event_is_pinned_to_it(fate: Fate) -> None:
+    async with one_worker() as worker:
+        for event_id in EVENTS[:2]:
+            worker.open(event_id)
+        worker.will("commit", LOST, Step(fate), Step(fate))
+
+        answers = [worker.send(event_id) for event_id in EVENTS[:2]]
+        await asyncio.wait(answers)
+
+        assert await answer_of(answers[1]) == (3, 9)
+        if fate is Fate.KEY_TAKEN:
+            assert await answer_of(answers[0]) == (3, 9)
+        else:
+            assert [type(fault) for fault in await faults_of(answers[0])] == [CommandFailed]
+
+
+async def both_workers(worker: OneWorker, *moves: tuple[str, int]) -> "asyncio.Task[Answer]":
+    """Lose a batch of `a` and `b`, while another worker commits `moves` at the same versions."""
+    worker.open()
+    await worker.send(key="warm")
+    worker.will("commit", LOST, GONE)
+    first = worker.send(key="a")
+    second = worker.send(key="b")
+    await asyncio.sleep(0.01)
+    worker.write(EVENT, *((key, reserve(seats)) for key, seats in moves))
+    await asyncio.wait((first, second))
+    return first
+
+
+@in_virtual_time
+async def test_a_part_of_a_batch_in_the_ledger_is_another_workers() -> None:
+    async with one_worker() as worker:
+        answer = await both_workers(worker, ("a", 1))
+
+        assert await answer_of(answer) == (4, 8)
+        assert worker.ledger() == ["warm", "a", "b"]
+
+
+@in_virtual_time
+async def test_another_request_under_the_same_key_and_version_is_not_ours() -> None:
+    async with one_worker() as worker:
+        answer = await both_workers(worker, ("a", 3), ("b", 1))
+
+        assert await answer == KeyReused("a")
+
+
+@in_virtual_time
+async def test_the_same_batch_from_another_worker_is_as_good_as_ours() -> None:
+    async with one_worker() as worker:
+        answer = await both_workers(worker, ("a", 1), ("b", 1))
+
+        assert await answer_of(answer) == (4, 8)
+        assert worker.ledger() == ["warm", "a", "b"]
+
+
+@in_virtual_time
+async def test_a_late_original_after_its_actor_was_let_go_is_found_by_its_key() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.RUN_LATER, later_s=20.0), *[GONE] * 100)
+        await faults_of(worker.send())
+        await asyncio.sleep(25.0)
+        worker.steps["commit"].clear()
+
+        answer = await worker.send()
+
+        assert isinstance(answer, Done)
+        assert answer.replayed
+        assert (answer.version, answer.status) == (3, Status.PUBLISHED)
+        assert answer.committed_at > NOW
+
+
+@in_virtual_time
+async def test_a_worker_that_dies_leaves_its_keys_to_the_next() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY, after_s=3.0))
+        gone = worker.send()
+        await asyncio.sleep(0.1)
+        gone.cancel()
+
+        other = MemoryStore(worker.database)
+        noted = await other.recall([(EVENT, "k")])
+
+        assert noted[EVENT, "k"].done.version == 3
+        with pytest.raises((Fault, asyncio.CancelledError)):
+            await gone
