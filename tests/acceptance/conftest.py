@@ -1,0 +1,51 @@
+"""The service that most acceptance tests share: one with one worker, then one with two.
+
+Rule: a test that leaves a traceback in the service's log has failed.
+"""
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from uuid import uuid4
+
+import pytest
+
+from evently.embedded import EmbeddedPostgres
+from tests.acceptance.service import Service, running
+
+
+@pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
+def shared_service(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: str
+) -> Iterator[Service]:
+    """One service for all tests that leave it whole; they share its database.
+
+    Whatever they did, at the end every event is what its ledger says.
+    """
+    name = f"acceptance_{uuid4().hex}"
+    postgres.create_database(name, template)
+    # So that a test can be a client of its own to the throttle, by X-Forwarded-For.
+    settings = {"EVENTLY_TRUSTED_PROXIES": "127.0.0.1/32"}
+    with running(Service(postgres.dsn(name), request.param, settings=settings)) as service:
+        yield service
+        service.verify()
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def service(shared_service: Service) -> AsyncIterator[Service]:
+    """The shared service, ready to be called."""
+    seen = len(shared_service.log())
+    async with shared_service.connected():
+        yield shared_service
+    shared_service.assert_no_traceback(seen)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the service's log beside the failure of a test that has a service."""
+    report = yield
+    if report.failed:
+        for found in {arg for arg in item.funcargs.values() if isinstance(arg, Service)}:
+            report.sections.append((f"log of {found!r}", found.log_tail()))
+    return report
