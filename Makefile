@@ -17,13 +17,17 @@ $(shell rm -f $(INSTALLED))
 endif
 endif
 
+# Simulated worlds for `make sim`.
+SEEDS ?= 2000
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test bench lint clean
+.PHONY: help install run test sim bench lint clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
 	@echo 'make run       the service with its own database and demo data; prints its URL'
 	@echo 'make test      every test, on a real PostgreSQL'
+	@echo 'make sim       2000 simulated worlds in which the database misbehaves (SEEDS=n for another number)'
 	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
 	@echo 'make lint      formatting, lint rules, import rules, types'
 	@echo 'make clean     remove .venv and caches; the data in .evently stays'
@@ -44,6 +48,9 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+sim: $(INSTALLED)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

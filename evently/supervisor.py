@@ -14,6 +14,7 @@ Rules:
 """
 
 import logging
+import math
 import os
 import selectors
 import shutil
@@ -68,6 +69,7 @@ class Process:
     started_at_s: float
     heard_at_s: float
     ready: bool = False
+    retired_at_s: float = math.inf
 
     def silent_for(self, now_s: float) -> float:
         """Seconds beyond what it was allowed to be silent; negative while all is well."""
@@ -244,6 +246,10 @@ class Supervisor:
             for process in running:
                 process.heard_at_s = now_s
         self._watched_at_s = now_s
+        for process in self._retiring:
+            if now_s - process.retired_at_s > GRACE_S:
+                log.error("killing process %d, which does not stop", process.popen.pid)
+                process.popen.kill()
         for process in running:
             if process.silent_for(now_s) > 0:
                 log.error("killing the silent worker with process id %d", process.popen.pid)
@@ -255,6 +261,7 @@ class Supervisor:
             return
         slot = self._rolling.pop(0)
         assert slot.process is not None, "a slot that is ready is filled"
+        slot.process.retired_at_s = time.monotonic()
         self._retiring.append(slot.process)
         slot.process.popen.terminate()
         slot.process = None

@@ -203,6 +203,8 @@ class Service:
             name: text for name, text in os.environ.items() if not name.startswith("EVENTLY_")
         }
         environ["EVENTLY_LOG_FORMAT"] = "text"
+        # What one that is killed leaves behind goes with the test.
+        environ["TMPDIR"] = self._folder.name
         if self.database_url is not None:
             environ["EVENTLY_DATABASE_URL"] = self.database_url
         if self._data_dir is not None:
