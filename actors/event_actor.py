@@ -311,6 +311,10 @@ class EventActor:
         for envelope, _ in self._plan.replies:
             envelope.fail(OutcomeUnknown(envelope.request.key))
 
+    def relieve(self) -> None:
+        """Answer those whose deadline has passed while a batch is under way."""
+        self._mailbox.put_back(self._take(len(self._mailbox)))
+
     def let_go(self, fault: Fault) -> None:
         """Answer all who wait, what is under way as unknown; the actor is never used again."""
         if self._plan is not None:

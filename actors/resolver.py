@@ -44,6 +44,8 @@ ANSWER_S = 5.0
 BACKGROUND_S = 10.0
 # Between two tries, doubled each time.
 PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.8
+# How often those who wait behind a search hear that their deadline has passed.
+RELIEF_S = 0.5
 
 Work = tuple[EventActor, Batch]
 
@@ -106,11 +108,14 @@ class _Search:
         self._resolved = resolved
         self._open = work
         self._until_s = 0.0
+        self._relief: asyncio.TimerHandle
 
     async def run(self, broken: Lane, answer_s: float, background_s: float) -> None:
         """Search until all is known or the time is up; leave no actor busy."""
         self._until_s = self._clock.monotonic() + answer_s + background_s
-        patience = asyncio.get_running_loop().call_later(answer_s, self._tell_doubt)
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(answer_s, self._tell_doubt)
+        self._relief = loop.call_later(RELIEF_S, self._relieve)
         try:
             await broken.close()
             await self._search()
@@ -118,6 +123,7 @@ class _Search:
             log.exception("the search for the fate of batches failed")
         finally:
             patience.cancel()
+            self._relief.cancel()
             for actor, _ in self._open:
                 self._let_go(actor)
 
@@ -125,6 +131,11 @@ class _Search:
         log.error("the fate of %d batches stays unknown; go on", len(self._open))
         for actor, _ in self._open:
             actor.doubtful()
+
+    def _relieve(self) -> None:
+        self._relief = asyncio.get_running_loop().call_later(RELIEF_S, self._relieve)
+        for actor, _ in self._open:
+            actor.relieve()
 
     async def _search(self) -> None:
         pause_s = PAUSE_MIN_S

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -282,8 +282,14 @@ async def test_nothing_is_cancelled_at_the_server_while_a_standby_is_waited_for(
             while await admin.fetchval("SHOW synchronous_standby_names") != name:
                 await asyncio.sleep(0.01)
 
+    async def until_a_commit_waits() -> None:
+        with suppress(TimeoutError):
+            while True:
+                await setting.other.execute(SET_VENUE, str(uuid4()), 1, ADMIN, timeout=0.1)
+
     try:
         await standby("nobody")
+        await until_a_commit_waits()
         with pytest.raises(FateUnknown):
             await lane.commit([move(state)])
         await asyncio.sleep(0.3)

@@ -27,7 +27,7 @@ from tests.simulation.checker import Attempt, Checker, End
 
 # Nobody waits for longer than this: a turn that hangs on the database, a search for an unknown
 # outcome, and the same once more.
-ANSWERED_S = 25.0
+ANSWERED_S = 15.0
 STOPPED_S = 60.0
 
 # How often each fate befalls a commit, in a hundred; reads fail half as often.
@@ -101,6 +101,8 @@ class World:
         # How often clients of this seed send a key twice, and to the worker that is not at home.
         self.doubles = self.chance.choice((0.1, 0.2, 0.8))
         self.astray = self.chance.choice((0.05, 0.2, 0.5))
+        # How often they, or a network, send what was answered once more.
+        self.insists = self.chance.choice((0.2, 0.2, 0.7))
         self.dark_s = self._dark()
         self.events = [f"00000000-0000-0000-0000-{n:012d}" for n in range(self._upto(3))]
         self.workers: list[Worker] = []
@@ -285,8 +287,7 @@ class World:
             if not move.keyed:
                 return
             known = End.OK in ends or End.REFUSED in ends
-            # Sometimes a network sends what was answered long ago again.
-            if known and self.chance.random() < 0.8:
+            if known and self.chance.random() > self.insists:
                 return
             await asyncio.sleep(self.chance.choice((0.0, 0.01, 1.0, 4.0)))
 

@@ -4,8 +4,14 @@ import asyncio
 
 import pytest
 
-from actors.resolver import ANSWER_S, BACKGROUND_S
-from evently.domain.errors import CommandFailed, DatabaseUnavailable, Fault, OutcomeUnknown
+from actors.resolver import ANSWER_S, BACKGROUND_S, RELIEF_S
+from evently.domain.errors import (
+    CommandFailed,
+    DatabaseUnavailable,
+    Fault,
+    OutcomeUnknown,
+    Overloaded,
+)
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import Status
 from tests.examples import EVENT, NOW, reserve
@@ -158,6 +164,25 @@ async def test_the_deadline_holds_for_many_events_of_one_statement() -> None:
         assert worker.loop.time() < ANSWER_S + 0.1
         await asyncio.sleep(BACKGROUND_S)
         assert [worker.ledger(event_id) for event_id in EVENTS] == [["k"]] * len(EVENTS)
+
+
+@in_virtual_time
+async def test_those_who_wait_behind_a_search_wait_until_their_deadline_and_no_longer() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, Step(Fate.NOT_DONE, before_s=9.0))
+        lost = worker.send()
+        await asyncio.sleep(0.1)
+        waits = worker.send(key="waits", wait_s=2.0)
+        patient = worker.send(key="patient", wait_s=60.0)
+
+        (fault,) = await faults_of(waits)
+
+        assert isinstance(fault, Overloaded)
+        assert 2.0 <= worker.loop.time() <= 2.1 + RELIEF_S
+        await faults_of(lost)
+        assert isinstance(await patient, Done)
+        assert worker.ledger() == ["k", "patient"]
 
 
 @in_virtual_time
