@@ -21,13 +21,14 @@ endif
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim bench lint clean
+.PHONY: help install run test sim canaries bench lint clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
 	@echo 'make run       the service with its own database and demo data; prints its URL'
 	@echo 'make test      every test, on a real PostgreSQL'
 	@echo 'make sim       2000 simulated worlds in which the database misbehaves (SEEDS=n for another number)'
+	@echo 'make canaries  mutants of our own code, each of which the tests must catch'
 	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
 	@echo 'make lint      formatting, lint rules, import rules, types'
 	@echo 'make clean     remove .venv and caches; the data in .evently stays'
@@ -51,6 +52,9 @@ test: $(INSTALLED)
 
 sim: $(INSTALLED)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+canaries: $(INSTALLED)
+	$(BIN)/python -m tests.simulation.canaries
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

@@ -36,8 +36,9 @@ from evently.domain.state import EventDetails, EventState, Status
 
 # The server stops a commit that takes this long, and says so: certainly not done.
 COMMIT_STATEMENT_MS = 2000
-# Nobody may hold an event's row for longer than a moment; 503 after this.
-COMMIT_LOCK_MS = 1000
+# Nobody may hold an event's row for longer than a moment; 503 after this. The other events of
+# the statement wait as long.
+COMMIT_LOCK_MS = 250
 # After the server's own limit: when this strikes, the network is the problem.
 COMMIT_S = 3.0
 # A broken connection gets this long to say goodbye.

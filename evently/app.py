@@ -23,6 +23,7 @@ from db.event_store import EventStore
 from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
 from db.venue_store import VenueStore
+from evently.domain.errors import Fault
 from evently.drift import watching_database
 from evently.metrics import Metrics
 from evently.settings import Settings
@@ -107,7 +108,8 @@ async def running_services(
             read_dsn = settings.read_database_url.get_secret_value()
             replica = await stack.enter_async_context(Database(read_dsn, writable=False))
         store = EventStore(database, dsn)
-        registry = Registry(store, DatabaseClock(), metrics)
+        clock = DatabaseClock()
+        registry = Registry(store, clock, metrics)
         auth = admin_auth(settings, database, metrics)
         stack.push_async_callback(auth.close)
         venues = VenueStore(database)
@@ -119,6 +121,8 @@ async def running_services(
         stack.push_async_callback(event_lists.stop)
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)
+        with suppress(Fault):
+            clock.tell((await store.load([])).now)
         registry.start()
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
