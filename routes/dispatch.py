@@ -13,7 +13,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
-from evently.domain.errors import CommandFailed, Fault, LedgerBroken
+from evently.domain.errors import CommandFailed, Fault
 from routes.answers import encode
 from routes.call import Call, random_id, request_id_now, traceparent_now
 from routes.cors import allow_origin, preflight
@@ -67,7 +67,7 @@ class Dispatcher:
         except ApiError as error:
             response = _refusal(error, call)
         except Fault as fault:
-            if isinstance(fault, CommandFailed | LedgerBroken):
+            if isinstance(fault, CommandFailed):
                 log.error("a command failed: %r", fault)
             response = _refusal(failed(fault), call)
         except Exception:

@@ -39,7 +39,3 @@ class OutcomeUnknown(Fault):
 
 class CommandFailed(Fault):
     """The command met a bug; it was not carried out, and its neighbours were."""
-
-
-class LedgerBroken(Fault):
-    """An event's ledger contradicts its row; its actor has stopped."""

@@ -23,7 +23,6 @@ from evently.domain.errors import (
     AnswerLost,
     CommandFailed,
     Fault,
-    LedgerBroken,
     NothingDone,
     OutcomeUnknown,
 )
@@ -131,7 +130,7 @@ class Checker:
             self._end(attempt, End.UNKNOWN)
             return
         self._end(attempt, End.NOTHING_DONE)
-        bug = isinstance(fault, CommandFailed | LedgerBroken)
+        bug = isinstance(fault, CommandFailed)
         failed = isinstance(fault, NothingDone) and not isinstance(fault, AnswerLost)
         if not failed and not (bug and self.bugs_planted):
             self._violation(f"a fault that only a bug makes, {fault!r}: {attempt}")

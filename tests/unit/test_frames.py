@@ -18,7 +18,6 @@ from evently.domain.errors import (
     CommandFailed,
     DatabaseUnavailable,
     Fault,
-    LedgerBroken,
     OutcomeUnknown,
     Overloaded,
 )
@@ -237,7 +236,7 @@ def test_a_fault_arrives_as_what_it_is(frame_id: int, fault: Fault) -> None:
         assert arrived.key == fault.key
 
 
-@pytest.mark.parametrize("bug", [ValueError("password=x"), LedgerBroken("e"), KeyError("k")])
+@pytest.mark.parametrize("bug", [ValueError("password=x"), LookupError("e"), KeyError("k")])
 def test_what_is_no_fault_a_caller_may_see_arrives_without_its_text(bug: Exception) -> None:
     arrived = fault_in(through(fault_frame(1, bug)))
     assert (type(arrived), str(arrived)) == (CommandFailed, "")
