@@ -320,7 +320,7 @@ async def test_no_server_side_limit_is_off(setting: OnPostgres, lane: CommitLane
     assert named.pop("tcp_user_timeout") is not None
     assert named == {
         "statement_timeout": "2s",
-        "lock_timeout": "1s",
+        "lock_timeout": "250ms",
         "idle_in_transaction_session_timeout": "10s",
     }
 
