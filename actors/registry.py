@@ -107,16 +107,10 @@ class Registry:
 
         Raises Overloaded or DatabaseUnavailable (nothing was done), OutcomeUnknown, CommandFailed.
         """
-        future = self.submit(event_id, request)
-        try:
-            return await future
-        finally:
-            self.answered()
+        return await self.submit(event_id, request)
 
     def submit(self, event_id: str, request: Request) -> "asyncio.Future[Answer]":
-        """Put `request` into the event's mailbox; the answer will be in the future.
-
-        Whoever submits calls `answered` when the future is done.
+        """Put `request` into the event's mailbox; the answer, or a fault, will be in the future.
 
         Raises Overloaded or DatabaseUnavailable (nothing was done).
         """
@@ -131,10 +125,11 @@ class Registry:
         if actor.ask(request, future):
             self._committer.ready(actor)
         self._pending += 1
+        future.add_done_callback(self._answered)
         return future
 
-    def answered(self) -> None:
-        """A request that was submitted has its answer, or nobody waits for it any more."""
+    def _answered(self, future: "asyncio.Future[Answer]") -> None:
+        """A request has its answer, or nobody waits for it any more."""
         self._pending -= 1
 
     def snapshot(self, event_id: str) -> EventState | None:
@@ -143,6 +138,13 @@ class Registry:
         if actor is None or self._loop.time() < self._settled_at_s:
             return None
         return actor.snapshot(self._snapshot_max_age_s)
+
+    def look_up(self, event_id: str) -> "EventState | asyncio.Future[EventState | None]":
+        """What `read` gives, at once where the state is in memory."""
+        state = self.snapshot(event_id)
+        if state is not None:
+            return state
+        return self._loop.create_task(self.read_through(event_id))
 
     async def read(self, event_id: str) -> EventState | None:
         """The event's committed state, never older than the newest answer given here; or None.

@@ -160,25 +160,25 @@ class FrameReader:
     """Cuts a stream of bytes into frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that are complete with `data`. Raises ValueError for what is no frame."""
-        self._buffer += data
-        at = 0
+        if self._rest:
+            data = self._rest + data
+        at, size = 0, len(data)
         try:
-            while len(self._buffer) - at >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(self._buffer, at)
+            while size - at >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(data, at)
                 if length > FRAME_BYTES_MAX:
                     raise ValueError("a frame is too long")
                 start = at + _LENGTH.size
-                if len(self._buffer) - start < length:
+                if size - start < length:
                     return
-                body = bytes(self._buffer[start : start + length])
                 at = start + length
-                yield _FRAME.decode(body)
+                yield _FRAME.decode(data[start:at])
         finally:
-            del self._buffer[:at]
+            self._rest = data[at:]
 
 
 def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:

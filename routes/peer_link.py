@@ -6,8 +6,9 @@ and not answered may have been done.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from actors.envelope import Request
 from evently.domain.errors import Overloaded
@@ -51,7 +52,21 @@ class LinkLost(Exception):
     """The worker went away, or fell silent, after the request was sent."""
 
 
-Waiting = tuple["asyncio.Future[Any]", float]
+Lost: TypeAlias = Callable[[], None]
+
+
+class _Waiting:
+    """Who waits for a frame: `event_id` where the answer is a state, `lost` for bad news."""
+
+    __slots__ = ("by_s", "event_id", "future", "lost")
+
+    def __init__(
+        self, future: "asyncio.Future[Any]", by_s: float, event_id: str, lost: Lost
+    ) -> None:
+        self.future = future
+        self.by_s = by_s
+        self.event_id = event_id
+        self.lost = lost
 
 
 class PeerLink:
@@ -63,26 +78,46 @@ class PeerLink:
         self._connecting: asyncio.Task[None] | None = None
         self._down_until_s = float("-inf")
         self._next_id = 0
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._decoded: OrderedDict[str, tuple[bytes, EventState | None]] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     async def ask(self, event_id: str, request: Request) -> Answer:
         """The event's answer. Raises a domain fault, LinkDown or LinkLost."""
-        stream = await self._connected()
-        frame = ask_frame(self._new_id(), event_id, request)
-        answer: Answer = await self._send(stream, frame, request.deadline_s + UNDER_WAY_S)
-        return answer
+        await self._connected()
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.submit(event_id, request, future, lambda: _lose(future))
+        return await future
 
     async def read(self, event_id: str) -> EventState | None:
         """The event's committed state, or None. Raises a domain fault, LinkDown or LinkLost."""
-        stream = self._stream
-        if stream is None or not stream.open:
-            stream = await self._connected()
+        await self._connected()
+        future: asyncio.Future[EventState | None] = self._loop.create_future()
+        self.look_up(event_id, future, lambda: _lose(future))
+        return await future
+
+    @property
+    def open(self) -> bool:
+        """Whether `submit` and `look_up` may be called."""
+        return self._stream is not None and self._stream.open
+
+    def submit(
+        self, event_id: str, request: Request, future: "asyncio.Future[Answer]", lost: Lost
+    ) -> None:
+        """Send a request over the open link; its answer, or a domain fault, will be in `future`.
+
+        `lost` is called instead when the worker goes away. Raises Overloaded.
+        """
+        frame = ask_frame(self._new_id(), event_id, request)
+        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, "", lost))
+
+    def look_up(
+        self, event_id: str, future: "asyncio.Future[EventState | None]", lost: Lost
+    ) -> None:
+        """Ask over the open link for an event's committed state, as `submit` does."""
         frame = ReadFrame(self._new_id(), event_id)
-        raw: bytes = await self._send(stream, frame, self._loop.time() + READ_S)
-        return self._decode(event_id, raw)
+        self._send(frame, _Waiting(future, self._loop.time() + READ_S, event_id, lost))
 
     def close(self) -> None:
         """Give up what is not answered."""
@@ -96,26 +131,23 @@ class PeerLink:
         self._next_id += 1
         return self._next_id
 
-    async def _send(self, stream: FrameStream, frame: AskFrame | ReadFrame, by_s: float) -> Any:
+    def _send(self, frame: AskFrame | ReadFrame, waiting: _Waiting) -> None:
+        assert self._stream is not None, "the link is open"
         if len(self._waiting) >= PENDING_MAX:
             raise Overloaded("too many requests are on their way to another worker")
-        future = self._loop.create_future()
-        self._waiting[frame.id] = (future, by_s)
-        stream.send(frame)
-        return await future
+        self._waiting[frame.id] = waiting
+        self._stream.send(frame)
 
-    async def _connected(self) -> FrameStream:
-        stream = self._stream
-        if stream is not None and stream.open:
-            return stream
+    async def _connected(self) -> None:
+        if self.open:
+            return
         if self._loop.time() < self._down_until_s:
             raise LinkDown
         if self._connecting is None:
             self._connecting = self._loop.create_task(self._connect(), name="peer-connect")
         await asyncio.wait((self._connecting,))
-        if self._stream is None or not self._stream.open:
+        if not self.open:
             raise LinkDown
-        return self._stream
 
     async def _connect(self) -> None:
         try:
@@ -132,34 +164,30 @@ class PeerLink:
         if isinstance(frame, AskFrame | ReadFrame):
             raise TypeError("a peer that is asked does not ask back")
         waiting = self._waiting.pop(frame.id, None)
-        if waiting is None or waiting[0].done():
+        if waiting is None or waiting.future.done():
             return
-        future = waiting[0]
         match frame:
             case AnswerFrame():
-                future.set_result(answer_in(frame))
+                waiting.future.set_result(answer_in(frame))
             case StateFrame():
-                future.set_result(bytes(frame.state))
+                waiting.future.set_result(self._decode(waiting.event_id, bytes(frame.state)))
             case FaultFrame():
-                future.set_exception(fault_in(frame))
+                waiting.future.set_exception(fault_in(frame))
 
     def _lost(self, stream: FrameStream) -> None:
         if self._stream is stream:
             self._stream = None
-        waiting, self._waiting = self._waiting, {}
-        for future, _ in waiting.values():
-            if not future.done():
-                future.set_exception(LinkLost())
+        lost, self._waiting = self._waiting, {}
+        for waiting in lost.values():
+            _give_up(waiting)
 
     def _sweep(self) -> None:
         """Give up what is overdue: a worker that is paused breaks no connection."""
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         now_s = self._loop.time()
-        overdue = [frame_id for frame_id, (_, by_s) in self._waiting.items() if by_s < now_s]
+        overdue = [frame_id for frame_id, one in self._waiting.items() if one.by_s < now_s]
         for frame_id in overdue:
-            future, _ = self._waiting.pop(frame_id)
-            if not future.done():
-                future.set_exception(LinkLost())
+            _give_up(self._waiting.pop(frame_id))
 
     def _decode(self, event_id: str, raw: bytes) -> EventState | None:
         known = self._decoded.get(event_id)
@@ -170,3 +198,12 @@ class PeerLink:
         if len(self._decoded) > DECODED_MAX:
             self._decoded.popitem(last=False)
         return state
+
+
+def _give_up(waiting: _Waiting) -> None:
+    if not waiting.future.done():
+        waiting.lost()
+
+
+def _lose(future: "asyncio.Future[Any]") -> None:
+    future.set_exception(LinkLost())

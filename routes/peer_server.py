@@ -114,7 +114,6 @@ class PeerServer:
     def _send_answer(
         self, stream: FrameStream, frame_id: int, future: "asyncio.Future[Answer]"
     ) -> None:
-        self._registry.answered()
         fault = None if future.cancelled() else future.exception()
         if fault is not None:
             stream.send(fault_frame(frame_id, fault))
