@@ -38,6 +38,7 @@ from routes.auth.user_service import UserService
 from routes.dispatch import Dispatcher
 from routes.edge import EdgeServer
 from routes.event_lists import EventLists
+from routes.fast_path import FastPath
 from routes.forward import Forwarder
 from routes.openapi import OpenApi
 from routes.peer_link import PeerLink
@@ -168,7 +169,8 @@ async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder
 
 def server(services: Services) -> EdgeServer:
     """The HTTP server in front of the services."""
-    return EdgeServer(Dispatcher(ENDPOINTS, services), services.observer)
+    dispatcher = Dispatcher(ENDPOINTS, services)
+    return EdgeServer(dispatcher, FastPath(ENDPOINTS, services, dispatcher), services.observer)
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:

@@ -5,7 +5,7 @@ Rule: only configured origins are named, one at a time; never `*`, never with cr
 
 from collections.abc import Collection
 
-from aiohttp import web
+from multidict import MultiMapping
 
 # A browser asks again after this long; Chromium's own bound is two hours.
 MAX_AGE_S = 600
@@ -14,21 +14,21 @@ _EXPOSED = "ETag, Retry-After, X-Request-ID"
 
 
 def allow_origin(
-    request: web.BaseRequest, headers: dict[str, str], origins: Collection[str]
+    sent: MultiMapping[str], headers: dict[str, str], origins: Collection[str]
 ) -> None:
-    """Name the request's origin in the answer if it is a configured one."""
+    """Name the origin of a request in the answer if it is a configured one."""
     headers["Vary"] = "Origin"
-    origin = request.headers.get("Origin")
+    origin = sent.get("Origin")
     if origin is not None and origin in origins:
         headers["Access-Control-Allow-Origin"] = origin
         headers["Access-Control-Expose-Headers"] = _EXPOSED
 
 
 def preflight(
-    request: web.BaseRequest, headers: dict[str, str], allowed: str, origins: Collection[str]
+    sent: MultiMapping[str], headers: dict[str, str], allowed: str, origins: Collection[str]
 ) -> None:
     """Tell a configured origin what it may send."""
-    if request.headers.get("Origin") in origins:
+    if sent.get("Origin") in origins:
         headers["Access-Control-Allow-Methods"] = allowed
         headers["Access-Control-Allow-Headers"] = _HEADERS
         headers["Access-Control-Max-Age"] = str(MAX_AGE_S)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
+from multidict import MultiMapping, istr
 
 from evently.domain.errors import CommandFailed, Fault
 from routes.answers import encode
@@ -36,7 +37,9 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
 # W3C Trace Context, section 3.2: version 00, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
-_ONCE = ("Authorization", "X-API-Key", "Idempotency-Key")
+_REQUEST_ID_HEADER = istr("X-Request-ID")
+_IF_NONE_MATCH = istr("If-None-Match")
+_ONCE = (istr("Authorization"), istr("X-API-Key"), istr("Idempotency-Key"))
 
 
 class Dispatcher:
@@ -51,34 +54,46 @@ class Dispatcher:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started_s = time.perf_counter()
-        call = Call(request, self._services)
+        call = Call(request.method, request.headers, self._services, request)
         route = UNMATCHED
         hot = False
         try:
-            call.request_id = _request_id(request)
-            request_id_now.set(call.request_id)
-            _take_over_trace(request)
+            call.request_id = request_id(call.sent)
+            _name_in_the_log(call)
             endpoint = self._endpoint(call)
             if endpoint is None:
                 response = _response(call, HTTPStatus.NO_CONTENT, b"", "")
             else:
                 route, hot = endpoint.path, endpoint.hot
                 response = await self._answer(endpoint, call)
-        except ApiError as error:
-            response = _refusal(error, call)
-        except Fault as fault:
-            if isinstance(fault, CommandFailed):
-                log.error("a command failed: %r", fault)
-            response = _refusal(failed(fault), call)
-        except Exception:
-            log.exception("%s %s failed", request.method, route)
-            response = _refusal(internal_error(), call)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            response = self.refusal(error, call, route)
         if self._services.cors_origins:
-            allow_origin(request, response.head, self._services.cors_origins)
-        seconds = time.perf_counter() - started_s
-        self._observer.answered(_known_method(request.method), route, response.status, seconds)
-        self._log(call, route, response.status, seconds, hot=hot)
+            allow_origin(call.sent, response.head, self._services.cors_origins)
+        self.conclude(call, route, response.status, started_s, hot=hot)
         return response
+
+    def refusal(self, error: Exception, call: Call, route: str) -> Response:
+        """The answer to a call that ended in `error`; what is a bug is logged."""
+        _name_in_the_log(call)
+        if not isinstance(error, ApiError):
+            if not isinstance(error, Fault):
+                log.error("%s %s failed", call.method, route, exc_info=error)
+                error = internal_error()
+            else:
+                if isinstance(error, CommandFailed):
+                    log.error("a command failed: %r", error)
+                error = failed(error)
+        call.headers.pop("ETag", None)
+        call.headers["Cache-Control"] = "no-store"
+        call.headers.update(error.headers)
+        return _response(call, error.status, encode(error.body()), "application/json")
+
+    def conclude(self, call: Call, route: str, status: int, started_s: float, *, hot: bool) -> None:
+        """Count and log an answer that was made just now."""
+        seconds = time.perf_counter() - started_s
+        self._observer.answered(_known_method(call.method), route, status, seconds)
+        self._log(call, route, status, seconds, hot=hot)
 
     def _endpoint(self, call: Call) -> Endpoint | None:
         """The endpoint to run; None when the method only asked what there is."""
@@ -96,7 +111,7 @@ class Dispatcher:
         allowed = _allowed(methods)
         call.headers["Allow"] = allowed
         if request.method == "OPTIONS":
-            preflight(request, call.headers, allowed, self._services.cors_origins)
+            preflight(call.sent, call.headers, allowed, self._services.cors_origins)
             return None
         raise ApiError(Code.METHOD_NOT_ALLOWED, f"This path answers {allowed}")
 
@@ -104,15 +119,15 @@ class Dispatcher:
         request = call.request
         call.headers["Cache-Control"] = endpoint.cache_control
         if endpoint.access is not Access.PUBLIC or endpoint.idempotent:
-            _refuse_doubles(request)
+            refuse_doubles(call.sent)
         if endpoint.access is Access.INTERNAL:
-            call.caller = call.services.internal_keys.authenticate(request)
+            call.caller = call.services.internal_keys.authenticate(call.sent)
         elif endpoint.access is Access.ADMIN:
             call.admin = await call.services.admin_auth.authenticate(request)
         if call.params:
             canonical_ids(call.params)
         if endpoint.query is not NoQuery:
-            call.query = read_query(endpoint.query, _once(request))
+            call.query = read_query(endpoint.query, once(request.raw_path, request.query))
         if endpoint.body is not None and (not endpoint.body_optional or request.body_exists):
             call.body = read_body(
                 endpoint.body, await read_json(request, allow_nul=endpoint.body.allow_nul)
@@ -129,8 +144,9 @@ class Dispatcher:
                 return
         if not access_log.isEnabledFor(logging.INFO):
             return
+        _name_in_the_log(call)
         fields = {
-            "method": _known_method(call.request.method),
+            "method": _known_method(call.method),
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),
@@ -140,17 +156,20 @@ class Dispatcher:
         access_log.info("answered", extra={"fields": fields})
 
 
-def _request_id(request: web.BaseRequest) -> str:
-    given = request.headers.get("X-Request-ID")
+def request_id(sent: MultiMapping[str]) -> str:
+    """The client's own id for its request where it is fit to be written, or a new one."""
+    given = sent.get(_REQUEST_ID_HEADER)
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
     return random_id()
 
 
-def _take_over_trace(request: web.BaseRequest) -> None:
-    given = request.headers.get("traceparent")
-    if given is not None and _TRACEPARENT.fullmatch(given):
-        traceparent_now.set(given)
+def _name_in_the_log(call: Call) -> None:
+    """From here on, log lines carry this request's id, and its trace where it came with one."""
+    request_id_now.set(call.request_id)
+    given = call.sent.get("traceparent")
+    known = given is not None and _TRACEPARENT.fullmatch(given) is not None
+    traceparent_now.set(given if given is not None and known else "")
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -173,16 +192,17 @@ def _allowed(methods: Methods) -> str:
     return ", ".join(sorted({*methods, "OPTIONS"}))
 
 
-def _refuse_doubles(request: web.BaseRequest) -> None:
+def refuse_doubles(sent: MultiMapping[str]) -> None:
+    """Raise ApiError 400 where a header that decides something stands twice."""
     for name in _ONCE:
-        if len(request.headers.getall(name, ())) > 1:
+        if len(sent.getall(name, ())) > 1:
             raise invalid((f"header.{name}", f"{name} must be given once"))
 
 
-def _once(request: web.BaseRequest) -> dict[str, str]:
-    if "?" not in request.raw_path:
+def once(target: str, query: MultiMapping[str]) -> dict[str, str]:
+    """The parameters of a request's target. Raises ApiError 400 where one stands twice."""
+    if "?" not in target:
         return {}
-    query = request.query
     found = dict(query)
     if len(found) != len(query):
         twice = sorted({name for name in query if len(query.getall(name)) > 1})
@@ -192,24 +212,18 @@ def _once(request: web.BaseRequest) -> dict[str, str]:
 
 def _raw(endpoint: Endpoint, answer: Raw, call: Call) -> Response:
     etag = call.headers.get("ETag")
-    if etag is not None and _matches(call.request.headers.get("If-None-Match"), etag):
+    if etag is not None and matches(call.sent.get(_IF_NONE_MATCH), etag):
         return _response(call, HTTPStatus.NOT_MODIFIED, b"", "")
     return _response(call, endpoint.status, answer.body, answer.content_type)
 
 
-def _matches(given: str | None, etag: str) -> bool:
+def matches(given: str | None, etag: str) -> bool:
+    """Whether an If-None-Match names `etag` (RFC 9110, section 13.1.2: weakly compared)."""
     if given is None:
         return False
     return given.strip() == "*" or etag in (
         tag.strip().removeprefix("W/") for tag in given.split(",")
     )
-
-
-def _refusal(error: ApiError, call: Call) -> Response:
-    call.headers.pop("ETag", None)
-    call.headers["Cache-Control"] = "no-store"
-    call.headers.update(error.headers)
-    return _response(call, error.status, encode(error.body()), "application/json")
 
 
 def _response(call: Call, status: int, body: bytes, content_type: str) -> Response:

@@ -4,10 +4,11 @@ Rule: everything a client can be told about an endpoint stands in its declaratio
 and the OpenAPI document read nothing else.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,7 +33,33 @@ class Raw:
     content_type: str = "application/json"
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | Raw]]
+Answer: TypeAlias = msgspec.Struct | Raw
+Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitHandler(Generic[T]):
+    """A handler that awaits at most once, cut at that point, so that it needs no task.
+
+    `begin` gives what the answer is made of, or a future of it; `finish` makes the answer. Both
+    may raise ApiError and domain faults. An endpoint that has one takes the fast path. `name` is
+    the operation's in the OpenAPI document.
+    """
+
+    name: str
+    begin: Callable[[Call], "T | asyncio.Future[T]"]
+    finish: Callable[[Call, T], Answer]
+
+    @property
+    def __name__(self) -> str:
+        """The operation's name, as a function has one."""
+        return self.name
+
+    async def __call__(self, call: Call) -> Answer:
+        """Handle a call that came the long way."""
+        begun = self.begin(call)
+        return self.finish(call, await begun if isinstance(begun, asyncio.Future) else begun)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,33 +3,31 @@
 Rule: the two answers differ in what an admin may see, and in nothing else.
 """
 
+from datetime import datetime
 from typing import Any
 
+from db.venue_store import Venue
 from evently.domain.state import EventState
 from routes.answers import AdminEventDetail, EventDetail, VenueInEvent
-from routes.call import Call
 
 
-async def event_detail(call: Call, state: EventState) -> EventDetail:
-    """An event as the public sees it."""
-    return EventDetail(**await _fields(call, state))
+def event_detail(state: EventState, venue: Venue, now: datetime) -> EventDetail:
+    """An event as the public sees it at `now`, the database's time."""
+    return EventDetail(**_fields(state, venue, now))
 
 
-async def admin_event_detail(call: Call, state: EventState) -> AdminEventDetail:
-    """An event as its admin sees it."""
+def admin_event_detail(state: EventState, venue: Venue, now: datetime) -> AdminEventDetail:
+    """An event as its admin sees it at `now`, the database's time."""
     return AdminEventDetail(
-        **await _fields(call, state),
+        **_fields(state, venue, now),
         created_by=state.details.created_by,
         created_at=state.details.created_at,
         updated_at=state.updated_at,
     )
 
 
-async def _fields(call: Call, state: EventState) -> dict[str, Any]:
-    services = call.services
+def _fields(state: EventState, venue: Venue, now: datetime) -> dict[str, Any]:
     details = state.details
-    venue = await services.venue_cache.get(details.venue_id)
-    assert venue is not None, "a foreign key keeps the venue of every event"
     return {
         "event_id": details.event_id,
         "name": details.name,
@@ -43,7 +41,7 @@ async def _fields(call: Call, state: EventState) -> dict[str, Any]:
         "available_seats": state.available_seats,
         "base_price": float(details.base_price),
         "max_tickets_per_booking": details.max_tickets_per_booking,
-        "status": state.status_at(services.events.clock.now()),
+        "status": state.status_at(now),
         "version": state.version,
         "description": details.description,
         "datetime": details.start_datetime,

@@ -4,6 +4,7 @@ Rule: the same filters, however they were written, are one entry of the cache; w
 was read after the last change by an admin of this node, and at most a second ago.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -76,10 +77,10 @@ class EventLists:
             revision, weight_max=bytes_max, weigh=_bytes, clock=clock
         )
 
-    async def on_sale(self, query: EventListQuery) -> Listing:
-        """The public list. Raises a domain fault when no database answers."""
+    def on_sale(self, query: EventListQuery) -> "Listing | asyncio.Future[Listing]":
+        """The public list, at once where it is cached, or a domain fault in the future."""
         key = _key(query)
-        return await self._cache.get(key, lambda: self._read(key))
+        return self._cache.look_up(key, lambda: self._read(key))
 
     async def of_admin(self, admin_id: str | None, query: AdminEventListQuery) -> AdminEventList:
         """What this admin created, or for None what all did, as it is now."""

@@ -79,6 +79,11 @@ class FreshCache(Generic[K, V]):
 
     async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
         """What `load` found for `key` a moment ago, or finds now. Raises what it raises."""
+        found = self.look_up(key, load)
+        return await found if isinstance(found, asyncio.Future) else found
+
+    def look_up(self, key: K, load: Callable[[], Awaitable[V]]) -> "V | asyncio.Future[V]":
+        """What `get` gives, at once where it is held. Raises Overloaded."""
         revision, now = self._revision.current(), self._clock()
         if revision != self._known:
             self._forget(revision)
@@ -89,7 +94,7 @@ class FreshCache(Generic[K, V]):
         flight = self._flights.get(key)
         if flight is None or now - flight.read_at >= self._max_age_s:
             flight = self._depart(key, load, now)
-        return await asyncio.shield(flight.task)
+        return asyncio.shield(flight.task)
 
     async def stop(self) -> None:
         """Wait for the queries under way; those who asked are answered."""

@@ -14,7 +14,7 @@ import msgspec
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from routes.answers import encode
-from routes.endpoint import Access, Endpoint, Raw
+from routes.endpoint import Access, Endpoint, Raw, SplitHandler
 from routes.errors import STATUS, Code, ErrorEnvelope
 from routes.fields import NoQuery
 from routes.openapi_prose import ERRORS, TAGS, TITLE, about
@@ -111,7 +111,9 @@ def _asks_for_role(endpoint: Endpoint) -> bool:
 
 def has_etag(endpoint: Endpoint) -> bool:
     """Whether answers carry an ETag: those do that are encoded once and may be kept."""
-    encoded_once = get_type_hints(endpoint.handler).get("return") is Raw
+    handler = endpoint.handler
+    answers = handler.finish if isinstance(handler, SplitHandler) else handler
+    encoded_once = get_type_hints(answers).get("return") is Raw
     return encoded_once and endpoint.cache_control != "no-store"
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiMapping, istr
 
 from routes.errors import ApiError, Code, invalid
 
@@ -20,6 +21,9 @@ BODY_BYTES_MAX = 64 * 1024
 # A client on a bad mobile line sends 64 KiB in less; a slow one on purpose is cut here.
 BODY_READ_S = 5.0
 
+_CONTENT_LENGTH = istr("Content-Length")
+_CONTENT_TYPE = istr("Content-Type")
+_CONTENT_ENCODING = istr("Content-Encoding")
 _MEDIA_TYPES = frozenset(
     {
         "application/json",
@@ -31,16 +35,20 @@ _MEDIA_TYPES = frozenset(
 
 async def read_json(request: web.BaseRequest, *, allow_nul: bool = False) -> Any:
     """The body's value. Raises ApiError 400, 408, 413 or 415."""
-    headers = request.headers
-    declared = headers.get("Content-Length")
+    expect_json(request.headers)
+    return parse_json(await _read(request), allow_nul=allow_nul)
+
+
+def expect_json(headers: MultiMapping[str]) -> None:
+    """Raise ApiError 413 or 415 unless the headers announce JSON that is not too long."""
+    declared = headers.get(_CONTENT_LENGTH)
     if declared is not None and int(declared) > BODY_BYTES_MAX:
-        raise _too_large()
-    media_type = headers.get("Content-Type", "")
+        raise too_large()
+    media_type = headers.get(_CONTENT_TYPE, "")
     if media_type != "application/json" and _canonical(media_type) not in _MEDIA_TYPES:
         raise _unsupported("Content-Type must be application/json in UTF-8")
-    if headers.get("Content-Encoding", "identity").lower() != "identity":
+    if headers.get(_CONTENT_ENCODING, "identity").lower() != "identity":
         raise _unsupported("A compressed body is not supported")
-    return parse_json(await _read(request), allow_nul=allow_nul)
 
 
 def parse_json(raw: bytes, *, allow_nul: bool = False) -> Any:
@@ -62,7 +70,7 @@ async def _read(request: web.BaseRequest) -> bytes:
     if content.is_eof():
         body = content.read_nowait()
         if len(body) > BODY_BYTES_MAX:
-            raise _too_large()
+            raise too_large()
         return body
     try:
         async with asyncio.timeout(BODY_READ_S):
@@ -78,7 +86,7 @@ async def _read_bounded(request: web.BaseRequest) -> bytes:
     while chunk := await request.content.readany():
         body += chunk
         if len(body) > BODY_BYTES_MAX:
-            raise _too_large()
+            raise too_large()
     return bytes(body)
 
 
@@ -86,7 +94,8 @@ def _canonical(media_type: str) -> str:
     return media_type.strip().lower().replace('"', "")
 
 
-def _too_large() -> ApiError:
+def too_large() -> ApiError:
+    """413; the rest of the body is not read, so the connection ends."""
     message = f"The body must not exceed {BODY_BYTES_MAX} bytes"
     headers = {"Connection": "close"}
     return ApiError(Code.PAYLOAD_TOO_LARGE, message, headers=headers)

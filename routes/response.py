@@ -6,6 +6,7 @@ nothing more. All our bodies are whole and short, so what aiohttp's own class do
 is work for nothing: 4 us against 15 us for an answer.
 """
 
+import asyncio
 import time
 from email.utils import formatdate
 from http import HTTPStatus
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
+# A client that reads none of its answer for so long is gone.
+UNREAD_S = 75.0
+
 _BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
@@ -46,41 +50,63 @@ class Response(web.StreamResponse):
         """Whether the connection stays open after this answer."""
         return self._stays
 
+    @property
+    def closes(self) -> bool:
+        """Whether this answer is the connection's last, whatever the client wants."""
+        return self._close
+
     async def prepare(self, request: web.BaseRequest) -> "AbstractStreamWriter | None":
         """Write the answer; there is nothing to prepare."""
         self._stays = request.keep_alive and not self._close
+        if not self._stays:
+            self.head["Connection"] = "close"
+        elif request.version.minor == 0:
+            self.head["Connection"] = "keep-alive"
         transport = request.transport
         if transport is not None:
-            transport.write(self._bytes(request))
+            transport.write(self.as_bytes(head_only=request.method == "HEAD"))
+            if request.protocol.writing_paused:
+                await _read_by_the_client(request, transport)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """All is written already."""
 
-    def _bytes(self, request: web.BaseRequest) -> bytes:
-        head = self.head
-        if not self._stays:
-            head["Connection"] = "close"
-        elif request.version.minor == 0:
-            head["Connection"] = "keep-alive"
-        body = self._content
+    def as_bytes(self, *, head_only: bool = False) -> bytes:
+        """Head and body as they go over the wire."""
+        head, body = self.head, self._content
         if self._ours not in _BODILESS:
             head["Content-Length"] = str(len(body))
         else:
             body = b""
-        lines = [_STATUS_LINES[self._ours]]
+        lines = [status_line(self._ours)]
         lines += [f"{name}: {value}\r\n" for name, value in head.items()]
-        lines.append(_date_line(int(time.time())))
+        lines.append(date_line())
         written = "".join(lines).encode("latin-1")
-        return written if request.method == "HEAD" else written + body
+        return written if head_only else written + body
+
+
+async def _read_by_the_client(request: web.BaseRequest, transport: asyncio.Transport) -> None:
+    """Wait until the client has read most of what it was sent, or cut it off."""
+    try:
+        async with asyncio.timeout(UNREAD_S):
+            await request.writer.drain()
+    except TimeoutError:
+        transport.abort()
+
+
+def status_line(status: int) -> str:
+    """The first line of an answer."""
+    return _STATUS_LINES[status]
 
 
 _date = (0, "")
 
 
-def _date_line(now: int) -> str:
+def date_line() -> str:
     """RFC 9110's Date with the empty line after the head; made once a second."""
     global _date  # noqa: PLW0603 - a cache of one value
+    now = int(time.time())
     if _date[0] != now:
         _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n\r\n")
     return _date[1]

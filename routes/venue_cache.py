@@ -4,6 +4,7 @@ Rule: a venue is as fresh as a list: read after the last change by an admin of t
 most a second ago.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -43,6 +44,10 @@ class VenueCache:
     async def get(self, venue_id: str) -> Venue | None:
         """The venue, or None. Raises a domain fault when the database does not answer."""
         return await self._cache.get(venue_id, lambda: self._venues.get(venue_id))
+
+    def look_up(self, venue_id: str) -> "Venue | asyncio.Future[Venue | None] | None":
+        """What `get` gives, at once where it is held."""
+        return self._cache.look_up(venue_id, lambda: self._venues.get(venue_id))
 
     async def stop(self) -> None:
         """Wait for the queries under way."""

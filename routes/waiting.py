@@ -6,6 +6,8 @@ Rule: the time is the caller's to say, within bounds; nobody works for a caller 
 import re
 import time
 
+from multidict import istr
+
 from routes.call import Call
 from routes.errors import invalid
 
@@ -14,12 +16,13 @@ WAIT_HEADER = "X-Request-Timeout-Ms"
 WAIT_MS = 2000
 WAIT_MS_MAX = 30_000
 
+_WAIT_HEADER = istr(WAIT_HEADER)
 _WAIT_MS = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
 def deadline_s(call: Call) -> float:
     """When the caller gives up, by the monotonic clock. Raises ApiError 400."""
-    given = call.request.headers.get(WAIT_HEADER)
+    given = call.sent.get(_WAIT_HEADER)
     if given is None:
         return time.monotonic() + WAIT_MS / 1000
     if not _WAIT_MS.fullmatch(given) or int(given) > WAIT_MS_MAX:

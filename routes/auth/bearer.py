@@ -63,7 +63,7 @@ class Bearer:
 
 
 def _token_in(request: web.BaseRequest) -> str:
-    header = credential(request, AUTHORIZATION)
+    header = credential(request.headers, AUTHORIZATION)
     if header is None:
         raise unauthorized("An access token is needed: Authorization: Bearer <token>")
     found = _BEARER.fullmatch(header)

@@ -4,8 +4,7 @@ Rule: such a header stands once. Of two, a proxy in front may have checked the o
 believe the other, so two are 400.
 """
 
-from aiohttp import web
-from multidict import istr
+from multidict import MultiMapping, istr
 
 from routes.errors import invalid
 
@@ -13,9 +12,9 @@ AUTHORIZATION = istr("Authorization")
 API_KEY = istr("X-API-Key")
 
 
-def credential(request: web.BaseRequest, name: istr) -> str | None:
+def credential(headers: MultiMapping[str], name: istr) -> str | None:
     """The header's value, or None. Raises ApiError 400 where it stands twice."""
-    values = request.headers.getall(name, None)
+    values = headers.getall(name, None)
     if values is None:
         return None
     if len(values) > 1:

@@ -8,7 +8,7 @@ here, in half a microsecond; a hash that would hide the keys' length too would d
 from collections.abc import Mapping
 from hmac import compare_digest
 
-from aiohttp import web
+from multidict import MultiMapping
 
 from routes.auth.credential_headers import API_KEY, AUTHORIZATION, credential
 from routes.errors import ApiError, forbidden, unauthorized
@@ -26,11 +26,11 @@ class InternalKeys:
             raise ValueError(f"an internal key is 1 to {KEY_MAX} ASCII characters")
         self._keys = tuple((key, f"internal:{name}") for name, key in keys.items())
 
-    def authenticate(self, request: web.BaseRequest) -> str:
+    def authenticate(self, headers: MultiMapping[str]) -> str:
         """The caller's name, `internal:<name>`. Raises ApiError 400, 401 or 403."""
-        key = credential(request, API_KEY)
-        if AUTHORIZATION in request.headers:
-            key = _one_of(key, credential(request, AUTHORIZATION) or "")
+        key = credential(headers, API_KEY)
+        if AUTHORIZATION in headers:
+            key = _one_of(key, credential(headers, AUTHORIZATION) or "")
         if not key:
             raise _unknown(f"An internal key is needed: X-API-Key, or Authorization: {SCHEME}")
         if len(key) > KEY_MAX or not key.isascii():

@@ -44,12 +44,12 @@ async def create_event(call: Call) -> AdminEventDetail:
     call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
     stored = await services.events.read(details.event_id)
     assert stored is not None, "it was committed a moment ago"
-    return await admin_event_detail(call, stored)
+    return await _detail(call, stored)
 
 
 async def admin_event(call: Call) -> AdminEventDetail:
     """One of the admin's events, drafts too."""
-    return await admin_event_detail(call, await owned(call))
+    return await _detail(call, await owned(call))
 
 
 async def update_event(call: Call) -> AdminEventDetail:
@@ -61,7 +61,7 @@ async def update_event(call: Call) -> AdminEventDetail:
     command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
     done = await _ask(call, command)
     # An answer that came from the ledger, after its first way was lost, has no state with it.
-    return await admin_event_detail(call, done.state or await owned(call))
+    return await _detail(call, done.state or await owned(call))
 
 
 async def cancel_event(call: Call) -> EventCancelled:
@@ -84,6 +84,12 @@ async def owned(call: Call) -> EventState:
     if not call.admin.any_owner and state.details.created_by != call.admin.admin_id:
         raise refused(call.event_id, NotOwner())
     return state
+
+
+async def _detail(call: Call, state: EventState) -> AdminEventDetail:
+    venue = await call.services.venue_cache.get(state.details.venue_id)
+    assert venue is not None, "a foreign key keeps the venue of every event"
+    return admin_event_detail(state, venue, call.services.events.clock.now())
 
 
 async def _ask(call: Call, command: Command) -> Done:

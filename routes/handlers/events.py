@@ -4,30 +4,64 @@ Rule: a draft is unknown to the public; a cancelled or completed event still ans
 ticket holders see it.
 """
 
+import asyncio
+from typing import TypeAlias
+
+from db.venue_store import Venue
 from evently.domain.state import EventState, Status
 from routes.answers import EventAvailability, EventDetail
 from routes.call import Call
-from routes.endpoint import Endpoint
+from routes.endpoint import Endpoint, SplitHandler
 from routes.errors import Code, event_not_found
 from routes.event_detail import event_detail
 
 PUBLIC_CACHE = "public, max-age=1"
 
 
-async def event(call: Call) -> EventDetail:
+State: TypeAlias = EventState | None
+
+
+# An event as the database has it, and its venue where the event is known.
+Found: TypeAlias = tuple[State, Venue | None]
+
+
+def find(call: Call) -> "Found | asyncio.Future[Found]":
+    """The event and its venue, at once where both are in memory."""
+    state = look_up(call)
+    if isinstance(state, EventState):
+        venue = call.services.venue_cache.look_up(state.details.venue_id)
+        if not isinstance(venue, asyncio.Future):
+            return state, venue
+    return asyncio.get_running_loop().create_task(_find(call, state))
+
+
+async def _find(call: Call, looked_up: "State | asyncio.Future[State]") -> Found:
+    state = await looked_up if isinstance(looked_up, asyncio.Future) else looked_up
+    if state is None:
+        return None, None
+    return state, await call.services.venue_cache.get(state.details.venue_id)
+
+
+def event(call: Call, found: Found) -> EventDetail:
     """An event with its venue."""
-    return await event_detail(call, await _published(call))
+    state, venue = _published(call, found[0]), found[1]
+    assert venue is not None, "a foreign key keeps the venue of every event"
+    return event_detail(state, venue, call.services.events.clock.now())
 
 
-async def availability(call: Call) -> EventAvailability:
-    """How many seats are left, as of the newest answer given by this node."""
-    state = await _published(call)
-    status = state.status_at(call.services.events.clock.now())
-    return EventAvailability(state.available_seats, status, state.updated_at)
+def look_up(call: Call) -> "State | asyncio.Future[State]":
+    """The event, as of the newest answer given by this node."""
+    return call.services.events.look_up(call.params["event_id"])
 
 
-async def _published(call: Call) -> EventState:
-    state = await call.services.events.read(call.event_id)
+def availability(call: Call, state: State) -> EventAvailability:
+    """How many seats are left."""
+    found = _published(call, state)
+    status = found.status_at(call.services.events.clock.now())
+    return EventAvailability(found.available_seats, status, found.updated_at)
+
+
+def _published(call: Call, state: State) -> EventState:
     if state is None or state.status is Status.DRAFT:
         raise event_not_found(call.event_id)
     return state
@@ -39,7 +73,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/events/{event_id}",
-        handler=event,
+        handler=SplitHandler("event", find, event),
         tag="Public events",
         summary="An event with its venue",
         answer=EventDetail,
@@ -50,7 +84,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/events/{event_id}/availability",
-        handler=availability,
+        handler=SplitHandler("availability", look_up, availability),
         tag="Public events",
         summary="Seats that are left, in real time",
         answer=EventAvailability,

@@ -4,17 +4,27 @@ Rule: the public list is bytes that were encoded already; nothing is done for on
 could be done once a second for all.
 """
 
+import asyncio
+
 from routes.answers import AdminEventList, EventList
 from routes.bodies import AdminEventListQuery, EventListQuery
 from routes.call import Call
-from routes.endpoint import Access, Endpoint, Raw
+from routes.endpoint import Access, Endpoint, Raw, SplitHandler
+from routes.event_lists import Listing
 
 
-async def list_events(call: Call) -> Raw:
-    """Answer a page of the events on sale, with the ETag of its bytes."""
-    listing = await call.services.event_lists.on_sale(call.query)
+def page(call: Call) -> "Listing | asyncio.Future[Listing]":
+    """A page of the events on sale."""
+    return call.services.event_lists.on_sale(call.query)
+
+
+def listed(call: Call, listing: Listing) -> Raw:
+    """Answer the page with the ETag of its bytes."""
     call.headers["ETag"] = listing.etag
     return listing.raw
+
+
+list_events = SplitHandler("list_events", page, listed)
 
 
 async def list_own_events(call: Call) -> AdminEventList:

@@ -4,60 +4,39 @@ Rule: a 2xx is sent after the commit, and whatever happens to the connection, th
 Idempotency-Key tells what became of the move.
 """
 
+import asyncio
 import re
+
+from multidict import istr
 
 from actors.envelope import Request
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
-from evently.domain.state import Status
+from evently.domain.state import EventState, Status
 from routes.answers import EventForBooking, SeatsMoved
 from routes.bodies import SeatMove as SeatMoveBody
 from routes.bodies import SeatReturn
 from routes.call import Call, random_id
-from routes.endpoint import Access, Endpoint
+from routes.endpoint import Access, Endpoint, SplitHandler
 from routes.errors import ApiError, Code, event_not_found, invalid, refused
+from routes.handlers.events import look_up
 from routes.waiting import deadline_s
+
+IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
 _BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 # RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.
 _QUOTED_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 
 
-async def update_availability(call: Call) -> SeatsMoved:
+def move(call: Call) -> "asyncio.Future[Answer]":
     """Reserve (negative quantity) or return (positive) seats."""
-    body: SeatMoveBody = call.body
+    body: SeatMoveBody | SeatReturn = call.body
     version = None if body.version == "*" else body.version
     retry = body.on_conflict == "retry"
-    if body.quantity < 0:
-        return await _move(call, Reserve(-body.quantity, version, retry))
-    return await _move(call, Return(body.quantity, version, retry))
-
-
-async def return_seats(call: Call) -> SeatsMoved:
-    """Return seats."""
-    body: SeatReturn = call.body
-    version = None if body.version == "*" else body.version
-    return await _move(call, Return(body.quantity, version, body.on_conflict == "retry"))
-
-
-async def event_for_booking(call: Call) -> EventForBooking:
-    """What a booking needs to know of an event, as of the newest answer given by this node."""
-    event_id = call.event_id
-    state = await call.services.events.read(event_id)
-    if state is None or state.status is Status.DRAFT:
-        raise event_not_found(event_id)
-    return EventForBooking(
-        event_id,
-        state.available_seats,
-        state.details.max_tickets_per_booking,
-        float(state.details.base_price),
-        state.version,
-        state.status_at(call.services.events.clock.now()),
-    )
-
-
-async def _move(call: Call, command: SeatMove) -> SeatsMoved:
-    event_id = call.event_id
+    seats = body.quantity
+    command: SeatMove
+    command = Reserve(-seats, version, retry) if seats < 0 else Return(seats, version, retry)
     key = _idempotency_key(call)
     request = Request(
         command,
@@ -67,13 +46,13 @@ async def _move(call: Call, command: SeatMove) -> SeatsMoved:
         call.request_id,
         deadline_s(call),
     )
-    answer = await call.services.events.ask(event_id, request)
-    call.services.observer.moved("reserve" if type(command) is Reserve else "return", answer)
-    return _moved(call, answer)
+    return call.services.events.submit(call.params["event_id"], request)
 
 
-def _moved(call: Call, answer: Answer) -> SeatsMoved:
-    event_id = call.event_id
+def moved(call: Call, answer: Answer) -> SeatsMoved:
+    """What became of the seats."""
+    call.services.observer.moved("reserve" if call.body.quantity < 0 else "return", answer)
+    event_id = call.params["event_id"]
     match answer:
         case Done():
             if answer.replayed:
@@ -86,8 +65,23 @@ def _moved(call: Call, answer: Answer) -> SeatsMoved:
             raise refused(event_id, answer)
 
 
+def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
+    """What a booking needs to know of an event."""
+    event_id = call.params["event_id"]
+    if state is None or state.status is Status.DRAFT:
+        raise event_not_found(event_id)
+    return EventForBooking(
+        event_id,
+        state.available_seats,
+        state.details.max_tickets_per_booking,
+        float(state.details.base_price),
+        state.version,
+        state.status_at(call.services.events.clock.now()),
+    )
+
+
 def _idempotency_key(call: Call) -> str | None:
-    given = call.request.headers.get("Idempotency-Key")
+    given = call.sent.get(IDEMPOTENCY_KEY)
     if given is None:
         return None
     given = given.strip()
@@ -115,7 +109,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/internal/events/{event_id}/update-availability",
-        handler=update_availability,
+        handler=SplitHandler("update_availability", move, moved),
         tag="Internal",
         summary="Reserve or return seats, atomically",
         answer=SeatsMoved,
@@ -128,7 +122,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/internal/events/{event_id}/return-seats",
-        handler=return_seats,
+        handler=SplitHandler("return_seats", move, moved),
         tag="Internal",
         summary="Return seats of a cancelled booking",
         answer=SeatsMoved,
@@ -141,7 +135,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/internal/events/{event_id}",
-        handler=event_for_booking,
+        handler=SplitHandler("event_for_booking", look_up, event_for_booking),
         tag="Internal",
         summary="An event as a booking needs it",
         answer=EventForBooking,

@@ -347,7 +347,7 @@ class Service:
 
     def log_tail(self) -> str:
         """The last of what it has written, for a test that failed."""
-        return self.log()[-LOG_TAIL_CHARACTERS:]
+        return self.log()[-LOG_TAIL_CHARACTERS:] if self._log.exists() else "(gone)"
 
     def assert_no_traceback(self, since: int = 0) -> None:
         """Check that no bug showed in the log, but for what a test tolerates."""

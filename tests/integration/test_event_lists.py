@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
+from multidict import CIMultiDict
 
 from db.database import Database
 from db.event_lists import EventListReader
@@ -17,6 +18,7 @@ from db.sql import load
 from routes.answers import AdminEventList, EventInAdminList, EventInList
 from routes.bodies import AdminEventListQuery, EventListQuery
 from routes.call import Admin, Call
+from routes.endpoint import Raw
 from routes.errors import ApiError, Code
 from routes.event_lists import EventLists
 from routes.fields import read_query
@@ -74,12 +76,13 @@ class Setting:
 
     def call(self, query: Any) -> Call:
         services = SimpleNamespace(event_lists=self.lists)
-        call = Call(cast(Any, None), cast(Any, services))
+        call = Call("GET", CIMultiDict(), cast(Any, services))
         call.query = query
         return call
 
     async def public(self, **query: str) -> dict[str, Any]:
         raw = await list_events(self.call(read_query(EventListQuery, query)))
+        assert isinstance(raw, Raw)
         answer: dict[str, Any] = msgspec.json.decode(raw.body)
         return answer
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
+from multidict import CIMultiDict
 
 from db.database import Database
 from db.event_ledger import EventLedger
@@ -92,7 +93,7 @@ class Setting:
 
     def call(self, event_id: str, admin: Admin, **query: str) -> Call:
         services = SimpleNamespace(ledger=self.ledger)
-        call = Call(cast(Any, None), cast(Any, services))
+        call = Call("GET", CIMultiDict(), cast(Any, services))
         call.params = {"event_id": event_id}
         call.query = read_query(Paging, query)
         call.admin = admin

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from multidict import CIMultiDict
 
 from db.database import Database
 from db.venue_store import (
@@ -59,7 +60,7 @@ class Setting:
 
     def call(self, venue_id: str = "", *, body: Any = None, query: Any = None) -> Call:
         services = SimpleNamespace(venues=self.store, revision=self.revision)
-        call = Call(cast(Any, None), cast(Any, services))
+        call = Call("GET", CIMultiDict(), cast(Any, services))
         call.params = {"venue_id": venue_id}
         call.request_id = AUTHOR.request_id
         call.admin = ADMIN

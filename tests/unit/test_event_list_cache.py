@@ -92,7 +92,8 @@ class Setting:
         self.lists = EventLists(self.source, self.revision, clock=self.clock, **options)
 
     async def ask(self, **query: str) -> Listing:
-        return await self.lists.on_sale(read_query(EventListQuery, query))
+        found = self.lists.on_sale(read_query(EventListQuery, query))
+        return await found if isinstance(found, asyncio.Future) else found
 
     async def seats(self, **query: str) -> int:
         listing = await self.ask(**query)

@@ -15,7 +15,7 @@ KEYS = InternalKeys({"booking": KEY, "booking-next": NEXT_KEY, "long": "k" * KEY
 
 def caller(*headers: tuple[str, str], path: str = "/internal/events/x") -> str:
     """Who calls with these headers."""
-    return KEYS.authenticate(make_mocked_request("GET", path, CIMultiDict(headers)))
+    return KEYS.authenticate(make_mocked_request("GET", path, CIMultiDict(headers)).headers)
 
 
 ADMITTED = {
@@ -77,7 +77,7 @@ def test_a_byte_that_is_no_text_is_refused() -> None:
     # As aiohttp hands it on; its own mock of a request cannot.
     request = Mock(headers=CIMultiDict({"X-API-Key": "\udcff"}))
     with pytest.raises(ApiError) as refusal:
-        KEYS.authenticate(request)
+        KEYS.authenticate(request.headers)
     assert refusal.value.status == 401
 
 
