@@ -45,6 +45,7 @@ def goals(results: Results) -> list[Verdict]:
         ),
         _memory(results),
         _uncached(results),
+        _overload(results),
     ]
 
 
@@ -121,6 +122,17 @@ def _uncached(results: Results) -> Verdict:
     page = found[-1]
     shown = f"{page.first_ms:.1f} ms (slowest of all {page.first_worst_ms:.1f} ms)"
     return Verdict(goal, wanted, shown, page.first_ms < 20)  # noqa: PLR2004
+
+
+def _overload(results: Results) -> Verdict:
+    goal, wanted = "sold with 4 times as many at the door", "at least 0.8 of the peak"
+    found = [overload for overload in results.overload if overload.times == 4]  # noqa: PLR2004
+    if not found:
+        return _unmeasured(goal, wanted)
+    most = found[0]
+    share = most.accepted / most.peak
+    shown = f"{share:.2f} of {thousands(most.peak)} a second, {most.broken} without an answer"
+    return Verdict(goal, wanted, shown, share >= 0.8 and not most.broken)  # noqa: PLR2004
 
 
 def _bookings(results: Results) -> Verdict:

@@ -50,6 +50,11 @@ class Played(msgspec.Struct, frozen=True):
     timeout: int
 
     @property
+    def good_per_second(self) -> float:
+        """Answers a second that are no refusals."""
+        return (self.requests - self.status) / (self.duration_us / 1e6)
+
+    @property
     def errors(self) -> int:
         """What a client would call an error: bad answers but for conflicts, and broken sockets."""
         bad = self.status - self.conflicts

@@ -83,7 +83,7 @@ def terminal(results: Results) -> str:
     """The one table, then the goals."""
     lines = _table(COLUMNS, map(_row, results.figures))
     lines += ["", *_verdicts("goal", goals(results)), "", *_verdicts("target", targets(results))]
-    lines += ["", *_growth(results), "", _checked(results)]
+    lines += ["", *_overload(results), "", *_growth(results), "", _checked(results)]
     return "\n".join(lines)
 
 
@@ -110,6 +110,7 @@ def _tables(results: Results, plots: Sequence[str]) -> str:
     for events in dict.fromkeys(figure.events for figure in results.figures):
         rows = (_row(figure) for figure in results.figures if figure.events == events)
         lines += ["", f"### {thousands(events)} events in the database", "", *_table(COLUMNS, rows)]
+    lines += ["", "## More than it can do", "", *_overload(results)]
     lines += ["", "## Growth", "", *_growth(results), "", _checked(results)]
     for plot in plots:
         lines += ["", f"![{PLOTS[plot]}]({plot}.svg)"]
@@ -182,6 +183,33 @@ def _share(figure: Figure) -> str:
 
 def _decimal(number: float | None, digits: int) -> str:
     return NOTHING if number is None else f"{number:.{digits}f}"
+
+
+def _overload(results: Results) -> list[str]:
+    header = (
+        "offered to one event",
+        "connections",
+        "answers/s",
+        "accepted/s",
+        "of the peak",
+        "refused",
+        "no answer",
+        "accepted p99 ms",
+    )
+    rows = [
+        [
+            f"{found.times} times {thousands(found.peak)}/s",
+            thousands(found.connections),
+            thousands(found.offered),
+            thousands(found.accepted),
+            f"{found.accepted / found.peak:.2f}",
+            thousands(found.refused),
+            f"{found.broken}",
+            _decimal(found.accepted_p99_ms, 1),
+        ]
+        for found in results.overload
+    ]
+    return _table(header, rows)
 
 
 def _growth(results: Results) -> list[str]:

@@ -118,6 +118,22 @@ class Bookings(msgspec.Struct, frozen=True):
         )
 
 
+class Overload(msgspec.Struct, frozen=True):
+    """One event to which `times` its `peak` was offered; all rates are a second.
+
+    `broken` counts requests that got no answer. `accepted_p99_ms` is as the service saw it.
+    """
+
+    times: int
+    connections: int
+    peak: float
+    offered: float
+    accepted: float
+    refused: int
+    broken: int
+    accepted_p99_ms: float | None
+
+
 class Checked(msgspec.Struct, frozen=True):
     """What holding every event against its ledger found after the load."""
 
@@ -153,6 +169,7 @@ class Results(msgspec.Struct, frozen=True):
     lists: tuple[UncachedList, ...]
     memory: tuple[ActiveMemory, ...]
     bookings: Bookings | None
+    overload: tuple[Overload, ...]
     checked: tuple[Checked, ...]
 
     def find(self, key: str, connections: int = 64, events: int | None = None) -> Figure | None:

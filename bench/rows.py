@@ -190,7 +190,7 @@ def _bare(request: str) -> Measure:
 def _sample(played: Played, used_s: float, **more: float | None) -> Sample:
     known = {name: value for name, value in more.items() if value is not None}
     return Sample(
-        per_second=(played.requests - played.status) / (played.duration_us / 1e6),
+        per_second=played.good_per_second,
         asked=played.requests,
         p50_ms=played.p50_us / 1000,
         p99_ms=played.p99_us / 1000,

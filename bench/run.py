@@ -19,6 +19,7 @@ from bench.results import (
     Bookings,
     Checked,
     Figure,
+    Overload,
     Results,
     Sample,
     UncachedList,
@@ -62,6 +63,7 @@ class Run:
         self._lists: list[UncachedList] = []
         self._memory: list[ActiveMemory] = []
         self._bookings: Bookings | None = None
+        self._overload: tuple[Overload, ...] = ()
         self._checked: list[Checked] = []
 
     def results(self) -> Results:
@@ -84,6 +86,7 @@ class Run:
             lists=tuple(self._lists),
             memory=tuple(self._memory),
             bookings=self._bookings,
+            overload=self._overload,
             checked=tuple(self._checked),
         )
 
@@ -104,6 +107,8 @@ class Run:
             self._rounds(scene, stage.events, rows)
             self._lists.append(checks.uncached_list(scene, stage.events))
             if stage.bookings:
+                self._say(f"{stage.events} events: more than it can do")
+                self._overload = checks.overload(scene)
                 self._say(f"{stage.events} events: {checks.CLIENTS} clients at once")
                 self._bookings = checks.bookings(database, name, ours, stage.events + 1)
         self._say(f"{stage.events} events: holding every event against its ledger")

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -128,11 +129,16 @@ class Service:
         text = self.get("/metrics").decode()
         return Counts(
             {
-                (sample.name, *sample.labels.values()): sample.value
+                (sample.name, *_label_values(sample.labels)): sample.value
                 for family in text_string_to_metric_families(text)
                 for sample in family.samples
             }
         )
+
+
+def _label_values(labels: Mapping[str, str]) -> list[str]:
+    """In the order of the labels' names, a bucket's bound last."""
+    return [labels[name] for name in sorted(labels, key=lambda name: (name == "le", name))]
 
 
 class Counts:
@@ -154,15 +160,15 @@ class Counts:
         count = self.value(f"{name}_count")
         return self.value(f"{name}_sum") / count if count else None
 
-    def quantile(self, name: str, share: float) -> float | None:
-        """A quantile of a histogram, as Prometheus' histogram_quantile finds it.
+    def quantile(self, name: str, share: float, *labels: str) -> float | None:
+        """A quantile of a histogram with these label values, as histogram_quantile finds it.
 
         Within its bucket it is a straight line, so it is as exact as the buckets are narrow. In the
         last one, which has no end, it is that one's beginning.
         """
-        key = f"{name}_bucket"
+        key = (f"{name}_bucket", *labels)
         buckets = sorted(
-            (float(found[1]), value) for found, value in self._values.items() if found[0] == key
+            (float(found[-1]), value) for found, value in self._values.items() if found[:-1] == key
         )
         total = buckets[-1][1] if buckets else 0.0
         if not total:
