@@ -170,7 +170,7 @@ async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder
 def server(services: Services) -> EdgeServer:
     """The HTTP server in front of the services."""
     dispatcher = Dispatcher(ENDPOINTS, services)
-    return EdgeServer(dispatcher, FastPath(ENDPOINTS, services, dispatcher), services.observer)
+    return EdgeServer(dispatcher, services.observer, FastPath(ENDPOINTS, services, dispatcher))
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:

@@ -12,6 +12,7 @@ Rules:
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from routes.answers import encode
 from routes.call import random_id
-from routes.dispatch import UNMATCHED, Dispatcher
+from routes.dispatch import UNMATCHED
 from routes.errors import ApiError, Code, internal_error
 from routes.fast_path import Exchange, FastPath
 from routes.response import Response
@@ -90,7 +91,7 @@ class Connection(web.RequestHandler):
     def _serve_next(self) -> bool:
         """Begin to answer the next request; False where the fast path does not take it."""
         message, payload = self._messages[0]
-        if not isinstance(message, RawRequestMessage):
+        if self._fast_path is None or not isinstance(message, RawRequestMessage):
             return False
         exchange = self._fast_path.take(message, payload, self._respond)
         if exchange is None:
@@ -101,7 +102,7 @@ class Connection(web.RequestHandler):
             self._parser.message_consumed()
             if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
                 self._resume_reading_if_drained()
-        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if exchange.future is not None and not self._force_close:
             self._exchange = exchange
         return True
@@ -147,12 +148,23 @@ class Connection(web.RequestHandler):
 
 
 class EdgeServer(web.Server):
-    """Makes a Connection for every client that connects."""
+    """Makes a Connection for every client that connects.
 
-    def __init__(self, dispatcher: Dispatcher, fast_path: FastPath, observer: Observer) -> None:
+    Without a fast path every request goes through `dispatcher`, aiohttp's way.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        observer: Observer,
+        fast_path: FastPath | None = None,
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
         self.observer = observer
+        self._keep_alive_s = keep_alive_s
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for a new connection."""
@@ -160,7 +172,7 @@ class EdgeServer(web.Server):
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,
-            keepalive_timeout=KEEP_ALIVE_S,
+            keepalive_timeout=self._keep_alive_s,
             lingering_time=LINGER_S,
             auto_decompress=False,
         )

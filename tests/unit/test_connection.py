@@ -99,7 +99,7 @@ class Client:
         )
         dispatcher = Dispatcher(ENDPOINTS, services)
         fast_path = FastPath(ENDPOINTS, services, dispatcher)
-        server = EdgeServer(dispatcher, fast_path, services.observer)
+        server = EdgeServer(dispatcher, services.observer, fast_path)
         self.wire = Wire()
         found = server()
         assert isinstance(found, Connection)
