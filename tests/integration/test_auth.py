@@ -361,6 +361,21 @@ async def test_another_case_of_the_email_is_the_same_account(service: Service) -
     assert [refusal.status for refusal in refusals] == [401] * 10 + [429] * 2
 
 
+async def test_letters_that_the_database_takes_for_one_are_the_same_account(
+    service: Service,
+) -> None:
+    # A dotted capital I and a Kelvin sign are in no way ASCII, until they are written small.
+    registered = await service.register("kiki@x.io")
+    spellings = ("kiki@x.io", "k\u0130ki@x.io", "\u212aik\u0130@X.IO")
+    for spelling in spellings:
+        assert (await service.login(spelling)).admin_id == registered.admin_id
+    found = [await refusal_of(service.login(email, "wrong")) for email in spellings * 5]
+    assert [refusal.status for refusal in found] == [401] * 10 + [429] * 5
+    found = [await refusal_of(service.login("\u03b1\u03a3@x.io", "wrong")) for _ in range(5)]
+    found += [await refusal_of(service.login("\u0391\u03c3@x.io", "wrong")) for _ in range(6)]
+    assert [refusal.status for refusal in found] == [401] * 10 + [429]
+
+
 async def test_every_worker_sees_the_failures(
     service: Service, database: Database, database_url: str
 ) -> None:
