@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpVersion11
 from multidict import MultiMapping, istr
 
 from routes.errors import ApiError, Code, invalid
@@ -24,13 +25,7 @@ BODY_READ_S = 5.0
 _CONTENT_LENGTH = istr("Content-Length")
 _CONTENT_TYPE = istr("Content-Type")
 _CONTENT_ENCODING = istr("Content-Encoding")
-_MEDIA_TYPES = frozenset(
-    {
-        "application/json",
-        "application/json; charset=utf-8",
-        "application/json;charset=utf-8",
-    }
-)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 async def read_json(request: web.BaseRequest, *, allow_nul: bool = False) -> Any:
@@ -45,10 +40,12 @@ def expect_json(headers: MultiMapping[str]) -> None:
     if declared is not None and int(declared) > BODY_BYTES_MAX:
         raise too_large()
     media_type = headers.get(_CONTENT_TYPE, "")
-    if media_type != "application/json" and _canonical(media_type) not in _MEDIA_TYPES:
+    if media_type != "application/json" and not _is_json_in_utf8(media_type):
         raise _unsupported("Content-Type must be application/json in UTF-8")
     if headers.get(_CONTENT_ENCODING, "identity").lower() != "identity":
         raise _unsupported("A compressed body is not supported")
+    if declared is None and headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        raise _unsupported("A body may be chunked, and coded in no other way")
 
 
 def parse_json(raw: bytes, *, allow_nul: bool = False) -> Any:
@@ -72,6 +69,7 @@ async def _read(request: web.BaseRequest) -> bytes:
         if len(body) > BODY_BYTES_MAX:
             raise too_large()
         return body
+    _invite(request)
     try:
         async with asyncio.timeout(BODY_READ_S):
             return await _read_bounded(request)
@@ -90,8 +88,19 @@ async def _read_bounded(request: web.BaseRequest) -> bytes:
     return bytes(body)
 
 
-def _canonical(media_type: str) -> str:
-    return media_type.strip().lower().replace('"', "")
+def _invite(request: web.BaseRequest) -> None:
+    """Send `100 Continue` to a client that waits for it (RFC 9110, section 10.1.1)."""
+    expected = request.headers.get("Expect", "").lower() == "100-continue"
+    if expected and request.version == HttpVersion11 and request.transport is not None:
+        request.transport.write(_CONTINUE)
+
+
+def _is_json_in_utf8(media_type: str) -> bool:
+    """Whether JSON is meant; a charset says UTF-8, any other parameter says nothing to us."""
+    kind, *parameters = (part.strip().lower() for part in media_type.split(";"))
+    pairs = (parameter.partition("=") for parameter in parameters)
+    charsets = [value.strip('"') for name, _, value in pairs if name == "charset"]
+    return kind == "application/json" and set(charsets) <= {"utf-8"}
 
 
 def too_large() -> ApiError:

@@ -188,7 +188,29 @@ MEDIA_TYPES = [
         "application/json; charset=utf-16",
         "application/json; charset=idna",
         "application/json; charset=unheard-of",
+        "application/json; charset=",
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/json-patch+json",
+        "application/problem+json",
+        "application/ json",
         "application/json; charset=" + "x" * 4000,
+    )
+]
+GOOD_MEDIA_TYPES = [
+    replace(
+        MOVE,
+        name=f"Content-Type: {media_type} is fine",
+        headers={**INTERNAL, "Content-Type": media_type},
+        body=_with(A_MOVE, quantity="0").encode(),
+        says="body.quantity",
+    )
+    for media_type in (
+        "Application/JSON",
+        "application/json;charset=UTF-8",
+        'application/json ; charset="utf-8"',
+        "application/json;  charset=utf-8",
+        "application/json; version=1; charset=utf-8",
+        "application/json;",
     )
 ]
 ENCODINGS = [
@@ -223,7 +245,14 @@ INT32, INT64 = 2**31, 2**63
 NUMBERS = [
     *_moves(MOVE, "quantity", NO_INTEGER),
     *_moves(MOVE, "quantity", map(str, (0, -INT32, INT32, INT64, -INT64, 2 * INT64))),
-    *_moves(MOVE, "quantity", ("-0", "9" * 4000)),
+    *_moves(MOVE, "quantity", ("-0", "-1E0", "-10e-1", "-1." + "0" * 4000, "9" * 4000)),
+    *_rows(
+        replace(MOVE, says="Invalid JSON"),
+        {
+            f"quantity {raw}": _with(A_MOVE, quantity=raw)
+            for raw in ("01", "-01", "+1", "1.", ".5", "0x1", "1_0", "1e", "--1", "1e9" * 9)
+        },
+    ),
     *_moves(RETURN, "quantity", (*NO_INTEGER, "0", "-1", str(INT32))),
     *_moves(MOVE, "version", (*NO_INTEGER, "0", "-1", str(INT64), '"42"', '"**"', '" *"')),
     *_moves(RETURN, "version", ("0", '"42"', None)),
@@ -241,7 +270,8 @@ def _fields(
 A_CHANGE = {"version": "{version}"}
 NO_PRICE = (
     *("19.999", "-0.01", "-1", "1e12", "10000000000", "1e-3", "1e400", "1e-400"),
-    *('"25.5"', "true", "null", "[]"),
+    *('"25.5"', "true", "null", "[]", f"0.{'0' * 60_000}1", f"25.5{'0' * 60_000}1"),
+    *("1e999999999", "1e-999999999", "-1e-999999999", "1" + "0" * 4000),
 )
 NO_CAPACITY = ("0", "-1", str(INT32), "1.0", '"10"', "true", "null")
 NO_NAME = ('""', '" "', '"\\t\\n"', "null", "5", "true", '["x"]', _text(201))
@@ -337,7 +367,8 @@ VENUE_FIELDS = [
         A_VENUE,
         "layout_config",
         (
-            *("[]", "5", '"x"', "true", '{"a":1e309}', '{"a":-1e400}'),
+            *("[]", "5", '"x"', "true", '{"a":1e309}', '{"a":-1e400}', '{"a":1e999999999}'),
+            *(f'{{"{"k" * 16 * 1024}":1}}', f'{{"{"é" * 8 * 1024}":1}}'),
             *(_nested(21), '{"a":' + "[" * 20 + "]" * 20 + "}", f'{{"a":{_text(16 * 1024)}}}'),
         ),
     ),
@@ -420,6 +451,9 @@ QUERIES = [
     *_fine(LIST, "type", ODD_TEXT),
     *_fine(VENUES, "search", ODD_TEXT),
     *_fine(VENUES, "city", ODD_TEXT),
+    *_fine(LIST, "city", ("%ff", "%ed%a0%80", "%zz", "%", "%e2%84%aa", "%C4%B0", "%EF%BF%BF")),
+    *_fine(VENUES, "search", ("%ff", "%ed%a0%80", "%zz", "%EF%BF%BF", "%C3%9F")),
+    *_fine(LIST, "date_from", ("2040-01-01T00:00:00+02:00", "2040-01-01T00:00:00%2B02:00")),
     *_fine(LIST, "limit", ("100", "101", "999999999")),
     *_fine(LIST, "page", ("999999999",)),
     *_fine(LIST, "unknown", ("1", "", "%00")),
@@ -716,6 +750,9 @@ ADMINS = [
         (
             *('""', '" "', "null", "5", '"ada"', '"ada@"', '"@x.io"', '"a b@x.io"', '"a@b@x.io"'),
             *(f'"{"x" * 250}@x.io"', '"a\\n@x.io"', '"ada@x"', None),
+            # No regular expression takes long over what it refuses.
+            *(f'"{"a@" * 20_000}"', f'"a@{"a." * 20_000}"', f'"{" " * 60_000}"'),
+            *('"a\u200b@x.io"', '"a\u202e@x.io"', '"a@x..io"', '"a@.io"', '"a@x.io."'),
         ),
     ),
     *_fields(
@@ -729,7 +766,12 @@ ADMINS = [
         {"NUL in the password": _with(AN_ADMIN, password='"correct\\u0000horse"')},
     ),
     *_fields(REGISTER, AN_ADMIN, "name", (*NO_NAME, None)),
-    *_fields(REGISTER, AN_ADMIN, "phone_number", ('"call me"', '"1"', "5", '"' + "1" * 21 + '"')),
+    *_fields(
+        REGISTER,
+        AN_ADMIN,
+        "phone_number",
+        ('"call me"', '"1"', "5", '"' + "1" * 21 + '"', '"+' + "(" * 19 + '"', '"１２３４５"'),
+    ),
     *_fields(REGISTER, AN_ADMIN, "role", ('"owner"', '""', "null", "5", '["admin"]')),
     replace(
         REGISTER,
@@ -798,6 +840,7 @@ OWNERSHIP = [
 ATTACKS: tuple[Attack, ...] = (
     *BODIES,
     *MEDIA_TYPES,
+    *GOOD_MEDIA_TYPES,
     NO_TYPE,
     *ENCODINGS,
     *NUMBERS,

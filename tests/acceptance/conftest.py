@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 
 from evently.embedded import EmbeddedPostgres
+from tests.acceptance.contract import AnswerChecker
 from tests.acceptance.service import Service, running
+from tests.acceptance.target import Target, new_target
 
 
 @pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
@@ -37,6 +39,18 @@ async def service(shared_service: Service) -> AsyncIterator[Service]:
     async with shared_service.connected():
         yield shared_service
     shared_service.assert_no_traceback(seen)
+
+
+@pytest.fixture
+async def checker(service: Service) -> AnswerChecker:
+    """What the service's answers are held against."""
+    return await service.checker()
+
+
+@pytest.fixture
+async def target(service: Service) -> Target:
+    """An event of its own for a test to attack."""
+    return await new_target(service)
 
 
 @pytest.hookimpl(wrapper=True)

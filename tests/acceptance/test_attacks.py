@@ -3,148 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import pytest
-
-from tests.acceptance.attacks import AN_ADMIN, ATTACKS, JSON, Attack, forged
+from tests.acceptance.attacks import AN_ADMIN, ATTACKS, JSON, Attack
 from tests.acceptance.contract import AnswerChecker
 from tests.acceptance.service import Service
+from tests.acceptance.target import Target, register
+from tests.acceptance.wire import Answer, answer_from, connection
 
-# What is refused is refused without work; the slowest hashes a password.
-ANSWER_S = 2.0
-HEALTHZ_S = 0.1
-# A busy machine may be late once; a service that hangs is late every time.
-HEALTHZ_TRIES = 3
 SLOW_BODY_S = 5.0
 SERVER_ERROR_MIN = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer as it came over the wire; the names of its headers are in small letters."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Target:
-    """The event that is attacked, and what attacks name."""
-
-    def __init__(self, service: Service, names: Mapping[str, str]) -> None:
-        self.url = service.url
-        self._service = service
-        self._names = names
-
-    def filled(self, text: str) -> str:
-        for name, value in self._names.items():
-            text = text.replace(f"{{{name}}}", value)
-        return text
-
-    async def play(self, attack: Attack) -> Answer:
-        async with asyncio.timeout(ANSWER_S), connection(self.url) as (reader, writer):
-            writer.write(self.request(attack))
-            return await answer_from(reader)
-
-    def request(self, attack: Attack) -> bytes:
-        body = b"" if attack.body is None else self._filled_body(attack.body)
-        headers = {"Host": urlsplit(self.url).netloc, **attack.headers}
-        if attack.body is not None and not headers.keys() & {"Content-Length", "Transfer-Encoding"}:
-            headers["Content-Length"] = str(len(body))
-        lines = [f"{attack.method} {self.filled(attack.path)} HTTP/1.1"]
-        for name, value in [*headers.items(), *attack.again.items(), ("Connection", "close")]:
-            lines.append(f"{name}: {self.filled(value)}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
-
-    def _filled_body(self, body: bytes) -> bytes:
-        for name, value in self._names.items():
-            body = body.replace(f"{{{name}}}".encode(), value.encode())
-        return body
-
-    async def healthy(self) -> bool:
-        """Whether /healthz answers in time."""
-        for _ in range(HEALTHZ_TRIES):
-            started_s = time.perf_counter()
-            answer = await self._service.send("GET", "/healthz")
-            if answer.status == 200 and time.perf_counter() - started_s < HEALTHZ_S:
-                return True
-        return False
-
-    async def event(self) -> Any:
-        """The event as its admin sees it."""
-        headers = {"Authorization": f"Bearer {self._names['token']}"}
-        path = self.filled("/api/v1/admin/events/{event_id}")
-        answer = await self._service.send("GET", path, headers=headers)
-        assert answer.status == 200, answer
-        return answer.json
-
-
-@asynccontextmanager
-async def connection(
-    url: str,
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
-
-
-async def answer_from(reader: asyncio.StreamReader) -> Answer:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    status_line, *lines = head.rstrip("\r\n").split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    headers = {name.lower(): value.strip() for name, _, value in pairs}
-    length = int(headers.get("content-length", "0"))
-    return Answer(int(status_line.split()[1]), headers, await reader.readexactly(length))
-
-
-@pytest.fixture
-async def checker(service: Service) -> AnswerChecker:
-    return await service.checker()
-
-
-@pytest.fixture
-async def target(service: Service) -> Target:
-    headers, other = await service.register_admin(), await service.register_admin()
-    venue = await service.create_venue(headers, capacity=100)
-    event = await service.create_event(headers, venue["venue_id"], total_capacity=100)
-    event = await service.publish(headers, event)
-    draft = await service.create_event(headers, venue["venue_id"], total_capacity=100)
-    others = await service.create_event(other, venue["venue_id"], total_capacity=100)
-    sold = await service.reserve(event["event_id"], 2)
-    assert sold.status == 200, sold
-    registered = await register(service)
-    token = headers["Authorization"].partition(" ")[2]
-    names = {
-        "event_id": event["event_id"],
-        "venue_id": venue["venue_id"],
-        "draft_id": draft["event_id"],
-        "other_id": (await service.publish(other, others))["event_id"],
-        "internal_key": service.internal_key,
-        "key_prefix": service.internal_key[:-1],
-        "token": token,
-        "refresh_token": registered["refresh_token"],
-        "version": str(sold.json["version"]),
-        **forged(token),
-    }
-    return Target(service, names)
-
-
-async def register(service: Service, **over: Any) -> dict[str, Any]:
-    admin = {name: json.loads(raw) for name, raw in AN_ADMIN.items()}
-    body = {**admin, "email": f"{uuid4().hex}@attacks.example", **over}
-    answer = await service.call("POST", "/api/v1/auth/admin/register", body=body)
-    assert answer.status == 201, answer
-    found: dict[str, Any] = answer.json
-    return found
 
 
 def problems_of(attack: Attack, answer: Answer, path: str, checker: AnswerChecker) -> list[str]:
