@@ -32,6 +32,7 @@ access_log = logging.getLogger("evently.access")
 # Of the hot endpoints' good answers, one in so many is logged; of all others, every one.
 HOT_LOG_EVERY = 1000
 UNMATCHED = "unmatched"
+ID_CHARACTERS = 36
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,64}")
 # W3C Trace Context, section 3.2: version 00, trace id, parent id, flags.
@@ -151,7 +152,8 @@ class Dispatcher:
             "status": status,
             "ms": round(seconds * 1000, 2),
             "caller": call.caller or None,
-            **call.params,
+            # What was no id, and was refused, may be as long as a line of HTTP.
+            **{name: text[:ID_CHARACTERS] for name, text in call.params.items()},
         }
         access_log.info("answered", extra={"fields": fields})
 

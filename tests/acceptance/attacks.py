@@ -461,6 +461,7 @@ QUERIES = [
 
 ID = "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"
 NO_ID = (
+    *("x" * 7000, f"{ID}{ID}"),
     *(f"{{{ID}}}", f"%7B{ID}%7D", f"urn:uuid:{ID}", ID.replace("-", ""), ID[:-1], f"{ID}0"),
     *("x", "1", "null", "-1", f"{ID}%20", f"%20{ID}", ID.replace("0", "g"), f"{ID}%0A"),
     *(ID.replace("-", "_"), "%EF%BC%90" + ID[1:], "*", "%27%20OR%201=1--"),

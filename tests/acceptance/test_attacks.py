@@ -13,6 +13,7 @@ from tests.acceptance.wire import Answer, answer_from, connection
 
 SLOW_BODY_S = 5.0
 SERVER_ERROR_MIN = 500
+LOG_LINE_MAX = 400
 
 
 def problems_of(attack: Attack, answer: Answer, path: str, checker: AnswerChecker) -> list[str]:
@@ -58,9 +59,9 @@ def checked(attack: Attack, answer: Answer, path: str, checker: AnswerChecker) -
 
 
 async def test_every_attack_is_refused_and_changes_nothing(
-    target: Target, checker: AnswerChecker
+    target: Target, checker: AnswerChecker, service: Service
 ) -> None:
-    before = await target.event()
+    before, seen = await target.event(), len(service.log())
     problems: list[str] = []
     for attack in ATTACKS:
         try:
@@ -75,6 +76,12 @@ async def test_every_attack_is_refused_and_changes_nothing(
             problems.append(f"{attack.name}: the event has changed")
             before = after
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems)
+    log = service.log()[seen:]
+    for secret in ("{internal_key}", "{token}", "{refresh_token}", "{key_prefix}"):
+        assert target.filled(secret) not in log
+    assert "horse" not in log
+    # What a client makes up does not fill the log.
+    assert max(map(len, log.splitlines())) < LOG_LINE_MAX
 
 
 async def test_a_body_that_drips_is_cut_off(target: Target, checker: AnswerChecker) -> None:
