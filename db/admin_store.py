@@ -73,6 +73,11 @@ class AdminStore:
         row = await self._database.fetchrow("find_admin", admin_id)
         return None if row is None else Standing(row["role"], row["is_active"])
 
+    async def change_role(self, email: str, role: str, caller: str, request_id: str) -> str | None:
+        """Give the admin with `email` this role and note it; the role before, None for nobody."""
+        row = await self._database.fetchrow("change_role", email, role, caller, request_id)
+        return None if row is None else str(row["role"])
+
     async def add_admin(
         self, admin: NewAdmin, entry: AuditEntry, family: NewFamily | None = None
     ) -> bool:

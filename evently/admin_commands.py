@@ -17,7 +17,7 @@ from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
 from evently.command_database import command_database, telling_why
 from evently.settings import Settings, load_settings
-from routes.auth.admin_auth import AdminAuth, LoginOutcome
+from routes.auth.admin_auth import COMMAND_LINE, AdminAuth, LoginOutcome
 from routes.auth.admin_tokens import AdminTokens
 from routes.auth.passwords import Passwords
 from routes.auth.throttle import Throttle
@@ -33,6 +33,17 @@ ADMIN_HELP = """Manage admins.
 \b
 Examples:
   evently admin create --email ada@example.org --name Ada --role super_admin
+  evently admin role --email ada@example.org --role admin
+"""
+
+ROLE_HELP = """Give an admin another role.
+
+It counts from the admin's next request on, and is noted with what the role was before. Exits with
+1 when nobody has the email.
+
+\b
+Examples:
+  evently admin role --email ada@example.org --role super_admin
 """
 
 CREATE_HELP = """Create an admin who can log in.
@@ -85,6 +96,18 @@ def create(
     click.echo(admin_id)
 
 
+@admin.command(name="role", help=ROLE_HELP)
+@click.option("--email", required=True, help="Whose role it is; in any case.")
+@click.option("--role", type=click.Choice(get_args(Role)), required=True, help="The new role.")
+def change_role(email: str, role: str) -> None:
+    """Change one admin's role."""
+    with telling_why():
+        before = asyncio.run(_change_role(load_settings(), email.strip(), role))
+    if before is None:
+        raise click.ClickException(f"nobody has the email {email}")
+    click.echo(f"{email}: {before} -> {role}")
+
+
 def _at_a_terminal() -> bool:
     return sys.stdin.isatty()
 
@@ -110,6 +133,12 @@ async def _create(settings: Settings, registration: Registration) -> str:
             return await auth.create_admin(registration)
         finally:
             await auth.close()
+
+
+async def _change_role(settings: Settings, email: str, role: str) -> str | None:
+    async with command_database(settings) as database:
+        admins = AdminStore(database)
+        return await admins.change_role(email, role, COMMAND_LINE, COMMAND_LINE)
 
 
 def _admin_auth(settings: Settings, database: Database) -> AdminAuth:

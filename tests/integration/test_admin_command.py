@@ -1,6 +1,7 @@
-"""`admin create` against a real database."""
+"""`admin create` and `admin role` against a real database."""
 
 import asyncio
+import json
 from uuid import UUID
 
 import asyncpg
@@ -16,12 +17,17 @@ PASSWORD = "correct horse battery"
 
 def run(url: str, *arguments: str, given: str = f"{PASSWORD}\n") -> Result:
     """Run `admin create` with `given` on stdin."""
+    return run_admin(url, "create", *arguments, given=given)
+
+
+def run_admin(url: str, *arguments: str, given: str = "") -> Result:
+    """Run a command about admins."""
     environ = {
         "EVENTLY_DATABASE_URL": url,
         "EVENTLY_JWT_SECRET": "dqvWbn2Ys0qkRZfNFtE7yXlP4uJc9oAh",
         "EVENTLY_INTERNAL_API_KEYS": "test:1234567890abcdefgh",
     }
-    return CliRunner(env=environ).invoke(admin, ["create", *arguments], input=given)
+    return CliRunner(env=environ).invoke(admin, arguments, input=given)
 
 
 ADA = ("--email", "ada@example.org", "--name", "Ada")
@@ -72,6 +78,54 @@ def test_who_did_it_is_in_the_audit(database_url: str) -> None:
     assert row is not None
     assert (row["action"], row["caller"]) == ("admin_registered", "command line")
     assert str(row["subject_id"]) == admin_id
+
+
+def audited(url: str, action: str) -> "list[asyncpg.Record]":
+    """All that was noted of an action."""
+
+    async def fetch() -> "list[asyncpg.Record]":
+        connection = await asyncpg.connect(url)
+        try:
+            sql = "SELECT * FROM admin_audit WHERE action = $1 ORDER BY audit_id"
+            return list(await connection.fetch(sql, action))
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def test_a_role_is_changed_and_noted_with_what_it_was(database_url: str) -> None:
+    admin_id = run(database_url, *ADA).stdout.strip()
+    assert run(database_url, "--email", "eve@example.org", "--name", "Eve").exit_code == 0
+    result = run_admin(database_url, "role", "--email", "ADA@example.org", "--role", "admin")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == "ADA@example.org: event_manager -> admin"
+    assert [row["role"] for row in admins(database_url)] == ["admin", "event_manager"]
+    (row,) = audited(database_url, "role_changed")
+    assert (str(row["subject_id"]), row["caller"]) == (admin_id, "command line")
+    assert json.loads(row["details"]) == {"from": "event_manager", "to": "admin"}
+    assert row["recorded_at"] is not None
+
+
+def test_a_role_that_is_had_already_is_no_change(database_url: str) -> None:
+    run(database_url, *ADA)
+    before = admins(database_url)
+    result = run_admin(
+        database_url, "role", "--email", "ada@example.org", "--role", "event_manager"
+    )
+    assert result.exit_code == 0, result.output
+    assert admins(database_url) == before
+    assert audited(database_url, "role_changed") == []
+
+
+def test_a_role_for_nobody_is_refused(database_url: str) -> None:
+    run(database_url, *ADA)
+    before = admins(database_url)
+    result = run_admin(database_url, "role", "--email", "eve@example.org", "--role", "admin")
+    assert result.exit_code == 1
+    assert "nobody has the email eve@example.org" in result.output
+    assert admins(database_url) == before
+    assert audited(database_url, "role_changed") == []
 
 
 def test_a_taken_email_is_said_and_changes_nothing(database_url: str) -> None:

@@ -1,0 +1,24 @@
+-- Gives the admin with this email another role and notes what it was; returns the admin and that
+-- role; no row: nobody has the email. A role that he has already is no change.
+WITH found AS (
+    SELECT admin_id, role
+      FROM admins
+     WHERE lower(email) = lower($1)
+       FOR UPDATE
+), changed AS (
+    UPDATE admins a
+       SET role = $2,
+           updated_at = now()
+      FROM found
+     WHERE a.admin_id = found.admin_id
+       AND found.role <> $2
+    RETURNING a.admin_id
+), noted AS (
+    INSERT INTO admin_audit (action, caller, request_id, subject_id, details)
+    SELECT 'role_changed', $3::text, $4::text, admin_id,
+           jsonb_build_object('from', found.role, 'to', $2::text)
+      FROM found
+      JOIN changed USING (admin_id)
+)
+SELECT admin_id, role
+  FROM found
