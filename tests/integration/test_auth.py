@@ -182,6 +182,18 @@ async def test_of_twenty_registrations_of_one_email_at_once_one_wins(service: Se
     assert [len(rows) for rows in (await service.content()).values()] == [1, 1, 1, 1]
 
 
+async def test_of_twenty_registrations_through_many_workers_one_wins(
+    service: Service, database: Database, database_url: str
+) -> None:
+    workers = [Service(database, database_url) for _ in range(5)]
+    spellings = ("ada@x.io", "ADA@x.io", " Ada@X.io ", "aDa@x.io")
+    found = await statuses([w.register(email) for w in workers for email in spellings])
+    assert found == {200: 1, 409: 19}
+    assert [len(rows) for rows in (await service.content()).values()] == [1, 1, 1, 1]
+    for worker in workers:
+        await worker.auth.close()
+
+
 @pytest.mark.parametrize("role", ["event_manager", "admin"])
 async def test_anybody_may_register_in_a_usual_role(service: Service, role: str) -> None:
     answer = await service.register(role=role)
@@ -409,6 +421,33 @@ async def test_one_address_may_not_try_every_account(database: Database, databas
     assert (await refusal_of(service.login())).status == 429
     await service.login(address="203.0.113.7")
     await service.auth.close()
+
+
+async def test_a_client_that_writes_addresses_itself_is_one_client(
+    database: Database, database_url: str
+) -> None:
+    """Whether or not there is a proxy to believe: what stands left of its word says nothing."""
+    untrusting = Service(database, database_url, addresses=ClientAddress())
+    behind = Service(database, database_url)
+    for service, spoofed in ((untrusting, "203.0.113.{}"), (behind, "203.0.113.{}, 192.0.2.9")):
+        for number in range(10):
+            refusal = await refusal_of(
+                service.login("eve@x.io", "wrong", address=spoofed.format(number))
+            )
+            assert refusal.status == 401
+        refusal = await refusal_of(service.login("eve@x.io", address=spoofed.format(99)))
+        assert refusal.status == 429
+        await service.auth.close()
+
+
+async def test_all_of_an_ipv6_network_is_one_client(service: Service) -> None:
+    found = [
+        await refusal_of(service.login("eve@x.io", "wrong", address=f"2001:db8:1:2:{host:x}::1"))
+        for host in range(11)
+    ]
+    assert [refusal.status for refusal in found] == [401] * 10 + [429]
+    other = await refusal_of(service.login("eve@x.io", "wrong", address="2001:db8:1:3::1"))
+    assert other.status == 401
 
 
 async def test_a_refused_try_is_no_guess(service: Service) -> None:
@@ -661,6 +700,24 @@ async def test_a_family_that_was_revoked_while_it_rotated_stays_revoked(service:
     for end in ended:
         token = getattr(end, "refresh_token", first.refresh_token)
         assert (await refusal_of(service.auth.refresh(token, "req-5"))).status == 401
+
+
+async def test_what_was_done_to_an_admin_is_noted_once(service: Service) -> None:
+    first = await service.register()
+    second = await service.auth.refresh(first.refresh_token, "req-3")
+    await service.auth.logout(second.refresh_token, "req-4")
+    await service.auth.logout(second.refresh_token, "req-5")
+    await refusal_of(service.auth.refresh(first.refresh_token, "req-6"))
+    rows = await service.sql("SELECT * FROM admin_audit ORDER BY audit_id")
+    assert [
+        (row["action"], row["caller"], row["request_id"], str(row["subject_id"])) for row in rows
+    ] == [
+        ("admin_registered", "anonymous", "req-1", first.admin_id),
+        ("refreshes_revoked", f"admin:{first.admin_id}", "req-4", first.admin_id),
+    ]
+    assert json.loads(rows[0]["details"]) == {"role": "event_manager"}
+    assert json.loads(rows[1]["details"])["reason"] == "logout"
+    assert all(row["recorded_at"] is not None for row in rows)
 
 
 # Bearer tokens
