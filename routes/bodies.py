@@ -8,7 +8,14 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from routes.fields import (
@@ -128,6 +135,8 @@ def _refuse_available_seats(_: Any) -> Any:
 class EventChanges(Body):
     """Changes of an event; fields that are left out stay as they are."""
 
+    # The version, and something to change.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
     version: Version
     name: Name | None = None
     description: Description | None = None
@@ -166,6 +175,7 @@ class NewVenue(Body):
 class VenueChanges(Body):
     """Changes of a venue; fields that are left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
     name: Name | None = None
     address: Address | None = None
     city: Place | None = None
@@ -214,10 +224,14 @@ Email = Annotated[
 Password = Annotated[
     str,
     AfterValidator(_password),
-    # The bounds are of bytes, and of characters there may be fewer: only one bounds both.
+    # The bounds are of bytes, of which a character takes one to four.
     Field(
         description=f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8",
-        json_schema_extra={"maxLength": PASSWORD_BYTES_MAX, "format": "password"},
+        json_schema_extra={
+            "minLength": PASSWORD_BYTES_MIN // 4,
+            "maxLength": PASSWORD_BYTES_MAX,
+            "format": "password",
+        },
     ),
 ]
 Phone = Annotated[

@@ -67,7 +67,8 @@ class Endpoint:
     """One method on one path; `{event_id}` and `{venue_id}` in the path are UUIDs.
 
     `answer` is the struct of a success, or a media type where the answer is no JSON; `errors` are
-    the codes beyond those that `access`, `body` and `query` imply. `hot` endpoints are the ones
+    the codes beyond those that `access`, `body` and `query` imply. What `waits` takes its turn
+    behind other changes of its event, for as long as its caller says. `hot` endpoints are the ones
     that SPEC-level targets name; their access log is kept short.
     """
 
@@ -85,5 +86,6 @@ class Endpoint:
     errors: tuple[Code, ...] = ()
     cache_control: str = "no-store"
     idempotent: bool = False
+    waits: bool = False
     hot: bool = False
     extra: dict[str, Any] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from routes.answers import encode
 from routes.endpoint import Access, Endpoint, Raw, SplitHandler
 from routes.errors import STATUS, Code, ErrorEnvelope
 from routes.fields import NoQuery
+from routes.openapi_examples import BODIES, field_example
 from routes.openapi_prose import ERRORS, TAGS, TITLE, about
 from routes.waiting import WAIT_HEADER, WAIT_MS, WAIT_MS_MAX
 
@@ -28,6 +29,8 @@ Schema: TypeAlias = dict[str, Any]
 _ID = re.compile(r"\{(\w+)\}")
 # What names an event, venue or admin in an answer is a UUID, as it is in a path.
 _UUID_FIELDS = frozenset({"event_id", "venue_id", "admin_id", "created_by"})
+# Of the integers in answers, those that may outgrow 32 bits.
+_INT64_FIELDS = frozenset({"version", "total"})
 _ENVELOPE = {"$ref": "#/components/schemas/ErrorEnvelope"}
 _EXAMPLE_TIME = "2030-01-15T10:30:00Z"
 
@@ -96,9 +99,19 @@ def _operation(endpoint: Endpoint) -> Schema:
         schema = {"$ref": f"#/components/schemas/{endpoint.body.__name__}"}
         operation["requestBody"] = {
             "required": not endpoint.body_optional,
-            "content": {"application/json": {"schema": schema}},
+            "content": {
+                "application/json": {"schema": schema, "examples": _sent_examples(endpoint)}
+            },
         }
     return operation
+
+
+def _sent_examples(endpoint: Endpoint) -> Schema:
+    assert endpoint.body is not None, "only a body has examples"
+    return {
+        name: {"summary": sent.summary, "value": dict(sent.body)}
+        for name, sent in BODIES[endpoint.body.__name__].items()
+    }
 
 
 def _ids(endpoint: Endpoint) -> list[str]:
@@ -137,7 +150,9 @@ def _parameters(endpoint: Endpoint) -> list[Schema]:
     found += _query_parameters(endpoint)
     names = ["RequestId"]
     if endpoint.idempotent:
-        names += ["IdempotencyKey", "RequestTimeout"]
+        names.append("IdempotencyKey")
+    if endpoint.waits:
+        names.append("RequestTimeout")
     if has_etag(endpoint):
         names.append("IfNoneMatch")
     return found + [{"$ref": f"#/components/parameters/{name}"} for name in names]
@@ -382,8 +397,13 @@ def _complete(schema: Schema, struct: type[msgspec.Struct]) -> None:
         told.pop("default", None)
         if isinstance(field.type, msgspec.inspect.DateTimeType):
             told["format"] = "date-time"
+        if isinstance(field.type, msgspec.inspect.IntType):
+            told["format"] = "int64" if field.encode_name in _INT64_FIELDS else "int32"
         if field.encode_name in _UUID_FIELDS:
             told["format"] = "uuid"
+        example = field_example(struct.__name__, field.encode_name)
+        if example is not None:
+            told["examples"] = [example]
 
 
 def _uuid_schema() -> Schema:
@@ -403,8 +423,9 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 _PARAMETERS: Mapping[str, Schema] = {
     "RequestId": _header(
         "X-Request-ID",
-        "Names this request in the log and in its answer; without one the service makes one",
-        {"type": "string", "pattern": "^[\\x21-\\x7e]{1,64}$"},
+        "Names this request in the log and in its answer. Without one of 1 to 64 visible ASCII"
+        " characters the service makes one",
+        {"type": "string", "examples": ["checkout-7f3a"]},
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
@@ -413,7 +434,7 @@ _PARAMETERS: Mapping[str, Schema] = {
     ),
     "RequestTimeout": _header(
         WAIT_HEADER,
-        "How long the move may wait for its turn, in milliseconds",
+        "How long the change may wait for its turn, in milliseconds",
         {"type": "integer", "minimum": 1, "maximum": WAIT_MS_MAX, "default": WAIT_MS},
     ),
     "IfNoneMatch": _header(

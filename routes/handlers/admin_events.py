@@ -176,6 +176,7 @@ ENDPOINTS = (
         answer=AdminEventDetail,
         access=Access.ADMIN,
         body=EventChanges,
+        waits=True,
         errors=(*_CHANGE_ERRORS, Code.INVALID_STATUS_TRANSITION, Code.CAPACITY_BELOW_SOLD),
     ),
     Endpoint(
@@ -189,6 +190,7 @@ ENDPOINTS = (
         body=Cancellation,
         body_optional=True,
         query=CancellationQuery,
+        waits=True,
         errors=_CHANGE_ERRORS,
     ),
 )

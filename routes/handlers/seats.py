@@ -117,6 +117,7 @@ ENDPOINTS = (
         body=SeatMoveBody,
         errors=(*_MOVE_ERRORS, Code.INSUFFICIENT_SEATS, Code.EVENT_NOT_MODIFIABLE),
         idempotent=True,
+        waits=True,
         hot=True,
     ),
     Endpoint(
@@ -130,6 +131,7 @@ ENDPOINTS = (
         body=SeatReturn,
         errors=_MOVE_ERRORS,
         idempotent=True,
+        waits=True,
         hot=True,
     ),
     Endpoint(

@@ -13,10 +13,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from routes.api import ENDPOINTS
 from routes.call import Call
 from routes.endpoint import Access, Endpoint, Raw
-from routes.errors import STATUS, Code
+from routes.errors import STATUS, Code, ErrorEnvelope
 from routes.fields import read_body
 from routes.handlers import documentation
-from routes.openapi import OpenApi, document, error_codes
+from routes.openapi import OpenApi, _structs, document, error_codes
+from routes.openapi_examples import BODIES, FIELDS
 from routes.openapi_prose import ERRORS, TAGS
 from routes.read_json import parse_json
 from routes.router import Router
@@ -121,7 +122,8 @@ def test_only_files_of_the_page_are_left_out(described: dict[str, Any]) -> None:
 def test_every_error_code_is_documented_with_an_example(described: dict[str, Any]) -> None:
     found = {
         code
-        for value in inner([described["paths"], described["components"]["responses"]])
+        for _, _, operation in operations(described)
+        for value in inner([operation["responses"], described["components"]["responses"]])
         if isinstance(value, dict) and "examples" in value and "schema" in value
         for code in value["examples"]
     }
@@ -236,9 +238,78 @@ def test_every_field_of_an_answer_is_always_there(described: dict[str, Any]) -> 
 
 def test_answers_tell_ids_and_times_for_what_they_are(described: dict[str, Any]) -> None:
     properties = schema(described, "AdminEventDetail")["properties"]
-    assert properties["event_id"] == {"type": "string", "format": "uuid"}
-    assert properties["start_datetime"] == {"type": "string", "format": "date-time"}
+    kinds = {name: (told.get("type"), told.get("format")) for name, told in properties.items()}
+    assert kinds["event_id"] == ("string", "uuid")
+    assert kinds["start_datetime"] == ("string", "date-time")
+    assert kinds["available_seats"] == ("integer", "int32")
+    # What a generated client would otherwise keep in 32 bits.
+    assert kinds["version"] == ("integer", "int64")
     assert schema(described, "BookingDay")["properties"]["date"]["format"] == "date"
+
+
+def test_every_body_has_examples_that_the_service_takes(described: dict[str, Any]) -> None:
+    bodies = {found.body for found in ENDPOINTS if found.body is not None}
+    assert {body.__name__ for body in bodies} == set(BODIES)
+    for body in bodies:
+        for sent in BODIES[body.__name__].values():
+            assert takes(described, body.__name__, sent.body), sent
+            read_body(body, parse_json(json.dumps(sent.body).encode()))
+    for method, path, found in operations(described):
+        content = found.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is not None:
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            assert content["examples"].keys() == BODIES[name].keys(), (method, path)
+
+
+def example_of(described: dict[str, Any], told: dict[str, Any]) -> Any:
+    """What a page or a mock would show for a schema: its example, or one made of its parts."""
+    if told.get("examples"):
+        return told["examples"][0]
+    if "$ref" in told:
+        return example_of(described, schema(described, told["$ref"].rpartition("/")[2]))
+    if told.get("type") == "array":
+        return [example_of(described, told["items"])]
+    assert "properties" in told, told
+    return {name: example_of(described, part) for name, part in told["properties"].items()}
+
+
+def test_every_answer_has_an_example_that_fits(described: dict[str, Any]) -> None:
+    for endpoint in ENDPOINTS:
+        if not isinstance(endpoint.answer, str):
+            name = endpoint.answer.__name__
+            example = example_of(described, schema(described, name))
+            assert takes(described, name, example), (name, example)
+    fields = {
+        name
+        for endpoint in ENDPOINTS
+        if not isinstance(endpoint.answer, str)
+        for struct in _structs([endpoint.answer, ErrorEnvelope])
+        for field in struct.__struct_fields__
+        for name in (field, f"{struct.__name__}.{field}")
+    }
+    sent = {name for examples in BODIES.values() for one in examples.values() for name in one.body}
+    assert set(FIELDS) <= fields | sent, "an example is of no field"
+
+
+def test_a_change_waits_as_long_as_its_caller_says(described: dict[str, Any]) -> None:
+    waiting = {
+        (method, path)
+        for method, path, found in operations(described)
+        if {"$ref": "#/components/parameters/RequestTimeout"} in found["parameters"]
+    }
+    event = "/api/v1/admin/events/{event_id}"
+    assert waiting == {
+        ("PUT", event),
+        ("DELETE", event),
+        ("POST", "/internal/events/{event_id}/update-availability"),
+        ("POST", "/internal/events/{event_id}/return-seats"),
+    }
+
+
+def test_a_change_of_nothing_is_not_what_the_document_takes(described: dict[str, Any]) -> None:
+    assert not takes(described, "EventChanges", {"version": 1})
+    assert not takes(described, "VenueChanges", {})
+    assert not takes(described, "Registration", {**ADMIN, "password": ""})
 
 
 def test_a_change_does_not_take_null_where_the_event_cannot_be_without(

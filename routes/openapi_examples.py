@@ -1,0 +1,160 @@
+"""Examples of what is sent and what is answered, for people who read and for tools that try.
+
+Rule: one story is told throughout, of one event at one venue; every body here is one that the
+service takes, and every value one that it could answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EVENT_ID = "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"
+VENUE_ID = "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"
+ADMIN_ID = "c7a1f6de-52f0-4b6e-9a3b-7f5d2f0e8c44"
+REFRESH_TOKEN = "kq2vX0dU3mS9wJfY7bTz5nRcL1hGpE8aViOxW4yK6Qs"  # noqa: S105 - nobody's
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A body, and what it asks for."""
+
+    summary: str
+    body: Mapping[str, Any]
+
+
+_EVENT: Mapping[str, Any] = {
+    "name": "Aida",
+    "description": "Opera in four acts, under the stars",
+    "venue_id": VENUE_ID,
+    "event_type": "opera",
+    "start_datetime": "2035-06-01T20:45:00+02:00",
+    "end_datetime": "2035-06-02T00:30:00+02:00",
+    "total_capacity": 12000,
+    "base_price": 89.5,
+    "max_tickets_per_booking": 8,
+}
+_VENUE: Mapping[str, Any] = {
+    "name": "Arena di Verona",
+    "address": "Piazza Bra 1",
+    "city": "Verona",
+    "state": "Veneto",
+    "country": "Italy",
+    "postal_code": "37121",
+    "capacity": 15000,
+    "layout_config": {"sections": [{"name": "Stalls", "rows": 60}]},
+}
+_CREDENTIALS: Mapping[str, Any] = {
+    "email": "ada@example.org",
+    "password": "correct horse battery",
+}
+
+# By the name of the body, and there by a name of their own.
+BODIES: Mapping[str, Mapping[str, Sent]] = {
+    "Registration": {
+        "event_manager": Sent(
+            "An event manager", {**_CREDENTIALS, "name": "Ada", "phone_number": "+14155550100"}
+        ),
+        "admin": Sent("Another role", {**_CREDENTIALS, "name": "Ada", "role": "admin"}),
+    },
+    "Login": {"login": Sent("Email and password", _CREDENTIALS)},
+    "RefreshToken": {"token": Sent("As it was given out", {"refresh_token": REFRESH_TOKEN})},
+    "NewEvent": {
+        "all": Sent("With all there is to say", _EVENT),
+        "least": Sent(
+            "With what must be said",
+            {
+                name: to
+                for name, to in _EVENT.items()
+                if name not in {"description", "max_tickets_per_booking"}
+            },
+        ),
+    },
+    "EventChanges": {
+        "publish": Sent("Put a draft on sale", {"version": 1, "status": "published"}),
+        "change": Sent(
+            "Another price and capacity", {"version": 2, "base_price": 95, "total_capacity": 12500}
+        ),
+        "cancel": Sent("Cancel", {"version": 3, "status": "cancelled"}),
+    },
+    "Cancellation": {"cancel": Sent("At the version that was read", {"version": 3})},
+    "NewVenue": {"venue": Sent("A venue", _VENUE)},
+    "VenueChanges": {
+        "change": Sent("Another capacity", {"capacity": 14000}),
+        "remove": Sent("Take a value away", {"layout_config": None}),
+    },
+    "SeatMove": {
+        "any": Sent("Reserve two seats at whatever version", {"quantity": -2, "version": "*"}),
+        "strict": Sent("Reserve at this version only", {"quantity": -2, "version": 42}),
+        "retry": Sent(
+            "Reserve unless more than the seats has changed",
+            {"quantity": -2, "version": 42, "on_conflict": "retry"},
+        ),
+        "return": Sent("Return two seats", {"quantity": 2, "version": "*"}),
+    },
+    "SeatReturn": {"return": Sent("Return two seats", {"quantity": 2, "version": "*"})},
+}
+
+# By the name of a field, or of a struct and its field where that has a meaning of its own.
+FIELDS: Mapping[str, Any] = {
+    **_EVENT,
+    **_VENUE,
+    "Health.status": "healthy",
+    "Readiness.status": "ready",
+    "Readiness.database": "connected",
+    "Message.message": "Venue deleted",
+    "EventCancelled.message": "Event cancelled",
+    "EventCancelled.version": 4,
+    "ErrorDetail.message": "Not enough seats available",
+    "LedgerRow.version": 3,
+    "LedgerRow.quantity": -2,
+    "LedgerRow.available_seats": 11998,
+    "LedgerRow.changes": {},
+    "Registered.name": "Ada",
+    "Venue.name": _VENUE["name"],
+    "VenueInEvent.name": _VENUE["name"],
+    "VenueInEvent.capacity": _VENUE["capacity"],
+    "BookingDay.revenue": 1790,
+    "EventForBooking.version": 42,
+    "SeatsMoved.version": 43,
+    "event_id": EVENT_ID,
+    "admin_id": ADMIN_ID,
+    "created_by": ADMIN_ID,
+    "email": _CREDENTIALS["email"],
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJjN2ExZjZkZSJ9.3Xc0",
+    "refresh_token": REFRESH_TOKEN,
+    "role": "event_manager",
+    "permissions": ["events:create", "events:read_own", "venues:read"],
+    "venue_name": _VENUE["name"],
+    "venue_city": _VENUE["city"],
+    "start_datetime": "2035-06-01T18:45:00Z",
+    "end_datetime": "2035-06-01T22:30:00Z",
+    "datetime": "2035-06-01T18:45:00Z",
+    "last_updated": "2035-05-02T09:30:00.250000Z",
+    "recorded_at": "2035-05-02T09:30:00.250000Z",
+    "created_at": "2035-04-01T08:00:00Z",
+    "updated_at": "2035-05-02T09:30:00.250000Z",
+    "timestamp": "2035-05-02T09:30:00.250000Z",
+    "available_seats": 11980,
+    "status": "published",
+    "version": 42,
+    "total": 1,
+    "page": 1,
+    "limit": 20,
+    "has_more": False,
+    "tickets_sold": 20,
+    "tickets_returned": 0,
+    "revenue": 1790,
+    "capacity_utilization": 0.17,
+    "date": "2035-05-02",
+    "kind": "reserved",
+    "caller": "internal:booking",
+    "changed_fields": [],
+    "request_id": "booking-7f3a",
+    "code": "INSUFFICIENT_SEATS",
+    "details": {"event_id": EVENT_ID, "requested": 5, "available": 3},
+}
+
+
+def field_example(struct: str, field: str) -> Any:
+    """What `field` of `struct` might be; None where only what is inside it can say."""
+    return FIELDS.get(f"{struct}.{field}", FIELDS.get(field))
