@@ -20,8 +20,11 @@ endif
 # Simulated worlds for `make sim`.
 SEEDS ?= 2000
 
+# Who is asked by `make audit`: pypi, or osv.
+SERVICE ?= pypi
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim canaries bench lint clean
+.PHONY: help install run test sim canaries bench lint audit clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
@@ -31,6 +34,7 @@ help:
 	@echo 'make canaries  mutants of our own code, each of which the tests must catch'
 	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
 	@echo 'make lint      formatting, lint rules, import rules, types'
+	@echo 'make audit     known vulnerabilities of what is installed; asks the package index (SERVICE=osv: the OSV database)'
 	@echo 'make clean     remove .venv and caches; the data in .evently stays'
 
 install: $(INSTALLED)
@@ -64,6 +68,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/lint-imports
 	$(BIN)/mypy --strict
+
+# Everything is pinned, so nothing is resolved or downloaded: only the names and versions are sent.
+# It needs a network, and tells what became known since yesterday, so it is no part of the tests.
+audit: $(INSTALLED)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off --vulnerability-service $(SERVICE)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

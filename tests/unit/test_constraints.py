@@ -1,5 +1,8 @@
 """An install is repeatable: whatever comes along is pinned, and nothing else is."""
 
+import re
+import subprocess
+import sys
 from configparser import ConfigParser
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -40,6 +43,21 @@ def test_constraints_pin_all_that_an_install_needs_and_nothing_else() -> None:
         extras = requirement.extras or {""}
         waiting += [r for r in needed if _wanted(r, extras)]
     assert set(pinned) == seen
+
+
+def test_what_is_pinned_can_be_audited() -> None:
+    """Up to the question itself, for which `make audit` needs a network."""
+    audit = re.search(r"pip-audit (.+) --vulnerability-service", (ROOT / "Makefile").read_text())
+    assert audit is not None
+    done = subprocess.run(
+        [sys.executable, "-m", "pip_audit", *audit[1].split(), "--dry-run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"would have audited {len(pins())} packages" in done.stderr
 
 
 def _wanted(requirement: Requirement, extras: set[str]) -> bool:
