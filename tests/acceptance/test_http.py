@@ -192,7 +192,7 @@ async def test_a_client_that_waits_is_refused_before_it_sends(
         started_s = time.perf_counter()
         writer.write(target.filled_bytes(raw))
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 " + status)
-        assert time.perf_counter() - started_s < 1
+        assert time.perf_counter() - started_s < ANSWER_S
 
 
 async def test_a_protocol_that_is_offered_is_not_taken_up(target: Target) -> None:

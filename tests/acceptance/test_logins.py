@@ -13,11 +13,11 @@ LOGINS = 100
 MOVES = 40
 # What a seat move takes on a busy machine; behind logins it would take a quarter of a second for
 # each of them.
-MOVE_MEDIAN_S = 0.1
-MOVE_S = 1.5
+MOVE_MEDIAN_S = 0.2
+MOVE_S = 3.0
 # How far apart two kinds of failure may be in time: bcrypt takes 0.2 s, and what it is skipped
 # for takes none.
-ALIKE = 2.0
+ALIKE = 4.0
 
 
 async def register(service: Service) -> str:

@@ -1,38 +1,17 @@
 """What a browser is told about calls from other origins, by the dispatcher over real sockets."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import RawTestServer, TestClient
 
-from evently.domain.outcomes import Answer
 from routes.answers import Health
 from routes.call import Call
 from routes.cors import MAX_AGE_S
-from routes.dispatch import Dispatcher
-from routes.endpoint import Endpoint
-from routes.services import Services
+from tests.integration.one_dispatcher import Browser, dispatching, endpoints_at
 
 SHOP = "https://shop.example.org"
 FOREIGN = ("https://evil.example", "null", "https://shop.example.org.evil.example", "", "*")
-Browser = TestClient[web.BaseRequest, None]
-
-
-class Unobserved:
-    """Counts nothing."""
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        pass
-
-    def moved(self, kind: str, answer: Answer) -> None:
-        pass
-
-    def exposition(self) -> bytes:
-        return b""
 
 
 class Handled:
@@ -46,31 +25,20 @@ class Handled:
         return Health()
 
 
-Serve = Callable[..., AbstractAsyncContextManager[Browser]]
-
-
 @pytest.fixture
 def handled() -> Handled:
     return Handled()
 
 
+Serve = Callable[..., AbstractAsyncContextManager[Browser]]
+
+
 @pytest.fixture
 def serve(handled: Handled) -> Serve:
-    @asynccontextmanager
-    async def serving(*origins: str) -> AsyncIterator[Browser]:
-        endpoints = [
-            Endpoint(method=method, path="/x", handler=handled, tag="", summary="", answer=Health)
-            for method in ("GET", "POST")
-        ]
-        parts: Any = SimpleNamespace(
-            observer=Unobserved(),
-            cors_origins=frozenset(origins),
-            lifecycle=SimpleNamespace(draining=False),
-        )
-        dispatcher = Dispatcher(endpoints, cast("Services", parts))
-        browser: Browser = TestClient(RawTestServer(dispatcher))
-        async with browser:
-            yield browser
+    """Serves `/x` to browsers of the origins that it is given."""
+
+    def serving(*origins: str) -> AbstractAsyncContextManager[Browser]:
+        return dispatching(endpoints_at("/x", handled, ("GET", "POST")), origins=origins)
 
     return serving
 

@@ -10,10 +10,10 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from evently.domain.outcomes import Answer
 from routes import response
 from routes.edge import KEEP_ALIVE_S, EdgeServer
 from routes.response import Response
+from tests.integration.one_dispatcher import Observed
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 KEEP_ALIVE = 0.2
@@ -22,22 +22,6 @@ PATIENCE_S = 20.0
 MEGABYTE = b"x" * 1_000_000
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-class Observed:
-    """Remembers what was counted."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        self.statuses.append(status)
-
-    def moved(self, kind: str, answer: Answer) -> None:
-        raise AssertionError("no seat moves here")
-
-    def exposition(self) -> bytes:
-        return b""
 
 
 @asynccontextmanager

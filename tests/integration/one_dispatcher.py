@@ -1,0 +1,59 @@
+"""A dispatcher over real sockets, with endpoints of a test's own and nothing behind them."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, TypeAlias, cast
+
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer, TestClient
+
+from evently.domain.outcomes import Answer
+from routes.answers import Health
+from routes.dispatch import Dispatcher
+from routes.endpoint import Endpoint, Handler
+from routes.services import Services
+
+Browser: TypeAlias = TestClient[web.BaseRequest, None]
+
+
+class Observed:
+    """Remembers the statuses that were answered."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.statuses.append(status)
+
+    def moved(self, kind: str, answer: Answer) -> None:
+        raise AssertionError("no seat moves here")
+
+    def exposition(self) -> bytes:
+        return b""
+
+
+def endpoints_at(path: str, handler: Handler, methods: Iterable[str]) -> list[Endpoint]:
+    """Endpoints that anybody may call."""
+    return [
+        Endpoint(method=method, path=path, handler=handler, tag="", summary="", answer=Health)
+        for method in methods
+    ]
+
+
+@asynccontextmanager
+async def dispatching(
+    endpoints: Iterable[Endpoint],
+    *,
+    origins: Iterable[str] = (),
+    observed: Observed | None = None,
+) -> AsyncIterator[Browser]:
+    """A client of a dispatcher with these endpoints."""
+    parts: Any = SimpleNamespace(
+        observer=observed or Observed(),
+        cors_origins=frozenset(origins),
+        lifecycle=SimpleNamespace(draining=False),
+    )
+    browser: Browser = TestClient(RawTestServer(Dispatcher(endpoints, cast("Services", parts))))
+    async with browser:
+        yield browser
