@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -35,6 +36,9 @@ log = logging.getLogger("evently.worker")
 
 # A client that sent its request just before the listener closed is still heard.
 LINGER_S = 0.5
+# Every client's connection is an open file. A shell's own bound of 1024 is one that a single client
+# can use up; this one costs a kernel a few hundred bytes for each that is used.
+OPEN_FILES_MAX = 65_536
 # Answers under way get this long; a commit takes 3 s at worst, and its resolution 5 more.
 DRAIN_S = 9.0
 
@@ -114,6 +118,7 @@ def main() -> None:
     settings = load_settings()
     set_up_logs(settings.log_format)
     _quieten_collector()
+    _allow_open_files()
     uvloop.run(work(settings, place))
 
 
@@ -122,6 +127,14 @@ def _quieten_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def _allow_open_files() -> None:
+    """Take what the system grants; what was inherited is only what programs begin with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(OPEN_FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
 if __name__ == "__main__":
