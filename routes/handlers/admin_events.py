@@ -1,15 +1,19 @@
 """What an admin does with one event: create, read, change, publish, cancel.
 
 Rule: every change passes through the event's actor; what is shown to the next request, on any
-worker, is no older than the change that was answered.
+worker, is no older than the change that was answered. Once a change is committed, no answer says
+that nothing was done, whatever fails on the way to it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 from actors.envelope import Request
 from db.event_store import Creation
 from evently.domain.commands import Cancel, Command, Update
+from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
 from evently.domain.state import EventDetails, EventState
@@ -42,9 +46,10 @@ async def create_event(call: Call) -> AdminEventDetail:
         raise invalid(("body.venue_id", "venue does not exist or has become too small"))
     services.revision.bump()
     call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
-    stored = await services.events.read(details.event_id)
-    assert stored is not None, "it was committed a moment ago"
-    return await _detail(call, stored)
+    with _committed():
+        stored = await services.events.read(details.event_id)
+        assert stored is not None, "it was committed a moment ago"
+        return await _detail(call, stored)
 
 
 async def admin_event(call: Call) -> AdminEventDetail:
@@ -60,8 +65,9 @@ async def update_event(call: Call) -> AdminEventDetail:
     admin = call.admin
     command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
     done = await _ask(call, command)
-    # An answer that came from the ledger, after its first way was lost, has no state with it.
-    return await _detail(call, done.state or await owned(call))
+    with _committed():
+        # An answer that came from the ledger, after its first way was lost, has no state with it.
+        return await _detail(call, done.state or await owned(call))
 
 
 async def cancel_event(call: Call) -> EventCancelled:
@@ -90,6 +96,15 @@ async def _detail(call: Call, state: EventState) -> AdminEventDetail:
     venue = await call.services.venue_cache.get(state.details.venue_id)
     assert venue is not None, "a foreign key keeps the venue of every event"
     return admin_event_detail(state, venue, call.services.events.clock.now())
+
+
+@contextmanager
+def _committed() -> Iterator[None]:
+    """Within it a fault only keeps the answer from being written: the change was made."""
+    try:
+        yield
+    except NothingDone as fault:
+        raise AnswerLost(f"it was done, and its answer failed: {fault}") from fault
 
 
 async def _ask(call: Call, command: Command) -> Done:
