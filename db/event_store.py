@@ -147,8 +147,9 @@ class CommitLane:
             arguments = _arguments(batches)
         except (TypeError, ValueError) as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
-        statement = self._statement
-        if statement is None:
+        statement, connection = self._statement, self._connection
+        if statement is None or connection is None or connection.is_closed():
+            # One that died while nobody used it (a restart, a firewall) costs no caller anything.
             statement = await self._connect()
         try:
             row = await statement.fetchrow(*arguments, timeout=COMMIT_S)
