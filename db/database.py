@@ -45,10 +45,17 @@ class Session:
     def __init__(self, executor: Any) -> None:
         self._executor = executor
 
-    async def fetch(self, name: str, *args: object) -> list[asyncpg.Record]:
-        """All rows of the statement `name`. Raises a domain fault when nothing answers."""
+    async def fetch(
+        self, name: str, *args: object, timeout_s: float | None = None
+    ) -> list[asyncpg.Record]:
+        """All rows of the statement `name`. Raises a domain fault when nothing answers.
+
+        It is waited for as long as for any other, unless `timeout_s` says otherwise.
+        """
         with translated():
-            rows: list[asyncpg.Record] = await self._executor.fetch(load(name), *args)
+            rows: list[asyncpg.Record] = await self._executor.fetch(
+                load(name), *args, timeout=timeout_s
+            )
             return rows
 
     async def fetchrow(self, name: str, *args: object) -> asyncpg.Record | None:
@@ -132,9 +139,14 @@ class _Acquiring:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
-    async def fetch(self, sql: str, *args: object) -> Any:
+    async def fetch(
+        self,
+        sql: str,
+        *args: object,
+        timeout: float | None,  # noqa: ASYNC109 - a connection calls it so
+    ) -> Any:
         async with acquired(self._pool) as connection:
-            return await connection.fetch(sql, *args)
+            return await connection.fetch(sql, *args, timeout=timeout)
 
     async def fetchrow(self, sql: str, *args: object) -> Any:
         async with acquired(self._pool) as connection:

@@ -41,6 +41,9 @@ COMMIT_STATEMENT_MS = 2000
 COMMIT_LOCK_MS = 250
 # After the server's own limit: when this strikes, the network is the problem.
 COMMIT_S = 3.0
+# A worker's events wait for its reads of them, which take a millisecond and hold no lock: when
+# this strikes, it is the network again.
+READ_S = 2.0
 # A broken connection gets this long to say goodbye.
 CLOSE_S = 1.0
 
@@ -82,7 +85,7 @@ class EventStore:
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
         """The committed states of these events, and the database's time."""
-        rows = await self._database.fetch("load_events", event_ids)
+        rows = await self._database.fetch("load_events", event_ids, timeout_s=READ_S)
         states = {}
         for row in rows:
             if row["event_id"] is not None:
@@ -92,7 +95,9 @@ class EventStore:
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
         """What the ledger holds under these (event_id, key) pairs."""
         event_ids, request_keys = [key[0] for key in keys], [key[1] for key in keys]
-        rows = await self._database.fetch("recall_requests", event_ids, request_keys)
+        rows = await self._database.fetch(
+            "recall_requests", event_ids, request_keys, timeout_s=READ_S
+        )
         return {(str(row["event_id"]), row["request_key"]): _noted(row) for row in rows}
 
     async def create(self, state: EventState, entry: LedgerEntry, record: "Creation") -> bool:

@@ -1,0 +1,55 @@
+"""A network that swallows every reply: what waits for the database is given up in time, and what
+comes after the network has healed is served at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from db.database import Database
+from db.event_store import EventStore
+from evently.domain.errors import DatabaseUnavailable
+from evently.embedded import EmbeddedPostgres
+from tests.chaos.proxy import Mode, Proxy
+from tests.chaos.server import socket_of
+
+# A read of an event and a commit wait for the same event: neither may take much longer than the
+# other's limit of 3 s.
+GIVEN_UP_S = 4.5
+SERVED_S = 2.0
+
+
+@pytest.fixture
+async def proxy(postgres: EmbeddedPostgres) -> AsyncIterator[Proxy]:
+    async with Proxy(socket_of(postgres)) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("read", ["load", "recall"])
+async def test_a_read_that_events_wait_for_is_given_up_in_time(
+    proxy: Proxy, database_url: str, postgres: EmbeddedPostgres, read: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    name = database_url.rpartition("@/")[2].partition("?")[0]
+    async with Database(proxy.dsn(name)) as database:
+        store = EventStore(database, proxy.dsn(name))
+
+        async def act() -> object:
+            if read == "load":
+                return await store.load([])
+            return await store.recall([(str(uuid4()), "k")])
+
+        await act()
+        proxy.set(Mode.LOSE_REPLIES)
+        started_s = loop.time()
+
+        with pytest.raises(DatabaseUnavailable):
+            await act()
+
+        assert loop.time() - started_s < GIVEN_UP_S
+        await proxy.heal()
+        started_s = loop.time()
+        await act()
+        assert loop.time() - started_s < SERVED_S
