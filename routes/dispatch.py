@@ -84,7 +84,7 @@ class Dispatcher:
             else:
                 if isinstance(error, CommandFailed):
                     log.error("a command failed: %r", error)
-                error = failed(error)
+                error = failed(error, reads=call.method in _READS)
         call.headers.pop("ETag", None)
         call.headers["Cache-Control"] = "no-store"
         call.headers.update(error.headers)
@@ -174,6 +174,7 @@ def _name_in_the_log(call: Call) -> None:
     traceparent_now.set(given if given is not None and known else "")
 
 
+_READS = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 

@@ -217,15 +217,18 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             assert_never(refusal)
 
 
-def failed(fault: Fault) -> ApiError:
-    """The error for a fault; one that is a bug says nothing of its cause."""
+def failed(fault: Fault, *, reads: bool) -> ApiError:
+    """The error for a fault; one that is a bug says nothing of its cause.
+
+    `reads` tells that the request changes nothing, so that a lost answer leaves nothing open.
+    """
     match fault:
         case OutcomeUnknown():
             message = "The outcome is not known yet; send the same request with this key again"
             code, details = Code.OUTCOME_UNKNOWN, {"request_key": fault.key}
-        case AnswerLost():
-            message = "The database did not answer; look whether it was done before you repeat it"
-            code, details = Code.DATABASE_UNAVAILABLE, {}
+        case AnswerLost() if not reads:
+            message = "The outcome is not known; look whether it was done before you repeat it"
+            code, details = Code.OUTCOME_UNKNOWN, {}
         case DatabaseUnavailable():
             message = "The database does not answer; nothing was done, try again"
             code, details = Code.DATABASE_UNAVAILABLE, {}

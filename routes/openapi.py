@@ -194,6 +194,8 @@ def _implied(endpoint: Endpoint) -> list[Code]:
     if restricted or queried or endpoint.body is not None or _ids(endpoint):
         # One that takes nothing from its caller asks nobody; all others ask the database.
         codes += [Code.VALIDATION_ERROR, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE]
+        if endpoint.method != "GET":
+            codes.append(Code.OUTCOME_UNKNOWN)
     return codes
 
 

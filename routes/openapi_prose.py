@@ -179,7 +179,8 @@ ERRORS: Mapping[Code, Explained] = {
         "The database does not answer; nothing was done, try again",
     ),
     Code.OUTCOME_UNKNOWN: Explained(
-        "Whether it was done is not known yet; the same key again tells",
+        "Whether it was done is not known yet; the same key again tells, and where a request has "
+        "none, a look at what it was to change",
         "The outcome is not known yet; send the same request with this key again",
         {"request_key": "booking-7f3a"},
     ),

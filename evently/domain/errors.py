@@ -24,7 +24,11 @@ class DatabaseUnavailable(NothingDone):
 
 
 class AnswerLost(DatabaseUnavailable):
-    """A statement's answer did not come: what it would have changed may be changed."""
+    """A statement's answer did not come: what it would have changed may be changed.
+
+    For a read it is one more way in which the database does not answer; a change whose answer was
+    lost is of unknown outcome.
+    """
 
 
 class OutcomeUnknown(Fault):

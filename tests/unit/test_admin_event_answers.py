@@ -11,7 +11,7 @@ from evently.domain.outcomes import Done
 from evently.domain.state import EventState, Status
 from routes.bodies import EventChanges, NewEvent
 from routes.call import Admin, Call
-from routes.errors import failed
+from routes.errors import Code, failed
 from routes.handlers.admin_events import create_event, update_event
 from tests.examples import ADMIN, EVENT, NOW, VENUE, VENUE_CAPACITY, published
 
@@ -73,7 +73,7 @@ async def test_a_committed_change_is_never_said_to_be_undone(
         await update_event(committed.call(body))
 
     assert committed.bumps == 1
-    assert "nothing was done" not in str(failed(raised.value))
+    assert failed(raised.value, reads=False).code is Code.OUTCOME_UNKNOWN
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
@@ -94,7 +94,17 @@ async def test_a_created_event_is_never_said_to_be_undone(fault: NothingDone) ->
     with pytest.raises(AnswerLost) as raised:
         await create_event(committed.call(body))
 
-    assert "nothing was done" not in str(failed(raised.value))
+    assert failed(raised.value, reads=False).code is Code.OUTCOME_UNKNOWN
+
+
+def test_a_lost_answer_leaves_open_what_a_change_did_and_nothing_of_a_read() -> None:
+    lost = AnswerLost("reset by peer")
+
+    assert failed(lost, reads=True).code is Code.DATABASE_UNAVAILABLE
+    unknown = failed(lost, reads=False)
+    assert (unknown.code, unknown.status) == (Code.OUTCOME_UNKNOWN, 503)
+    assert "look whether it was done" in str(unknown)
+    assert unknown.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
