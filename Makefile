@@ -24,7 +24,7 @@ SEEDS ?= 2000
 SERVICE ?= pypi
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim canaries bench lint audit clean
+.PHONY: help install run test sim canaries chaos soak bench lint audit clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
@@ -32,6 +32,8 @@ help:
 	@echo 'make test      every test, on a real PostgreSQL'
 	@echo 'make sim       2000 simulated worlds in which the database misbehaves (SEEDS=n for another number)'
 	@echo 'make canaries  mutants of our own code, each of which the tests must catch'
+	@echo 'make chaos     a minute of the real service while it is killed, paused and cut off (SEED=n repeats one)'
+	@echo 'make soak      the same for an hour'
 	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
 	@echo 'make lint      formatting, lint rules, import rules, types'
 	@echo 'make audit     known vulnerabilities of what is installed; asks the package index (SERVICE=osv: the OSV database)'
@@ -59,6 +61,12 @@ sim: $(INSTALLED)
 
 canaries: $(INSTALLED)
 	$(BIN)/python -m tests.simulation.canaries
+
+chaos: $(INSTALLED)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.chaos --seconds 3600 $(if $(SEED),--seed $(SEED))
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

@@ -1,0 +1,115 @@
+"""What the database holds in the end: the events' rows, and their ledgers as they replay.
+
+Rule: it is read from the server itself, not through the service and not through the proxy.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Self
+
+import asyncpg
+
+FOREIGN = "foreign"
+# A row bears the time at which its statement began; its commit came up to this much later, after
+# a wait for a lock, say.
+COMMIT_S = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One version of an event, as its ledger has it; `recorded_s` by the wall clock."""
+
+    version: int
+    kind: str
+    seat_delta: int
+    capacity_delta: int
+    available_seats: int
+    status: str
+    key: str
+    request_id: str
+    caller: str
+    recorded_s: float
+    description: str | None = None
+    new_terms: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event's own row."""
+
+    version: int
+    total_capacity: int
+    available_seats: int
+    status: str
+
+    @property
+    def seats_out(self) -> int:
+        """Seats that were sold and not returned."""
+        return self.total_capacity - self.available_seats
+
+
+@dataclass
+class EventLedger:
+    """One event: its row, and all of its versions in order."""
+
+    event_id: str
+    event: EventRow
+    rows: Sequence[Row]
+    by_version: Mapping[int, Row] = field(init=False)
+    by_key: Mapping[str, Row] = field(init=False)
+    by_request_id: Mapping[str, Row] = field(init=False)
+    _versions: Sequence[int] = field(init=False)
+    _latest_s: Sequence[float] = field(init=False)
+    _capacities: Mapping[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._versions = [row.version for row in self.rows]
+        self._latest_s = list(accumulate((row.recorded_s for row in self.rows), max))
+        capacities = accumulate(row.capacity_delta for row in self.rows)
+        self._capacities = dict(zip(self._versions, capacities, strict=True))
+        self.by_version = {row.version: row for row in self.rows}
+        self.by_key = {row.key: row for row in self.rows}
+        self.by_request_id = {row.request_id: row for row in self.rows}
+
+    @classmethod
+    async def read(cls, connection: "asyncpg.Connection[asyncpg.Record]", event_id: str) -> Self:
+        """Both as of one moment."""
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            event = await connection.fetchrow(_EVENT, event_id)
+            rows = await connection.fetch(_LEDGER, event_id)
+        assert event is not None, f"{event_id} is gone"
+        return cls(event_id, EventRow(**event), [Row(**record) for record in rows])
+
+    def capacity_at(self, version: int) -> int:
+        """How many seats the event had in all at this version."""
+        return self._capacities[version]
+
+    def between(self, after: int, until: int) -> Sequence[Row]:
+        """The versions after `after`, up to `until`."""
+        first, last = (bisect_right(self._versions, version) for version in (after, until))
+        return self.rows[first:last]
+
+    def current(self, from_s: float, to_s: float) -> list[Row]:
+        """The versions that were current at some time between, by the wall clock."""
+        first = max(0, bisect_left(self._latest_s, from_s - COMMIT_S) - 1)
+        last = bisect_right(self._latest_s, to_s + COMMIT_S)
+        ends_s = [*(row.recorded_s + COMMIT_S for row in self.rows[first + 1 : last]), to_s]
+        return [
+            row
+            for row, end_s in zip(self.rows[first:last], ends_s, strict=False)
+            if row.recorded_s <= to_s and end_s >= from_s
+        ]
+
+
+_EVENT = """
+SELECT version, total_capacity, available_seats, status FROM events WHERE event_id = $1
+"""
+_LEDGER = """
+SELECT version, kind, seat_delta, capacity_delta, available_seats, status, request_key AS key,
+       request_id, caller, extract(epoch FROM recorded_at)::float8 AS recorded_s,
+       changes::jsonb ->> 'description' AS description,
+       coalesce(changes::jsonb - 'description' - 'name' - 'event_type' <> '{}', false) AS new_terms
+  FROM event_ledger WHERE event_id = $1 ORDER BY version
+"""
