@@ -25,6 +25,8 @@ CONNECT_S = 2.0
 ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".
 COMMAND_S = 6.0
+# A broken connection gets this long to say goodbye.
+CLOSE_S = 1.0
 
 PRIMARY, ANY_SERVER = SessionAttribute.read_write, SessionAttribute.any
 
@@ -175,6 +177,19 @@ async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
         yield connection
     finally:
         await pool.release(connection)
+
+
+async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Drop a connection of one's own, with a goodbye if it can be said in time."""
+    try:
+        await connection.close(timeout=CLOSE_S)
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ):
+        connection.terminate()
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from db.database import CONNECT_S, SERVER_SETTINGS, Session, prepare_connection
+from db.database import CONNECT_S, SERVER_SETTINGS, Session, close, prepare_connection
 from db.failures import translated
 from evently.domain.state import ON_SALE, Status
 from evently.domain.value import value
@@ -163,7 +163,7 @@ class EventCheck:
         traceback: TracebackType | None,
     ) -> None:
         if self._connection is not None:
-            await self._connection.close(timeout=CONNECT_S)
+            await close(self._connection)
 
 
 def _replayed(row: asyncpg.Record) -> Replayed:

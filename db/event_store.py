@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from db.database import CONNECT_S, PRIMARY, SERVER_SETTINGS, Database
+from db.database import CONNECT_S, PRIMARY, SERVER_SETTINGS, Database, close
 from db.failures import Meaning, meaning
 from db.sql import load
 from evently.domain.commits import (
@@ -44,8 +44,6 @@ COMMIT_S = 3.0
 # A worker's events wait for its reads of them, which take a millisecond and hold no lock: when
 # this strikes, it is the network again.
 READ_S = 2.0
-# A broken connection gets this long to say goodbye.
-CLOSE_S = 1.0
 
 _LANE_SETTINGS = {
     **SERVER_SETTINGS,
@@ -171,17 +169,8 @@ class CommitLane:
     async def close(self) -> None:
         """Drop the connection, with a goodbye if it can be said in time."""
         connection, self._connection, self._statement = self._connection, None, None
-        if connection is None:
-            return
-        try:
-            await connection.close(timeout=CLOSE_S)
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ):
-            connection.terminate()
+        if connection is not None:
+            await close(connection)
 
     async def _connect(self) -> "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]":
         try:

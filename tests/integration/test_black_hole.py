@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from db.database import Database
+from db.event_check import EventCheck
 from db.event_store import EventStore
 from evently.domain.errors import DatabaseUnavailable
 from evently.embedded import EmbeddedPostgres
@@ -27,14 +28,19 @@ async def proxy(postgres: EmbeddedPostgres) -> AsyncIterator[Proxy]:
         yield proxy
 
 
+def name_of(database_url: str) -> str:
+    """The database's name."""
+    return database_url.rpartition("@/")[2].partition("?")[0]
+
+
 @pytest.mark.parametrize("read", ["load", "recall"])
 async def test_a_read_that_events_wait_for_is_given_up_in_time(
-    proxy: Proxy, database_url: str, postgres: EmbeddedPostgres, read: str
+    proxy: Proxy, database_url: str, read: str
 ) -> None:
     loop = asyncio.get_running_loop()
-    name = database_url.rpartition("@/")[2].partition("?")[0]
-    async with Database(proxy.dsn(name)) as database:
-        store = EventStore(database, proxy.dsn(name))
+    dsn = proxy.dsn(name_of(database_url))
+    async with Database(dsn) as database:
+        store = EventStore(database, dsn)
 
         async def act() -> object:
             if read == "load":
@@ -53,3 +59,13 @@ async def test_a_read_that_events_wait_for_is_given_up_in_time(
         started_s = loop.time()
         await act()
         assert loop.time() - started_s < SERVED_S
+
+
+async def test_a_check_ends_although_nobody_hears_its_goodbye(
+    proxy: Proxy, database_url: str
+) -> None:
+    async with EventCheck(proxy.dsn(name_of(database_url))) as check:
+        assert await check.count() == 0
+        proxy.set(Mode.LOSE_REPLIES)
+    assert check._connection is not None
+    assert check._connection.is_closed()
