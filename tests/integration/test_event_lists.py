@@ -397,6 +397,10 @@ PLANS = [
     # All that is over comes first and is no draft: the walk passes it, in the index.
     ("list_events_of_all", DRAFT, "events_by_start", 500),
 ]
+# These hold what a list of all events filters by. Only a list in order needs the one by start; a
+# count may walk any of them. Which is smallest, and so cheapest, depends on the random ids here:
+# the one by start always has 1308 pages, the one by venue between some 1300 and 1500.
+WHOLE = {"events_by_start", "events_by_venue", "events_by_owner"}
 # A count reads an index from end to end of what it counts, and never the rows.
 COUNTS = [
     ("count_events_on_sale", NONE, {"events_on_sale"}, 1000),
@@ -404,8 +408,8 @@ COUNTS = [
     ("count_events_on_sale_by_city", (*NONE, "null", "'city 7'"), {"events_by_venue"}, 300),
     ("count_events_of_admin", (f"'{ADA}'", *NONE), {"events_by_owner"}, 300),
     ("count_events_of_admin", (f"'{ADA}'", *COMPLETED), {"events_by_owner"}, 300),
-    ("count_events_of_all", DRAFT, {"events_by_start"}, 1500),
-    ("count_events_of_all", NONE, {"events_by_start", "events_pkey"}, 1500),
+    ("count_events_of_all", DRAFT, WHOLE, 1500),
+    ("count_events_of_all", NONE, {*WHOLE, "events_pkey"}, 1500),
 ]
 
 
