@@ -11,6 +11,7 @@ import pytest
 
 from db.migrate import MigrationsMissing, migrations
 from evently import command_database as module
+from evently import embedded
 from evently.command_database import command_database, command_dsn, telling_why
 from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, running_dsn
 from evently.settings import Settings, load_settings
@@ -36,7 +37,7 @@ def test_a_server_that_nobody_runs_is_started_migrated_and_stopped(settings: Set
 
 
 def test_a_server_that_runs_is_used_and_left_alone(settings: Settings) -> None:
-    with EmbeddedPostgres(settings.data_dir) as server:
+    with EmbeddedPostgres(settings.data_dir, durable=False) as server:
         with command_dsn(settings) as dsn:
             assert dsn == server.dsn()
         assert server.running
@@ -49,6 +50,7 @@ def test_a_directory_that_stays_in_use_is_said(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STARTING_S", 0.0)
+    monkeypatch.setattr(embedded, "LOCK_S", 0.1)
     with (settings.data_dir / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(EmbeddedPostgresError, match="is in use"), command_dsn(settings):

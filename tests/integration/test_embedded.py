@@ -1,7 +1,8 @@
 """The service's own PostgreSQL: it starts, ends with its owner, and never loses what it was told.
 
 The owner is a process of its own here, wherever a test kills it. Most servers here are not
-durable, which is faster: what a server wrote at its end outlives it either way.
+durable, which is faster: what a server wrote at its end outlives it either way. Only tests of a
+first start have a data directory of their own.
 """
 
 import os
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -36,6 +38,11 @@ def data_dir() -> Iterator[Path]:
     """Not under pytest's folder, whose mode every other run resets to root's own."""
     with tempfile.TemporaryDirectory(prefix="evently-tests-") as folder:
         yield Path(folder) / "data"
+
+
+def new_table() -> str:
+    """A table's name that no other test has."""
+    return f"kept_{uuid4().hex}"
 
 
 @contextmanager
@@ -79,8 +86,8 @@ def wait_for_file(folder: Path, pattern: str, owner: "subprocess.Popen[str]") ->
         time.sleep(0.001)
 
 
-def test_it_is_what_the_service_needs(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir) as server:
+def test_it_is_what_the_service_needs(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir) as server:
         assert server.running
         shown = {
             name: server.psql(f"SHOW {name}").strip()
@@ -98,21 +105,22 @@ def test_it_is_what_the_service_needs(data_dir: Path) -> None:
     assert not server.running
 
 
-def test_what_is_given_goes_before_its_own_configuration(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir, {"max_connections": "7"}, durable=False) as server:
+def test_what_is_given_goes_before_its_own_configuration(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, {"max_connections": "7"}, durable=False) as server:
         assert server.psql("SHOW max_connections").strip() == "7"
 
 
-def test_a_restart_finds_the_data(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir, durable=False)
+def test_a_restart_finds_the_data(used_dir: Path) -> None:
+    table = new_table()
+    server = EmbeddedPostgres(used_dir, durable=False)
     with server:
-        server.psql("CREATE TABLE kept AS SELECT 42 AS n", "evently")
+        server.psql(f"CREATE TABLE {table} AS SELECT 42 AS n", "evently")
     with server:
-        assert server.psql("SELECT n FROM kept", "evently").strip() == "42"
+        assert server.psql(f"SELECT n FROM {table}", "evently").strip() == "42"
 
 
-def test_a_stop_ends_the_server_also_under_a_client(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir, durable=False) as server:
+def test_a_stop_ends_the_server_also_under_a_client(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         pid = server.pid
         with subprocess.Popen(
             [sys.executable, "-c", CLIENT, server.dsn()], stdout=subprocess.PIPE
@@ -140,46 +148,48 @@ asyncio.run(main())
 """
 
 
-def test_the_server_goes_when_its_owner_is_killed(data_dir: Path) -> None:
-    with owner_of(data_dir) as owner:
+def test_the_server_goes_when_its_owner_is_killed(used_dir: Path) -> None:
+    with owner_of(used_dir) as owner:
         pid = server_of(owner)
         os.kill(owner.pid, signal.SIGKILL)
         wait_for_end(pid)
 
 
-def test_a_start_right_after_a_kill_finds_the_data(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir, durable=False) as server:
-        server.psql("CREATE TABLE kept (n int)", "evently")
+def test_a_start_right_after_a_kill_finds_the_data(used_dir: Path) -> None:
+    table = new_table()
+    with EmbeddedPostgres(used_dir, durable=False) as server:
+        server.psql(f"CREATE TABLE {table} (n int)", "evently")
 
-    with owner_of(data_dir) as owner:
+    with owner_of(used_dir) as owner:
         pid = server_of(owner)
         owner.kill()
         owner.wait()
-        with EmbeddedPostgres(data_dir, durable=False) as server:
+        with EmbeddedPostgres(used_dir, durable=False) as server:
             assert server.pid != pid
-            server.psql("INSERT INTO kept VALUES (1)", "evently")
+            server.psql(f"INSERT INTO {table} VALUES (1)", "evently")
 
 
-def test_a_start_after_the_server_itself_was_killed_finds_the_data(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+def test_a_start_after_the_server_itself_was_killed_finds_the_data(used_dir: Path) -> None:
+    table = new_table()
+    server = EmbeddedPostgres(used_dir)
     with server:
-        server.psql("CREATE TABLE kept AS SELECT 42 AS n", "evently")
+        server.psql(f"CREATE TABLE {table} AS SELECT 42 AS n", "evently")
         os.kill(server.pid, signal.SIGKILL)
         wait_for_end(server.pid)
         assert not server.running
 
     with server:
-        assert server.psql("SELECT n FROM kept", "evently").strip() == "42"
+        assert server.psql(f"SELECT n FROM {table}", "evently").strip() == "42"
 
 
-def test_a_second_start_is_refused_and_names_the_first(data_dir: Path) -> None:
-    with owner_of(data_dir) as owner:
+def test_a_second_start_is_refused_and_names_the_first(used_dir: Path) -> None:
+    with owner_of(used_dir) as owner:
         pid = server_of(owner)
 
         with pytest.raises(
             EmbeddedPostgresError, match=rf"in use by the service with process id {owner.pid}:"
         ):
-            EmbeddedPostgres(data_dir, durable=False).start()
+            EmbeddedPostgres(used_dir, durable=False).start()
 
         os.kill(pid, 0)
         assert owner.poll() is None
@@ -197,27 +207,28 @@ def test_a_first_start_that_was_killed_is_made_good_by_the_next(data_dir: Path) 
             assert not list(data_dir.glob("postgres.unfinished*"))
 
 
-def test_a_start_that_fails_tells_the_log_and_gives_the_directory_free(data_dir: Path) -> None:
+def test_a_start_that_fails_tells_the_log_and_gives_the_directory_free(used_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="max_connections"):
-        EmbeddedPostgres(data_dir, {"max_connections": "'many'"}, durable=False).start()
+        EmbeddedPostgres(used_dir, {"max_connections": "'many'"}, durable=False).start()
 
-    with EmbeddedPostgres(data_dir, durable=False) as server:
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         assert server.running
 
 
-def test_another_process_finds_the_server_while_it_runs(data_dir: Path) -> None:
-    assert running_dsn(data_dir) is None
-    with EmbeddedPostgres(data_dir, durable=False) as server:
-        assert running_dsn(data_dir) == server.dsn()
-        assert running_dsn(data_dir, "postgres") == server.dsn("postgres")
-    assert running_dsn(data_dir) is None
+def test_another_process_finds_the_server_while_it_runs(used_dir: Path) -> None:
+    assert running_dsn(used_dir) is None
+    with EmbeddedPostgres(used_dir, durable=False) as server:
+        assert running_dsn(used_dir) == server.dsn()
+        assert running_dsn(used_dir, "postgres") == server.dsn("postgres")
+    assert running_dsn(used_dir) is None
 
 
-def test_a_database_is_copied_and_dropped(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir, durable=False) as server:
-        server.psql("CREATE TABLE kept AS SELECT 42 AS n", "evently")
+def test_a_database_is_copied_and_dropped(used_dir: Path) -> None:
+    table = new_table()
+    with EmbeddedPostgres(used_dir, durable=False) as server:
+        server.psql(f"CREATE TABLE {table} AS SELECT 42 AS n", "evently")
         server.create_database('a "copy"', "evently")
-        assert server.psql("SELECT n FROM kept", 'a "copy"').strip() == "42"
+        assert server.psql(f"SELECT n FROM {table}", 'a "copy"').strip() == "42"
 
         server.drop_database('a "copy"')
         server.drop_database('a "copy"')
@@ -240,7 +251,7 @@ def test_a_data_directory_of_odd_characters_works(data_dir: Path) -> None:
         assert server.psql("SELECT 1").strip() == "1"
 
 
-def test_the_socket_is_closed_to_other_users(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir, durable=False) as server:
+def test_the_socket_is_closed_to_other_users(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         socket_dir = Path(server.psql("SHOW unix_socket_directories").strip())
         assert socket_dir.stat().st_mode & 0o007 == 0

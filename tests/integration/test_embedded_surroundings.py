@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -72,8 +73,8 @@ def test_text_folds_the_same_on_every_machine(postgres: EmbeddedPostgres) -> Non
     assert postgres.psql("SELECT lower('ÅRHUS')").strip() == "århus"
 
 
-def test_starting_and_stopping_twice_is_doing_it_once(folder: Path) -> None:
-    with EmbeddedPostgres(folder, durable=False) as server:
+def test_starting_and_stopping_twice_is_doing_it_once(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         pid = server.pid
         server.start()
         assert server.pid == pid
@@ -81,17 +82,17 @@ def test_starting_and_stopping_twice_is_doing_it_once(folder: Path) -> None:
     assert "stopped" in repr(server)
 
 
-def test_a_directory_in_use_is_told_from_other_failures(folder: Path) -> None:
-    with EmbeddedPostgres(folder, durable=False) as server:
+def test_a_directory_in_use_is_told_from_other_failures(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         with pytest.raises(DataDirInUse, match=f"process id {os.getpid()}"):
-            EmbeddedPostgres(folder, durable=False).start()
+            EmbeddedPostgres(used_dir, durable=False).start()
         assert server.psql("SELECT 1").strip() == "1"
 
 
-def test_an_orphan_that_stays_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_orphan_that_stays_is_ended(used_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "ORPHAN_S", 0.0)
     with subprocess.Popen(
-        [sys.executable, "-c", DEAF_OWNER, str(folder)],
+        [sys.executable, "-c", DEAF_OWNER, str(used_dir)],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -99,37 +100,38 @@ def test_an_orphan_that_stays_is_ended(folder: Path, monkeypatch: pytest.MonkeyP
         assert owner.stdout is not None
         orphan = int(owner.stdout.readline())
         owner.kill()
-    assert running_dsn(folder) is not None
-    with EmbeddedPostgres(folder, durable=False) as server:
+    assert running_dsn(used_dir) is not None
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         assert server.pid != orphan
         assert server.psql("SELECT 1").strip() == "1"
 
 
-def test_a_stale_process_id_that_is_somebody_elses_is_no_obstacle(folder: Path) -> None:
-    with EmbeddedPostgres(folder, durable=False):
+def test_a_stale_process_id_that_is_somebody_elses_is_no_obstacle(used_dir: Path) -> None:
+    with EmbeddedPostgres(used_dir, durable=False):
         pass
-    left = f"{os.getpid()}\n{folder}/postgres\n1\n5432\n{folder}/socket\n\n0 0\nready\n"
-    (folder / "postgres" / "postmaster.pid").write_text(left, encoding="utf-8")
-    assert running_dsn(folder) is None
-    with EmbeddedPostgres(folder, durable=False) as server:
+    left = f"{os.getpid()}\n{used_dir}/postgres\n1\n5432\n{used_dir}/socket\n\n0 0\nready\n"
+    (used_dir / "postgres" / "postmaster.pid").write_text(left, encoding="utf-8")
+    assert running_dsn(used_dir) is None
+    with EmbeddedPostgres(used_dir, durable=False) as server:
         assert server.running
 
 
-def test_a_server_that_was_killed_in_service_starts_again(folder: Path) -> None:
-    server = EmbeddedPostgres(folder)
+def test_a_server_that_was_killed_in_service_starts_again(used_dir: Path) -> None:
+    table = f"notes_{uuid4().hex}"
+    server = EmbeddedPostgres(used_dir)
     with server:
-        server.psql("CREATE TABLE notes AS SELECT 'kept' AS note", "evently")
+        server.psql(f"CREATE TABLE {table} AS SELECT 'kept' AS note", "evently")
         os.kill(server.pid, signal.SIGKILL)
         os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
         assert not server.running
         server.start()
-        assert server.psql("SELECT note FROM notes", "evently").strip() == "kept"
+        assert server.psql(f"SELECT note FROM {table}", "evently").strip() == "kept"
 
 
 def test_a_process_that_a_killed_server_left_is_waited_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    used_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = EmbeddedPostgres(folder, durable=False)
+    server = EmbeddedPostgres(used_dir, durable=False)
     launches: list[int] = []
     launch = EmbeddedPostgres._launch
 

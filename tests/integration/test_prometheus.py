@@ -19,7 +19,8 @@ from tests.surroundings import free_port, program
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "evently.json"
-SCRAPE_S = 1
+# The shortest steps that a rate and a rule need, where nobody wants to wait for them.
+SCRAPE = "250ms"
 
 _METRIC = re.compile(r"\bevently_[a-z_]+")
 
@@ -82,12 +83,12 @@ def scraping(folder: Path, target_port: int) -> Iterator[str]:
     shutil.copytree(PROMETHEUS, folder / "config")
     config = folder / "config" / "prometheus.yml"
     text = config.read_text(encoding="utf-8")
-    text = text.replace("_interval: 15s", f"_interval: {SCRAPE_S}s")
+    text = text.replace("_interval: 15s", f"_interval: {SCRAPE}")
     port = free_port()
     config.write_text(text.replace("localhost:9090", f"127.0.0.1:{port}"), encoding="utf-8")
     recording = folder / "config" / "rules" / "recording.yml"
     text = recording.read_text(encoding="utf-8")
-    recording.write_text(text.replace("interval: 2m", f"interval: {SCRAPE_S}s"), encoding="utf-8")
+    recording.write_text(text.replace("interval: 2m", f"interval: {SCRAPE}"), encoding="utf-8")
     (folder / "config" / "targets.json").write_text(
         json.dumps([{"targets": [f"127.0.0.1:{target_port}"]}]), encoding="utf-8"
     )
