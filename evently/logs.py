@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from routes.call import request_id_now, traceparent_now
+from routes.request_context import request_id_now, traceparent_now
 
 
 class JsonLines(logging.Formatter):

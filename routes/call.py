@@ -4,7 +4,6 @@ Rule: a handler sees a `Call` and nothing of aiohttp but what it must. The handl
 path see no request at all: there is none.
 """
 
-from contextvars import ContextVar
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,6 @@ _random = Random()  # noqa: S311 - unique, not secret
 def random_id() -> str:
     """32 hexadecimal digits that nobody else has drawn; a tenth of the cost of uuid4."""
     return _random.randbytes(16).hex()
-
-
-# The id of the request that is being answered, for every log line on the way.
-request_id_now: ContextVar[str] = ContextVar("request_id", default="")
-# Its `traceparent` (W3C Trace Context), where it came with one: for the log, and handed on.
-traceparent_now: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 class Admin:

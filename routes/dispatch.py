@@ -16,12 +16,13 @@ from multidict import MultiMapping, istr
 
 from evently.domain.errors import CommandFailed, Fault
 from routes.answers import encode
-from routes.call import Call, random_id, request_id_now, traceparent_now
+from routes.call import Call, random_id
 from routes.cors import allow_origin, preflight
 from routes.endpoint import Access, Endpoint, Raw
 from routes.errors import ApiError, Code, failed, internal_error, invalid
 from routes.fields import NoQuery, read_body, read_query
 from routes.read_json import read_json
+from routes.request_context import request_id_now, traceparent_now
 from routes.response import Response
 from routes.router import Methods, Router, canonical_ids
 from routes.services import Services

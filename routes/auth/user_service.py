@@ -22,9 +22,9 @@ import aiohttp
 from evently.domain.value import value
 from routes.auth.circuit_breaker import CircuitBreaker
 from routes.auth.roles import PERMISSIONS
-from routes.call import traceparent_now
 from routes.errors import ApiError, Code
 from routes.fields import canonical_uuid
+from routes.request_context import traceparent_now
 
 PATH = "/internal/auth/verify"
 TIMEOUT_S = 2.0

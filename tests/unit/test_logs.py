@@ -6,7 +6,7 @@ import logging
 import sys
 
 from evently.logs import JsonLines, TextLines
-from routes.call import request_id_now, traceparent_now
+from routes.request_context import request_id_now, traceparent_now
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
