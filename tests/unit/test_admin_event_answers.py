@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from multidict import CIMultiDict
 
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault, NothingDone, Overloaded
 from evently.domain.outcomes import Done
@@ -44,7 +45,8 @@ class Committed:
 
     def call(self, body: object) -> Call:
         call = Call(
-            cast(Any, SimpleNamespace(headers={})),
+            "PUT",
+            CIMultiDict(),
             cast(
                 Any,
                 SimpleNamespace(
