@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp.http import HttpVersion11
 from aiohttp.http_parser import RawRequestMessage
@@ -36,14 +36,17 @@ from routes.response import Response, date_line, status_line
 from routes.router import Router, canonical_ids
 from routes.services import Services
 
-# Request targets whose endpoint, ids and query are remembered, which saves 4 us; some 10 MB.
-TARGETS_MAX = 16_384
+# Request targets whose endpoint, ids and query are remembered, which saves 4 us, and how long they
+# may be; 20 MB at most.
+TARGETS_MAX, KNOWN_TARGET_BYTES_MAX = 16_384, 256
 # Bodies whose meaning is remembered, and how long they may be; 2 MB at most.
 KNOWN_BODIES_MAX, KNOWN_BODY_BYTES_MAX = 4096, 128
 
 _IF_NONE_MATCH = istr("If-None-Match")
 
-Respond = Callable[[bytes, bool], None]
+Respond: TypeAlias = Callable[[bytes, bool], None]
+# The bytes of an answer, whether it is the connection's last, and its status.
+Ending: TypeAlias = tuple[bytes, bool, int]
 
 
 class Target:
@@ -120,9 +123,10 @@ class FastPath:
             target = Target(endpoint, canonical_ids(params), query)
         except ApiError:
             return None
-        if len(targets) >= TARGETS_MAX:
-            targets.clear()
-        targets[message.path] = target
+        if len(message.path) <= KNOWN_TARGET_BYTES_MAX:
+            if len(targets) >= TARGETS_MAX:
+                targets.clear()
+            targets[message.path] = target
         return target
 
 
@@ -182,19 +186,21 @@ class Exchange:
                 self.future = begun
                 begun.add_done_callback(self._go_on)
                 return
-            self._succeed(target.handler.finish(call, begun))
+            answer = self._good(target.handler.finish(call, begun))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            self._fail(error)
+            answer = self._bad(error)
+        self._end(*answer)
 
     def _go_on(self, future: "asyncio.Future[Any]") -> None:
         if future.cancelled():
             return
         try:
-            self._succeed(self._target.handler.finish(self._call, future.result()))
+            answer = self._good(self._target.handler.finish(self._call, future.result()))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            self._fail(error)
+            answer = self._bad(error)
+        self._end(*answer)
 
-    def _succeed(self, answer: Any) -> None:
+    def _good(self, answer: Any) -> Ending:
         call, target = self._call, self._target
         services, more = call.services, call.headers
         body = answer.body if isinstance(answer, Raw) else encode(answer)
@@ -210,18 +216,17 @@ class Exchange:
             lines = "".join([f"{name}: {value}\r\n" for name, value in more.items()])
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         text = f"{head}{lines}X-Request-ID: {call.request_id}\r\n{length}{date_line()}"
-        self._respond(text.encode("latin-1") + body, last)
-        self._conclude(status)
+        return text.encode("latin-1") + body, last, status
 
-    def _fail(self, error: Exception) -> None:
+    def _bad(self, error: Exception) -> Ending:
         call, services = self._call, self._call.services
         response: Response = self._path.dispatcher.refusal(error, call, self._target.endpoint.path)
         if services.cors_origins:
             allow_origin(call.sent, response.head, services.cors_origins)
-        self._respond(response.as_bytes(), response.closes)
-        self._conclude(response.status)
+        return response.as_bytes(), response.closes, response.status
 
-    def _conclude(self, status: int) -> None:
+    def _end(self, answer: bytes, last: bool, status: int) -> None:
+        self._respond(answer, last)
         endpoint = self._target.endpoint
         self._path.dispatcher.conclude(
             self._call, endpoint.path, status, self._started_s, hot=endpoint.hot

@@ -23,7 +23,7 @@ from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
 from routes.dispatch import Dispatcher
 from routes.edge import Connection, EdgeServer
-from routes.fast_path import FastPath
+from routes.fast_path import KNOWN_TARGET_BYTES_MAX, FastPath
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
 
@@ -357,3 +357,35 @@ async def test_a_bug_in_the_fast_path_costs_no_connection(
     client.send("GET", READ)
 
     assert client.statuses() == [500]
+
+
+async def test_what_fails_after_the_answer_is_not_answered_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any, **named: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Dispatcher, "conclude", fail)
+    with pytest.raises(ZeroDivisionError):
+        client.send("GET", READ)
+
+    assert client.statuses() == [200]
+
+
+async def test_only_short_targets_are_remembered_and_not_too_many(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast_path = client.connection._fast_path
+    assert fast_path is not None
+    known = fast_path._targets["GET"]
+    monkeypatch.setattr("routes.fast_path.TARGETS_MAX", 2)
+    longest = f"{READ}?x=".ljust(KNOWN_TARGET_BYTES_MAX, "x")
+    for path in (longest, f"{longest}x"):
+        client.send("GET", path)
+    assert list(known) == [longest]
+
+    client.send("GET", READ)
+    client.send("GET", f"{READ}?another")
+
+    assert list(known) == [f"{READ}?another"]
+    assert client.statuses() == [200] * 4
