@@ -55,7 +55,10 @@ async def work(settings: Settings, place: Place) -> None:
     metrics = make_metrics()
     revision = SharedRevision(run_dir / "revision")
     async with AsyncExitStack() as stack:
-        control = stack.enter_context(socket.socket(fileno=place.control))
+        control = socket.socket(fileno=place.control)
+        # It closes with the process, for that is when the supervisor takes a worker for gone; and
+        # a process that held much takes a while to let go of it.
+        stack.callback(control.detach)
         services = await stack.enter_async_context(
             running_services(settings, place.dsn, metrics, revision, node)
         )

@@ -38,6 +38,12 @@ CLIENTS = 64
 READY = "/health/ready"
 # Often enough to be heard while a worker drains, and seldom enough not to be a load.
 PROBE_EVERY_S = 0.03
+# Lets every worker's process live on for longer than the supervisor waits after its last word.
+SLOW_END = """
+import atexit, sys, time
+if any(argument.startswith("--index=") for argument in sys.orig_argv):
+    atexit.register(time.sleep, 2.5)
+"""
 
 
 @pytest.fixture(scope="module", params=[2, 4], ids=["2-workers", "4-workers"])
@@ -586,3 +592,12 @@ async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> N
                 service.verify()
                 service.stop()
                 assert not service.processes()
+
+
+async def test_a_worker_that_takes_its_time_to_go_has_stopped_well(
+    database_url: str, tmp_path: Path
+) -> None:
+    """One with many events in memory does, on a busy machine."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_END, encoding="utf-8")
+    with running(Service(database_url, 2, settings={"PYTHONPATH": str(tmp_path)})) as service:
+        service.stop()
