@@ -21,7 +21,6 @@ KINDS = (
     "cut before the statement",
     "cut after the statement",
     "connects refused",
-    "slow network",
 )
 PACE = Pace(seconds=5.0, faults_min=len(KINDS), calm_s=1.0, kinds=KINDS)
 

@@ -18,6 +18,7 @@ from tests.chaos.stage import Stage, staged
 
 # A longer run is many rounds, each with fresh events and a check of its own.
 ROUND_S = 60.0
+TRACEBACK = "Traceback (most recent call last)"
 
 
 def play(
@@ -53,7 +54,12 @@ def _end(stage: Stage, outcome: Outcome) -> None:
         stage.service.verify()
         stage.service.stop()
     except AssertionError as error:
-        outcome.violated(str(error)[-2000:])
+        # The message may be the whole log: what matters is its first line, and a traceback.
+        text = str(error)
+        told, _, traceback = text.partition(TRACEBACK)
+        outcome.violated(
+            f"{told[:200]} {TRACEBACK}{traceback[:2000]}" if traceback else text[:2000]
+        )
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
