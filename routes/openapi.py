@@ -480,7 +480,7 @@ _SECURITY_SCHEMES: Mapping[str, Schema] = {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "An internal key, for services",
+        "description": "An internal key, for services: one of `EVENTLY_INTERNAL_API_KEYS`",
     },
     "internalAuthorization": {
         "type": "apiKey",

@@ -96,8 +96,8 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
 
 # By the name of a field, or of a struct and its field where that has a meaning of its own.
 FIELDS: Mapping[str, Any] = {
-    **_EVENT,
     **_VENUE,
+    **_EVENT,
     "Health.status": "healthy",
     "Readiness.status": "ready",
     "Readiness.database": "connected",
