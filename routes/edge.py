@@ -68,6 +68,16 @@ class Connection(web.RequestHandler):
         self._tell_answered()
         super().connection_lost(exc)
 
+    def _process_keepalive(self) -> None:
+        """Close what has been idle for long; who has not read by now what was written never will.
+
+        To close would be to wait until they do.
+        """
+        transport = self.transport if self._paused else None
+        super()._process_keepalive()
+        if transport is not None and self.transport is None:
+            transport.abort()
+
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Answer what is under way, then close."""
         if self._exchange is not None:

@@ -5,13 +5,17 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
 
 from routes import response
 from routes.edge import KEEP_ALIVE_S, EdgeServer
+from routes.fast_path import FastPath, Respond
 from routes.response import Response
 from tests.integration.one_dispatcher import Observed
 
@@ -164,6 +168,36 @@ async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
     async with serving(large, PATIENCE_S) as port, connected(port, 4096) as (reader, writer):
         writer.write(GET)
         await lost.wait()
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await read_answer(reader)
+
+
+class Loud:
+    """A fast path whose every answer is large."""
+
+    def take(
+        self, message: RawRequestMessage, payload: StreamReader, respond: Respond
+    ) -> SimpleNamespace:
+        respond(b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + MEGABYTE * 20, False)
+        return SimpleNamespace(future=None)
+
+
+async def test_who_never_reads_what_the_fast_path_wrote_is_cut_off_too() -> None:
+    server = EdgeServer(small, Observed(), cast("FastPath", Loud()), keep_alive_s=KEEP_ALIVE)
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        reader, writer = await stack.enter_async_context(connected(runner.addresses[0][1], 4096))
+        writer.write(GET * 3)
+        while not server.connections:
+            await asyncio.sleep(0)
+        (held,) = server.connections
+        transport = held.transport
+        assert transport is not None
+        while transport.get_write_buffer_size() or not transport.is_closing():
+            await asyncio.sleep(KEEP_ALIVE / 10)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await read_answer(reader)
 
