@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from aiohttp.http import HttpVersion11
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from multidict import istr
 
 from routes.answers import encode
@@ -136,6 +136,9 @@ def _body(model: type[Body], payload: StreamReader) -> Body:
     The stream's own way to give its bytes away asks aiohttp to go on reading, which it never
     stopped: half as much work again as to parse the request.
     """
+    if payload is EMPTY_PAYLOAD:
+        # It is no stream, and has nothing to give away.
+        return _read(model, b"")
     raw = b"".join(payload._buffer)  # noqa: SLF001 - see above
     return _known_body(model, raw) if len(raw) <= KNOWN_BODY_BYTES_MAX else _read(model, raw)
 

@@ -37,18 +37,20 @@ class Target:
             text = text.replace(f"{{{name}}}", value)
         return text
 
-    async def play(self, attack: Attack) -> Answer:
+    async def play(self, attack: Attack, *, kept: bool = True) -> Answer:
+        """The answer to an attack on a connection that is `kept`, or to end with it."""
         async with asyncio.timeout(ANSWER_S), connection(self.url) as (reader, writer):
-            writer.write(self.request(attack))
+            writer.write(self.request(attack, kept=kept))
             return await answer_from(reader)
 
-    def request(self, attack: Attack) -> bytes:
+    def request(self, attack: Attack, *, kept: bool = False) -> bytes:
         body = b"" if attack.body is None else self.filled_bytes(attack.body)
         headers = {"Host": urlsplit(self.url).netloc, **attack.headers}
         if attack.body is not None and not headers.keys() & {"Content-Length", "Transfer-Encoding"}:
             headers["Content-Length"] = str(len(body))
         lines = [f"{attack.method} {self.filled(attack.path)} HTTP/1.1"]
-        for name, value in [*headers.items(), *attack.again.items(), ("Connection", "close")]:
+        ending = [] if kept else [("Connection", "close")]
+        for name, value in [*headers.items(), *attack.again.items(), *ending]:
             lines.append(f"{name}: {self.filled(value)}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
 

@@ -98,8 +98,8 @@ class Client:
             ),
         )
         dispatcher = Dispatcher(ENDPOINTS, services)
-        fast_path = FastPath(ENDPOINTS, services, dispatcher)
-        server = EdgeServer(dispatcher, services.observer, fast_path)
+        self.fast_path = FastPath(ENDPOINTS, services, dispatcher)
+        server = EdgeServer(dispatcher, services.observer, self.fast_path)
         self.wire = Wire()
         found = server()
         assert isinstance(found, Connection)
@@ -304,6 +304,12 @@ REQUESTS = {
     "an id in capitals": ("GET", f"/internal/events/{ADMIN.upper()}", ""),
     "a broken id": ("GET", "/internal/events/x", ""),
     "a broken body": ("POST", RESERVE, "{"),
+    "no body": ("POST", RESERVE, "", "Content-Type: application/json"),
+    "a body of nothing": (
+        *("POST", RESERVE, "", "Content-Type: application/json"),
+        "Content-Length: 0",
+    ),
+    "nothing of a body, not even its type": ("POST", RESERVE, ""),
     "a bad field": ("POST", RESERVE, '{"quantity":0,"version":"*"}'),
     "a long body": ("POST", RESERVE, '{"quantity":0,"version":"*"}' + 70_000 * " "),
     "another's key": ("GET", READ, "", "X-API-Key: other"),
