@@ -12,7 +12,7 @@ COPY actors actors
 COPY routes routes
 COPY db db
 RUN ["python", "-m", "pip", "wheel", "--no-deps", "--wheel-dir", "/wheels", "."]
-RUN /opt/evently/bin/pip install --constraint constraints.txt /wheels/*.whl \
+RUN /opt/evently/bin/pip install --constraint constraints.txt "$(ls /wheels/*.whl)[otel]" \
  && /opt/evently/bin/pip uninstall --yes pip
 
 FROM python:3.13.9-slim-bookworm

@@ -202,7 +202,7 @@ class Metrics:
         return generate_latest(everyone)
 
 
-def make_metrics() -> Metrics:
+def make_metrics(make: Callable[[CollectorRegistry], Metrics] = Metrics) -> Metrics:
     """The metrics of this worker."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    return Metrics(CollectorRegistry())
+    return make(CollectorRegistry())

@@ -25,9 +25,9 @@ from aiohttp import web
 
 from evently.app import Node, running_services, server
 from evently.logs import set_up_logs
-from evently.metrics import make_metrics
 from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, load_settings
+from evently.tracing import counting
 from routes.revision import SharedRevision
 from routes.services import Services
 
@@ -52,13 +52,13 @@ async def work(settings: Settings, place: Place) -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     run_dir = Path(place.run_dir)
     node = Node(place.index, place.workers, run_dir)
-    metrics = make_metrics()
     revision = SharedRevision(run_dir / "revision")
     async with AsyncExitStack() as stack:
         control = socket.socket(fileno=place.control)
         # It closes with the process, for that is when the supervisor takes a worker for gone; and
         # a process that held much takes a while to let go of it.
         stack.callback(control.detach)
+        metrics = await stack.enter_async_context(counting(os.environ))
         services = await stack.enter_async_context(
             running_services(settings, place.dsn, metrics, revision, node)
         )

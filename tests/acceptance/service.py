@@ -200,7 +200,9 @@ class Service:
     def environment(self) -> dict[str, str]:
         """What the service and its commands are started with."""
         environ = {
-            name: text for name, text in os.environ.items() if not name.startswith("EVENTLY_")
+            name: text
+            for name, text in os.environ.items()
+            if not name.startswith(("EVENTLY_", "OTEL_"))
         }
         environ["EVENTLY_LOG_FORMAT"] = "text"
         # What one that is killed leaves behind goes with the test.

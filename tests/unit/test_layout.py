@@ -59,7 +59,8 @@ def test_every_sql_file_is_shipped(setup_cfg: ConfigParser) -> None:
 
 def test_every_dependency_is_the_version_that_constraints_pin(setup_cfg: ConfigParser) -> None:
     direct = _lines(setup_cfg["options"]["install_requires"])
-    direct += _lines(setup_cfg["options.extras_require"]["dev"])
+    for extra in setup_cfg["options.extras_require"].values():
+        direct += _lines(extra)
     pinned = _lines((ROOT / "constraints.txt").read_text(encoding="utf-8"))
 
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9.]+", line) for line in direct)

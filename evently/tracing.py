@@ -1,0 +1,156 @@
+"""Spans for requests and commits, sent by OTLP where OpenTelemetry is installed and asked for.
+
+Rule: who has not asked pays nothing: without an `OTEL_*` variable that names a collector nothing
+of OpenTelemetry is imported, and the observer is the plain one. It is set up by OpenTelemetry's
+own variables alone: endpoint, headers, sampler, resource, batching.
+
+A span is made when its work is over, from what the metrics are told anyway. Sending is a thread's
+work; a collector that is away costs the spans, never an answer.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from evently.metrics import Metrics, make_metrics
+from routes.request_context import request_id_now, traceparent_now
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+log = logging.getLogger(__name__)
+
+SERVICE = "evently-event-service"
+NS = 1_000_000_000
+# At the end of a worker; what a collector does not take by then is lost. Well within the time
+# that the supervisor gives a worker to stop.
+FLUSH_S = 2.0
+
+
+def asked_for(environ: Mapping[str, str]) -> bool:
+    """Whether the standard variables name a collector for spans, and do not switch it off."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "")
+    if exporter:
+        return exporter == "otlp"
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(environ.get(name) for name in names)
+
+
+class TracedMetrics(Metrics):
+    """Counts as the plain one does, and makes a span of each request and each commit."""
+
+    def __init__(self, registry: CollectorRegistry, provider: "TracerProvider") -> None:
+        # Imported for as long as the service runs, and only here: see the rule.
+        from opentelemetry.context import Context  # noqa: PLC0415
+        from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415
+        from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+            TraceContextTextMapPropagator,
+        )
+
+        super().__init__(registry)
+        self._tracer = provider.get_tracer("evently")
+        self._extract = TraceContextTextMapPropagator().extract
+        self._no_parent = Context()
+        self._server, self._client = SpanKind.SERVER, SpanKind.CLIENT
+        self._error = Status(StatusCode.ERROR)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered: a child of the span that its `traceparent` names."""
+        super().answered(method, route, status, seconds)
+        ended_ns = time.time_ns()
+        parent = traceparent_now.get()
+        span = self._tracer.start_span(
+            f"{method} {route}",
+            self._extract({"traceparent": parent}) if parent else self._no_parent,
+            self._server,
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+                "evently.request_id": request_id_now.get(),
+            },
+            start_time=ended_ns - int(seconds * NS),
+        )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            span.set_status(self._error)
+        span.end(ended_ns)
+
+    def committed(self, events: int, moves: int, seconds: float) -> None:
+        """A statement committed what many requests had asked for: a span without a parent."""
+        super().committed(events, moves, seconds)
+        ended_ns = time.time_ns()
+        span = self._tracer.start_span(
+            "commit",
+            self._no_parent,
+            self._client,
+            {
+                "db.system.name": "postgresql",
+                "evently.commit.events": events,
+                "evently.commit.moves": moves,
+            },
+            start_time=ended_ns - int(seconds * NS),
+        )
+        span.end(ended_ns)
+
+
+@asynccontextmanager
+async def counting(environ: Mapping[str, str]) -> AsyncIterator[Metrics]:
+    """The metrics of this worker; they make spans, too, if `environ` asks for them."""
+    provider = _provider(environ) if asked_for(environ) else None
+    if provider is None:
+        yield make_metrics()
+        return
+    log.info("spans are sent to a collector")
+    try:
+        yield make_metrics(lambda registry: TracedMetrics(registry, provider))
+    finally:
+        await _flush(provider)
+
+
+def _provider(environ: Mapping[str, str]) -> "TracerProvider | None":
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError:
+        log.warning(
+            "OTEL_* asks for spans, but OpenTelemetry is not installed: "
+            "pip install 'evently-event-service[otel]', or set OTEL_SDK_DISABLED=true"
+        )
+        return None
+    named = "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    ours = {} if named or environ.get("OTEL_SERVICE_NAME") else {"service.name": SERVICE}
+    provider = TracerProvider(resource=Resource.create(ours), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+async def _flush(provider: "TracerProvider") -> None:
+    """Send what is left; not in the loop's executor, which waits for its threads for ever."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def shut_down() -> None:
+        provider.shutdown()
+        # A loop that has not waited for this may be closed by now.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=shut_down, name="spans-flush", daemon=True).start()
+    try:
+        async with asyncio.timeout(FLUSH_S):
+            await done.wait()
+    except TimeoutError:
+        log.warning("the collector did not take the last spans within %.0f s", FLUSH_S)
