@@ -85,7 +85,7 @@ def create(
     """Create an admin from the options and a password that is none of them."""
     fields = {"email": email, "name": name, "role": role, "phone_number": phone_number}
     with telling_why():
-        settings = load_settings()
+        settings = load_settings(serving=False)
         typed = _at_a_terminal() and not password_stdin
         fields["password"] = _typed_password() if typed else _piped_password()
         try:

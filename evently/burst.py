@@ -37,7 +37,6 @@ from evently.settings import PREFIX, SECRETS_FILE
 
 Mode: TypeAlias = Literal["strict", "retry", "any"]
 
-URL_DEFAULT = "http://127.0.0.1:8002"
 CLIENTS_DEFAULT, CLIENTS_MAX = 64, 2000
 REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
 # Twenty full pages of the public list.
@@ -283,7 +282,11 @@ Examples:
 
 
 @click.command(help=HELP)
-@click.option("--url", default=URL_DEFAULT, show_default=True, help="Where the service answers.")
+@click.option(
+    "--url",
+    help="Where the service answers.  [default: by EVENTLY_HOST and EVENTLY_PORT, or "
+    "http://127.0.0.1:8002]",
+)
 @click.option("--key", help="The internal key.  [default: see above]")
 @click.option(
     "--clients",
@@ -334,8 +337,11 @@ Examples:
     show_default=True,
     help="Whether nobody else moves seats of these events meanwhile.",
 )
-def burst(url: str, key: str | None, events: int, event_ids: tuple[Any, ...], **rest: Any) -> None:
+def burst(
+    url: str | None, key: str | None, events: int, event_ids: tuple[Any, ...], **rest: Any
+) -> None:
     """Play, report, check; exit with 1 if anything was oversold."""
+    url = url or _own_url()
     alone = rest.pop("alone")
     order = Order(**rest)
     chosen = [str(event_id) for event_id in event_ids]
@@ -351,6 +357,15 @@ def burst(url: str, key: str | None, events: int, event_ids: tuple[Any, ...], **
         raise SystemExit(1)
     checked = "seats and versions add up" if alone else "seats within capacity, versions unique"
     click.echo(f"nothing oversold: {checked}")
+
+
+def _own_url() -> str:
+    """Where a service with this environment listens."""
+    host = os.environ.get(f"{PREFIX}HOST") or "127.0.0.1"
+    # One that listens on every address is asked on this machine's own.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"http://{host}:{os.environ.get(f'{PREFIX}PORT') or 8002}"
 
 
 def _own_key() -> str:

@@ -33,6 +33,15 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "verify": ("evently.verify", "verify"),
 }
 
+MIGRATE_HELP = """Bring the database to this release's schema; what is applied already stays as it
+is. Run it before the new release serves; several at once take turns.
+
+\b
+Examples:
+  evently migrate
+  EVENTLY_DATABASE_URL=postgresql://user:password@host/evently evently migrate
+"""
+
 
 class Commands(click.Group):
     """Imports a command when it is asked for."""
@@ -112,16 +121,13 @@ async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
             await seed(database)
 
 
-@main.command("migrate", short_help="Bring the database to this release's schema.")
+@main.command(
+    "migrate", help=MIGRATE_HELP, short_help="Bring the database to this release's schema."
+)
 def migrate_command() -> None:
-    r"""Bring the database to this release's schema; what is applied already stays as it is.
-
-    \b
-    Run it before the new release serves; several at once take turns.
-      EVENTLY_DATABASE_URL=postgresql://user:password@host/evently evently migrate
-    """
+    """Apply what is missing, and say what that was."""
     with telling_why():
-        settings = load_settings()
+        settings = load_settings(serving=False)
         with command_dsn(settings) as dsn:
             applied = asyncio.run(_migrate(dsn))
     for migration in applied:

@@ -166,7 +166,7 @@ Examples:
 def seed_command() -> None:
     """Seed the database that the settings name."""
     with telling_why():
-        seeded = asyncio.run(_seed(load_settings()))
+        seeded = asyncio.run(_seed(load_settings(serving=False)))
     if seeded == Seeded(0, 0):
         click.echo("nothing to add: the demo's venues and events are there")
     else:

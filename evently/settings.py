@@ -175,10 +175,11 @@ class Settings(BaseSettings):
         return cls.model_validate(given)
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = True) -> Settings:
     """The settings; empty variables count as not set. Raises SettingsError.
 
-    `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting.
+    `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting. Who answers no
+    requests is not `serving` and need not be given the keys that requests are checked with.
     """
     environ = os.environ if environ is None else environ
     given = {
@@ -197,6 +198,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
                 "name a directory that this user may write"
             )
             raise SettingsError("\n".join([*problems, unusable, *_others(given)])) from None
+    elif not serving:
+        given = {**_new_secrets(), **given}
     try:
         settings = Settings.of(given)
     except ValidationError as error:
@@ -297,13 +300,17 @@ def _own_secrets(data_dir: Path) -> dict[str, str]:
     path = data_dir / SECRETS_FILE
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        lines = [
-            f"{PREFIX}JWT_SECRET={secrets.token_urlsafe(48)}",
-            f"{PREFIX}INTERNAL_API_KEYS=booking:{secrets.token_urlsafe(24)}",
-        ]
+        lines = [f"{PREFIX}{name.upper()}={text}" for name, text in _new_secrets().items()]
         _write_once(path, "\n".join(lines) + "\n")
     pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line)
     return {name.removeprefix(PREFIX).lower(): text for name, _, text in pairs}
+
+
+def _new_secrets() -> dict[str, str]:
+    return {
+        "jwt_secret": secrets.token_urlsafe(48),
+        "internal_api_keys": f"booking:{secrets.token_urlsafe(24)}",
+    }
 
 
 def _write_once(path: Path, text: str) -> None:

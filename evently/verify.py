@@ -71,7 +71,7 @@ Examples:
 def verify() -> None:
     """Check every event, print what differs, exit with 1 if anything does."""
     with telling_why():
-        verified = asyncio.run(_verify(load_settings()))
+        verified = asyncio.run(_verify(load_settings(serving=False)))
     looked_at = f"{verified.events} events, {verified.versions} versions"
     if verified.differing:
         click.echo(f"{looked_at}: {verified.differing} differ from their ledger")

@@ -210,11 +210,11 @@ def test_an_unknown_role_is_a_usage_error(database_url: str) -> None:
 
 
 def test_settings_that_are_not_right_are_said_before_a_password_is_asked_for() -> None:
-    environ = {"EVENTLY_DATABASE_URL": "postgresql://x@y/z", "EVENTLY_JWT_SECRET": "short"}
+    environ = {"EVENTLY_DATABASE_URL": "mysql://x", "EVENTLY_JWT_SECRET": "short"}
     result = CliRunner(env=environ).invoke(admin, ["create", *ADA], input="")
     assert result.exit_code == 1
     assert "EVENTLY_JWT_SECRET" in result.stderr
-    assert "EVENTLY_INTERNAL_API_KEYS" in result.stderr
+    assert "EVENTLY_DATABASE_URL" in result.stderr
 
 
 def test_help_has_examples() -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner, Result
 
-from evently.burst import OnSale, burst
+from evently.burst import OnSale, _own_url, burst
 from evently.client import EventForBooking
 
 KEY = "booking-key-of-the-test"
@@ -235,3 +235,24 @@ def test_a_move_of_unknown_outcome_makes_the_check_a_range() -> None:
 def test_help_has_examples() -> None:
     shown = CliRunner().invoke(burst, ["--help"]).output
     assert "Examples:\n    evently burst\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        (None, None, "http://127.0.0.1:8002"),
+        ("", "18002", "http://127.0.0.1:18002"),
+        ("0.0.0.0", None, "http://127.0.0.1:8002"),  # noqa: S104 - nobody listens there
+        ("::", "80", "http://[::1]:80"),
+        ("::1", "80", "http://[::1]:80"),
+        ("10.0.0.1", "80", "http://10.0.0.1:80"),
+    ],
+)
+def test_it_calls_the_service_of_its_own_environment(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, port: str | None, url: str
+) -> None:
+    for name, text in (("HOST", host), ("PORT", port)):
+        monkeypatch.delenv(f"EVENTLY_{name}", raising=False)
+        if text is not None:
+            monkeypatch.setenv(f"EVENTLY_{name}", text)
+    assert _own_url() == url

@@ -328,3 +328,16 @@ def test_a_file_that_is_not_there_is_named_and_no_database_is_made(tmp_path: Pat
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:
     path = file_in(tmp_path, "8003")
     assert problem(port_file=path).startswith("EVENTLY_PORT_FILE is no setting of this service")
+
+
+def test_who_serves_nobody_needs_no_keys_for_an_external_database() -> None:
+    url = {"EVENTLY_DATABASE_URL": "postgresql://db/evently"}
+    settings, again = (load_settings(url, serving=False) for _ in range(2))
+    assert settings.database_url is not None
+    assert settings.jwt_secret != again.jwt_secret, "nobody knows the key that stands in"
+    given = load_settings({**url, "EVENTLY_JWT_SECRET": SECRET}, serving=False)
+    assert given.jwt_secret.get_secret_value() == SECRET
+    with pytest.raises(SettingsError, match="EVENTLY_PORT"):
+        load_settings({**url, "EVENTLY_PORT": "x"}, serving=False)
+    with pytest.raises(SettingsError, match="EVENTLY_JWT_SECRET is required"):
+        load_settings(url)
