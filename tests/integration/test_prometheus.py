@@ -61,11 +61,15 @@ def test_every_metric_that_is_looked_at_is_one_that_the_service_counts() -> None
         for file in (ROOT / "evently").glob("*.py")
         for name in re.findall(r'"(evently_[a-z_]+)"', file.read_text(encoding="utf-8"))
     }
+    histograms = {f"{name}_{part}": name for name in counted for part in ("bucket", "count", "sum")}
+    assert {histograms.get(name, name) for name in looked_at()} - counted == set()
+
+
+def looked_at() -> set[str]:
+    """The metrics that the dashboard and the rules name, without what they record themselves."""
     texts = dashboard_queries()
     texts += [path.read_text(encoding="utf-8") for path in (PROMETHEUS / "rules").iterdir()]
-    looked_at = {name for text in texts for name in _METRIC.findall(text)}
-    histograms = {f"{name}_{part}": name for name in counted for part in ("bucket", "count", "sum")}
-    assert {histograms.get(name, name) for name in looked_at} - counted == set()
+    return {name for text in texts for name in _METRIC.findall(text)}
 
 
 def test_every_alert_is_in_the_runbook() -> None:
@@ -160,6 +164,17 @@ async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_
             await service.move(event_id, 1)
             await service.send("GET", f"/api/v1/events/{event_id}/availability")
             await service.send("GET", "/api/v1/events")
+            await service.send(
+                "POST", "/api/v1/auth/admin/login", body={"email": "a@x.io", "password": "wrong it"}
+            )
+
+            async def exposed() -> bool:
+                """Whether all that is looked at is there; of failures there were none."""
+                text = (await service.send("GET", "/metrics")).body.decode()
+                names = set(re.findall(r"^(evently_[a-z_]+)", text, re.MULTILINE))
+                return looked_at() - names == {"evently_commit_failures_total"}
+
+            await until(exposed, 10.0, "every metric that the dashboard and the rules name")
 
             async def sold() -> Any:
                 expr = 'sum(evently_seat_moves_total{job="evently",kind="reserve",outcome="done"})'
