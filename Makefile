@@ -24,7 +24,7 @@ SEEDS ?= 2000
 SERVICE ?= pypi
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim canaries chaos soak bench lint audit clean
+.PHONY: help install run test sim canaries chaos soak bench image-check lint audit clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
@@ -35,6 +35,7 @@ help:
 	@echo 'make chaos     a minute of the real service while it is killed, paused and cut off (SEED=n repeats one)'
 	@echo 'make soak      the same for an hour'
 	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
+	@echo 'make image-check   what the Dockerfile says, step by step, with no container engine (as root)'
 	@echo 'make lint      formatting, lint rules, import rules, types'
 	@echo 'make audit     known vulnerabilities of what is installed; asks the package index (SERVICE=osv: the OSV database)'
 	@echo 'make clean     remove .venv and caches; the data in .evently stays'
@@ -70,6 +71,9 @@ soak: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
+
+image-check: $(INSTALLED)
+	$(BIN)/python -m tests.image_check /usr/bin/python3
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check
