@@ -75,6 +75,8 @@ class _Latencies:
 class Metrics:
     """The counters of one worker. It is the observer of dispatcher, committer and logins."""
 
+    asks_for_names = False
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._polls: list[Callable[[], None]] = []

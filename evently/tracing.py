@@ -48,6 +48,8 @@ def asked_for(environ: Mapping[str, str]) -> bool:
 class TracedMetrics(Metrics):
     """Counts as the plain one does, and makes a span of each request and each commit."""
 
+    asks_for_names = True
+
     def __init__(self, registry: CollectorRegistry, provider: "TracerProvider") -> None:
         # Imported for as long as the service runs, and only here: see the rule.
         from opentelemetry.context import Context  # noqa: PLC0415

@@ -61,7 +61,7 @@ class Dispatcher:
         hot = False
         try:
             call.request_id = request_id(call.sent)
-            _name_in_the_log(call)
+            _name(call)
             endpoint = self._endpoint(call)
             if endpoint is None:
                 response = _response(call, HTTPStatus.NO_CONTENT, b"", "")
@@ -77,7 +77,7 @@ class Dispatcher:
 
     def refusal(self, error: Exception, call: Call, route: str) -> Response:
         """The answer to a call that ended in `error`; what is a bug is logged."""
-        _name_in_the_log(call)
+        _name(call)
         if not isinstance(error, ApiError):
             if not isinstance(error, Fault):
                 log.error("%s %s failed", call.method, route, exc_info=error)
@@ -94,6 +94,8 @@ class Dispatcher:
     def conclude(self, call: Call, route: str, status: int, started_s: float, *, hot: bool) -> None:
         """Count and log an answer that was made just now."""
         seconds = time.perf_counter() - started_s
+        if self._observer.asks_for_names:
+            _name(call)
         self._observer.answered(_known_method(call.method), route, status, seconds)
         self._log(call, route, status, seconds, hot=hot)
 
@@ -146,7 +148,7 @@ class Dispatcher:
                 return
         if not access_log.isEnabledFor(logging.INFO):
             return
-        _name_in_the_log(call)
+        _name(call)
         fields = {
             "method": _known_method(call.method),
             "route": route,
@@ -167,8 +169,8 @@ def request_id(sent: MultiMapping[str]) -> str:
     return random_id()
 
 
-def _name_in_the_log(call: Call) -> None:
-    """From here on, log lines carry this request's id, and its trace where it came with one."""
+def _name(call: Call) -> None:
+    """From here on, log lines and spans carry this request's id, and its trace if it has one."""
     request_id_now.set(call.request_id)
     given = call.sent.get("traceparent")
     known = given is not None and _TRACEPARENT.fullmatch(given) is not None

@@ -35,6 +35,9 @@ KEEP_ALIVE_S = 75.0
 # What is left of a body that we did not want to read is read for this long, so that the client
 # gets to see our answer.
 LINGER_S = 2.0
+# Many clients send a short body right behind its head, in a packet of its own. It is waited for so
+# long before the request goes the long way, which knows what to do about bodies that drip.
+BODY_GRACE_S = 0.05
 
 
 class Connection(web.RequestHandler):
@@ -46,6 +49,7 @@ class Connection(web.RequestHandler):
         self._fast_path = server.fast_path
         self._exchange: Exchange | None = None
         self._serving = False
+        self._body_timer: asyncio.TimerHandle | None = None
         self._answered: asyncio.Future[None] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -62,6 +66,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nobody waits for the answer any more."""
+        self._forget_body()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and exchange.future is not None:
             exchange.future.cancel()
@@ -93,10 +98,38 @@ class Connection(web.RequestHandler):
         self._serving = True
         try:
             while self._messages and not (waiter.done() or self._paused or self._exchange):
+                if self._waits_for_body():
+                    break
                 if not self._serve_next():
                     waiter.set_result(None)
         finally:
             self._serving = False
+
+    def _waits_for_body(self) -> bool:
+        """Whether the next request is one for the fast path but for its body, and that may come."""
+        message, payload = self._messages[0]
+        if not payload.is_eof():
+            if self._body_timer is not None:
+                return True
+            if (
+                self._fast_path is not None
+                and isinstance(message, RawRequestMessage)
+                and self._fast_path.takes_with_body(message)
+            ):
+                self._body_timer = self._loop.call_later(BODY_GRACE_S, self._body_is_late)
+                return True
+        self._forget_body()
+        return False
+
+    def _body_is_late(self) -> None:
+        self._body_timer = None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _forget_body(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _serve_next(self) -> bool:
         """Begin to answer the next request; False where the fast path does not take it."""

@@ -43,6 +43,8 @@ TARGETS_MAX, KNOWN_TARGET_BYTES_MAX = 16_384, 256
 KNOWN_BODIES_MAX, KNOWN_BODY_BYTES_MAX = 4096, 128
 
 _IF_NONE_MATCH = istr("If-None-Match")
+_CONTENT_LENGTH = istr("Content-Length")
+_EXPECT = istr("Expect")
 
 Respond: TypeAlias = Callable[[bytes, bool], None]
 # The bytes of an answer, whether it is the connection's last, and its status.
@@ -91,6 +93,21 @@ class FastPath:
 
         `respond` takes the bytes of the answer, and whether it is the connection's last.
         """
+        target = self._target(message) if payload.is_eof() else None
+        if target is None:
+            return None
+        exchange = Exchange(self, target, message, respond)
+        exchange.begin(payload)
+        return exchange
+
+    def takes_with_body(self, message: RawRequestMessage) -> bool:
+        """Whether a request whose body is not here yet would be taken if it were."""
+        target = self._target(message)
+        if target is None or target.endpoint.body is None or _EXPECT in message.headers:
+            return False
+        return int(message.headers.get(_CONTENT_LENGTH, 0)) <= BODY_BYTES_MAX
+
+    def _target(self, message: RawRequestMessage) -> Target | None:
         targets = self._targets.get(message.method)
         if (
             targets is None
@@ -99,15 +116,9 @@ class FastPath:
             or message.upgrade
             or message.chunked
             or self.services.lifecycle.draining
-            or not payload.is_eof()
         ):
             return None
-        target = targets.get(message.path) or self._resolve(message, targets)
-        if target is None:
-            return None
-        exchange = Exchange(self, target, message, respond)
-        exchange.begin(payload)
-        return exchange
+        return targets.get(message.path) or self._resolve(message, targets)
 
     def _resolve(self, message: RawRequestMessage, targets: dict[str, Target]) -> Target | None:
         """The target by its own text; what is wrong with one, the long way tells."""

@@ -23,7 +23,12 @@ from routes.venue_cache import VenueCache
 
 
 class Observer(Protocol):
-    """Who counts what is answered."""
+    """Who counts what is answered.
+
+    One that `asks_for_names` finds in `routes.request_context` which request was answered.
+    """
+
+    asks_for_names: bool
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered; `route` is the endpoint's pattern, never a path."""

@@ -20,6 +20,8 @@ Browser: TypeAlias = TestClient[web.BaseRequest, None]
 class Observed:
     """Remembers the statuses that were answered."""
 
+    asks_for_names = False
+
     def __init__(self) -> None:
         self.statuses: list[int] = []
 

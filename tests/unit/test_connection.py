@@ -224,6 +224,55 @@ async def test_a_hundred_pipelined_moves_are_carried_out_one_after_the_other(
     assert [body["version"] for _, _, body in client.answers()] == list(range(1, 101))
 
 
+async def test_a_body_that_comes_right_behind_its_head_takes_no_task(client: Client) -> None:
+    before = tasks()
+    head, _, body = request("POST", RESERVE, '{"quantity":-1,"version":"*"}').partition(b"\r\n\r\n")
+    client.connection.data_received(head + b"\r\n\r\n")
+    client.connection.data_received(body[:5])
+    assert client.events.asked == []
+    client.connection.data_received(body[5:] + request("GET", READ))
+
+    assert tasks() == before
+    client.events.asked[0][1].set_result(done(7))
+    await until(lambda: client.statuses() == [200, 200])
+
+
+async def test_a_body_that_is_late_goes_the_long_way(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routes.edge.BODY_GRACE_S", 0.0)
+    before = tasks()
+    head, _, body = request("POST", RESERVE, '{"quantity":-1,"version":"*"}').partition(b"\r\n\r\n")
+    client.connection.data_received(head + b"\r\n\r\n")
+    await until(lambda: tasks() > before)
+    client.connection.data_received(body)
+    await until(lambda: len(client.events.asked) == 1)
+    client.events.asked[0][1].set_result(done(7))
+    await until(lambda: client.statuses() == [200])
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("Content-Length: 70000", 413), ("Expect: 100-continue", 100)]
+)
+async def test_a_body_that_is_not_to_be_waited_for_is_told_so_at_once(
+    client: Client, header: str, status: int
+) -> None:
+    lines = [f"POST {RESERVE} HTTP/1.1", "Host: test", f"X-API-Key: {KEY}", header]
+    lines += ["Content-Type: application/json"]
+    lines += [] if "Length" in header else ["Content-Length: 29"]
+    client.connection.data_received("\r\n".join([*lines, "", ""]).encode())
+    assert client.connection._body_timer is None
+    await until(lambda: client.wire.written.startswith(f"HTTP/1.1 {status}".encode()))
+
+
+async def test_a_client_that_goes_before_its_body_leaves_nothing_behind(client: Client) -> None:
+    head, _, _ = request("POST", RESERVE, '{"quantity":-1,"version":"*"}').partition(b"\r\n\r\n")
+    client.connection.data_received(head + b"\r\n\r\n")
+    assert client.connection._body_timer is not None
+    client.connection.connection_lost(None)
+    assert client.connection._body_timer is None
+
+
 async def test_a_request_in_pieces_is_answered_as_one(client: Client) -> None:
     raw = request("POST", RESERVE, '{"quantity":-1,"version":"*"}')
     for at in range(len(raw)):
