@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.event_check import EventCheck
+from evently.embedded import EmbeddedPostgres
 from evently.verify import Verified, verify, verify_events
+from tests.databases import Databases
 
 VENUE = "11111111-1111-4111-8111-111111111111"
 ADD_VENUE = """
@@ -52,11 +54,7 @@ class Setting:
         return event_id
 
     async def tamper(self, sql: str, event_id: str) -> None:
-        """Change what no client could: the schema's own checks are dropped first."""
-        for name in ("seats_within_capacity", "status_follows_seats"):
-            await self.connection.execute(
-                f"ALTER TABLE events DROP CONSTRAINT IF EXISTS events_{name}"
-            )
+        """Change what no client could."""
         await self.connection.execute(sql, event_id)
 
     async def verify(self, page_events: int = 1000) -> tuple[Verified, list[str]]:
@@ -67,20 +65,28 @@ class Setting:
 
 async def command(url: str) -> Result:
     """Run the command against the database at `url`."""
-    environ = {
-        "EVENTLY_DATABASE_URL": url,
-        "EVENTLY_JWT_SECRET": "dqvWbn2Ys0qkRZfNFtE7yXlP4uJc9oAh",
-        "EVENTLY_INTERNAL_API_KEYS": "test:1234567890abcdefgh",
-    }
+    environ = {"EVENTLY_DATABASE_URL": url}
     return await asyncio.to_thread(CliRunner(env=environ).invoke, verify)
 
 
+@pytest.fixture(scope="session")
+def unchecked(postgres: EmbeddedPostgres, template: str) -> Databases:
+    """Databases without the schema's own checks, so that events may be tampered with."""
+    postgres.create_database("unchecked", template)
+    for name in ("seats_within_capacity", "status_follows_seats"):
+        postgres.psql(f"ALTER TABLE events DROP CONSTRAINT events_{name}", "unchecked")
+    return Databases(postgres, "unchecked")
+
+
 @pytest.fixture
-async def setting(database_url: str) -> AsyncIterator[Setting]:
-    connection = await asyncpg.connect(database_url)
+async def setting(postgres: EmbeddedPostgres, unchecked: Databases) -> AsyncIterator[Setting]:
+    database = unchecked.take()
+    url = postgres.dsn(database)
+    connection = await asyncpg.connect(url)
     await connection.execute(ADD_VENUE, VENUE)
-    yield Setting(database_url, connection)
+    yield Setting(url, connection)
     await connection.close()
+    unchecked.give_back(database)
 
 
 async def test_events_that_are_right_are_counted_and_not_listed(setting: Setting) -> None:
