@@ -1,0 +1,70 @@
+"""What the README and docs/ show, run as it stands there against a running service.
+
+Rule: only the address, the key and the event are put in, since they are a machine's own.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.service import INTERNAL_KEY, ROOT, Service
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """The code blocks of a page."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+async def run(*command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a command that finds our packages, and nothing else of the environment."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+async def test_the_readme_s_curl_lines_work_as_pasted(service: Service, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not here")
+    await service.published_event(event_type="concert")
+    (pasted,) = blocks("README.md", "bash")
+    pasted = re.sub(r"^URL=.*$", f"URL={service.url}", pasted, flags=re.MULTILINE)
+    pasted = re.sub(r"^KEY=.*$", f"KEY={INTERNAL_KEY}", pasted, flags=re.MULTILINE)
+
+    done = await run("/bin/bash", "-euo", "pipefail", "-c", pasted, folder=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    listed, left, published, reserved, returned = map(json.loads, done.stdout.splitlines())
+    assert listed["events"][0]["event_type"] == "concert"
+    assert left["status"] == "published"
+    assert (published["status"], published["version"]) == ("published", 2)
+    assert (reserved["available_seats"], reserved["version"]) == (298, 3)
+    assert (returned["available_seats"], returned["version"]) == (299, 4)
+
+
+async def test_the_documented_booking_service_books(service: Service, tmp_path: Path) -> None:
+    (example,) = blocks("docs/api.md", "python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 15
+    file = tmp_path / "book.py"
+    file.write_text(example, encoding="utf-8")
+    event_id = (await service.published_event(total_capacity=3))["event_id"]
+
+    command = (sys.executable, str(file), service.url, INTERNAL_KEY, event_id)
+    said = [await run(*command, folder=tmp_path) for _ in range(2)]
+
+    assert [done.stderr for done in said] == ["", ""]
+    assert [done.stdout for done in said] == ["booked, 1 left at version 3\n", "only 1 left\n"]
