@@ -22,7 +22,7 @@ from evently.command_database import command_dsn, telling_why
 from evently.embedded import EmbeddedPostgres
 from evently.logs import set_up_logs
 from evently.settings import Settings, load_settings
-from evently.supervisor import PortInUse, Supervisor
+from evently.supervisor import CannotListen, Supervisor
 
 CONNECT_S = 10.0
 # Commands that stand elsewhere: the module, and its name there.
@@ -93,7 +93,7 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -
             asyncio.run(_prepare(settings, dsn, demo=demo))
         try:
             supervisor = Supervisor(settings, dsn, lambda port: _banner(settings, port))
-        except PortInUse as error:
+        except CannotListen as error:
             raise click.ClickException(str(error)) from error
         code = supervisor.run()
     sys.exit(code)

@@ -13,6 +13,7 @@ Rules:
 5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop.
 """
 
+import errno
 import logging
 import math
 import os
@@ -56,8 +57,8 @@ class TooManyDeaths(Exception):
     """A worker cannot be kept alive; its log lines say why."""
 
 
-class PortInUse(Exception):
-    """Somebody else listens where this service should."""
+class CannotListen(Exception):
+    """Nobody can listen there, or somebody does; the message says what to do."""
 
 
 @dataclass(eq=False, slots=True)
@@ -302,7 +303,7 @@ def _ready(slot: Slot) -> bool:
 
 
 def _listen(settings: Settings) -> list[socket.socket]:
-    """One listening socket for each worker, on one port. Raises PortInUse."""
+    """One listening socket for each worker, on one port. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     port = settings.port
     listeners: list[socket.socket] = []
@@ -323,8 +324,15 @@ def _listen(settings: Settings) -> list[socket.socket]:
     except OSError as error:
         for listener in listeners:
             listener.close()
-        raise PortInUse(
-            f"cannot listen on {settings.host}:{port}: {error.strerror}; "
-            "stop what listens there, or choose another with --port"
+        raise CannotListen(
+            f"cannot listen on {settings.host}:{port}: {error.strerror}; {_advice(error)}"
         ) from error
     return listeners
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "stop what listens there, or choose another port with --port"
+    if error.errno == errno.EACCES:
+        return "only root may use that port: choose one from 1024 on with --port"
+    return "name an address of this machine with --host"
