@@ -52,7 +52,7 @@ async def create_event(call: Call) -> AdminEventDetail:
         return await _detail(call, stored)
 
 
-async def admin_event(call: Call) -> AdminEventDetail:
+async def get_admin_event(call: Call) -> AdminEventDetail:
     """One of the admin's events, drafts too."""
     return await _detail(call, await owned(call))
 
@@ -175,7 +175,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/admin/events/{event_id}",
-        handler=admin_event,
+        handler=get_admin_event,
         tag="Admin events",
         summary="One of your events",
         answer=AdminEventDetail,

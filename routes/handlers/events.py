@@ -73,7 +73,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/events/{event_id}",
-        handler=SplitHandler("event", find, event),
+        handler=SplitHandler("get_event", find, event),
         tag="Public events",
         summary="An event with its venue",
         answer=EventDetail,
@@ -84,7 +84,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/events/{event_id}/availability",
-        handler=SplitHandler("availability", look_up, availability),
+        handler=SplitHandler("get_availability", look_up, availability),
         tag="Public events",
         summary="Seats that are left, in real time",
         answer=EventAvailability,

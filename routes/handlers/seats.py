@@ -137,7 +137,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/internal/events/{event_id}",
-        handler=SplitHandler("event_for_booking", look_up, event_for_booking),
+        handler=SplitHandler("get_event_for_booking", look_up, event_for_booking),
         tag="Internal",
         summary="An event as a booking needs it",
         answer=EventForBooking,
