@@ -28,7 +28,7 @@ CONNECT_S = 10.0
 # Commands that stand elsewhere: the module, and its name there.
 ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "admin": ("evently.admin_commands", "admin"),
-    "burst": ("evently.burst", "burst"),
+    "burst": ("evently.burst_command", "burst"),
     "seed": ("evently.seed", "seed_command"),
     "verify": ("evently.verify", "verify"),
 }

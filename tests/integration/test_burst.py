@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner, Result
 
-from evently.burst import OnSale, _own_url, burst
+from evently.burst import OnSale
+from evently.burst_command import _own_url, burst
 from evently.client import EventForBooking
 
 KEY = "booking-key-of-the-test"
