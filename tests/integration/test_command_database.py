@@ -11,9 +11,13 @@ import pytest
 
 from db.migrate import MigrationsMissing, migrations
 from evently import command_database as module
-from evently import embedded
 from evently.command_database import command_database, command_dsn, telling_why
-from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, running_dsn
+from evently.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    data_dir_lock,
+    running_dsn,
+)
 from evently.settings import Settings, load_settings
 
 
@@ -50,7 +54,7 @@ def test_a_directory_that_stays_in_use_is_said(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STARTING_S", 0.0)
-    monkeypatch.setattr(embedded, "LOCK_S", 0.1)
+    monkeypatch.setattr(data_dir_lock, "LOCK_S", 0.1)
     with (settings.data_dir / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(EmbeddedPostgresError, match="is in use"), command_dsn(settings):

@@ -13,8 +13,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from evently import embedded
-from evently.embedded import DataDirInUse, EmbeddedPostgres, EmbeddedPostgresError, running_dsn
+from evently.embedded import (
+    DataDirInUse,
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    postmaster,
+    running_dsn,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -22,9 +27,9 @@ NOBODY = 65534
 DEAF_OWNER = """
 import sys
 from pathlib import Path
-from evently import embedded
-embedded._die_with_parent = lambda: None
-server = embedded.EmbeddedPostgres(Path(sys.argv[1]), durable=False)
+from evently.embedded import embedded_postgres
+embedded_postgres._die_with_parent = lambda: None
+server = embedded_postgres.EmbeddedPostgres(Path(sys.argv[1]), durable=False)
 server.start()
 print(server.pid, flush=True)
 sys.stdin.read()
@@ -32,12 +37,12 @@ sys.stdin.read()
 NORMAL_USER = f"""
 import os, sys
 from pathlib import Path
-from evently import embedded
-embedded._binaries()
+from evently.embedded import EmbeddedPostgres, programs
+programs.binaries()
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
-with embedded.EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
+with EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
     print(server.psql("SELECT 'answered'"))
 """
 
@@ -90,7 +95,7 @@ def test_a_directory_in_use_is_told_from_other_failures(used_dir: Path) -> None:
 
 
 def test_an_orphan_that_stays_is_ended(used_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "ORPHAN_S", 0.0)
+    monkeypatch.setattr(postmaster, "ORPHAN_S", 0.0)
     with subprocess.Popen(
         [sys.executable, "-c", DEAF_OWNER, str(used_dir)],
         cwd=REPOSITORY,

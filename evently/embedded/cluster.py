@@ -1,0 +1,101 @@
+"""The cluster: the files that a server keeps its databases in, and its configuration.
+
+Rule: a cluster is made whole beside its place and then renamed: half a one is never found.
+"""
+
+import pwd
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from evently.embedded.errors import EmbeddedPostgresError
+from evently.embedded.postmaster import line
+from evently.embedded.programs import release, run_program
+from evently.embedded.system_user import give
+from evently.embedded.unix_socket import PORT
+
+FOLDER = "postgres"
+UNFINISHED = "postgres.unfinished."
+CONFIG: Mapping[str, str] = {
+    "listen_addresses": "''",
+    "port": f"{PORT}",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "'128MB'",
+    "wal_level": "logical",
+    "max_wal_size": "'2GB'",
+    # A consumer that never comes back must not fill the disk.
+    "max_slot_wal_keep_size": "'4GB'",
+    "logging_collector": "off",
+    "log_min_messages": "warning",
+    "log_checkpoints": "off",
+    "timezone": "'UTC'",
+    "log_timezone": "'UTC'",
+}
+# For tests that only want speed; a service on such a database is never ready.
+NOT_DURABLE: Mapping[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+# The same sort order and case rules on every machine, whatever locales it has.
+INITDB_OPTIONS = (
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
+# A first start writes 46 MB; these leave out the 16 that are nothing but zeros.
+INITDB_NOT_DURABLE = ("--no-sync", "--set=wal_init_zero=off")
+
+
+class Cluster:
+    """The cluster of a data directory, at `path`; `config` adds to or overrides CONFIG."""
+
+    def __init__(self, root: Path, config: Mapping[str, str] | None, *, durable: bool) -> None:
+        self.path = root / FOLDER
+        self._root = root
+        self._durable = durable
+        self._config = {**CONFIG, **({} if durable else NOT_DURABLE), **(config or {})}
+
+    def make(self, user: pwd.struct_passwd | None) -> None:
+        """Make it for `user` unless it is there. Raises EmbeddedPostgresError."""
+        for abandoned in self._root.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        if self.path.exists():
+            _check_release(self.path)
+            return
+        # By a name of its own: the initdb of a killed service may still be writing to the last.
+        unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._root))
+        give(unfinished, user)
+        speed = () if self._durable else INITDB_NOT_DURABLE
+        run_program(user, "initdb", "-D", str(unfinished), *INITDB_OPTIONS, *speed)
+        with (unfinished / "postgresql.conf").open("a", encoding="utf-8") as config:
+            config.write("include 'evently.conf'\n")
+        unfinished.rename(self.path)
+
+    def configure(self, socket_dir: Path, user: pwd.struct_passwd | None) -> None:
+        """Write what the next start of the server goes by; it will listen in `socket_dir`."""
+        config = {**self._config, "unix_socket_directories": f"'{_quoted(socket_dir)}'"}
+        lines = [f"{name} = {value}\n" for name, value in config.items()]
+        path = self.path / "evently.conf"
+        path.write_text("".join(lines), encoding="utf-8")
+        give(path, user)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _check_release(cluster: Path) -> None:
+    ours = release()
+    theirs = line(cluster / "PG_VERSION", 0)
+    if theirs != ours:
+        raise EmbeddedPostgresError(
+            f"{cluster} was made by PostgreSQL {theirs or '?'}, and this is {ours}: carry the data "
+            "over with pg_dump of the older release, or set EVENTLY_DATA_DIR to a new directory"
+        )

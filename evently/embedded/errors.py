@@ -1,0 +1,12 @@
+"""Why there is no embedded server to be had.
+
+Rule: whoever runs the service reads the message, so it says what to do.
+"""
+
+
+class EmbeddedPostgresError(Exception):
+    """The server cannot be started; the message says why and what to do."""
+
+
+class DataDirInUse(EmbeddedPostgresError):
+    """Another process owns the data directory; `running_dsn` tells of its server once it is up."""

@@ -1,0 +1,125 @@
+"""The process of a server: found by the pid file of its cluster, and ended.
+
+Rule: a process id in a file is only believed of a process that was started on this very cluster;
+nobody else's is ever sent a signal.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from evently.embedded.errors import EmbeddedPostgresError
+
+log = logging.getLogger(__name__)
+
+# A fast shutdown writes what is in memory to disk; then immediate, then kill.
+STOP_S = 20.0
+QUIT_S = 5.0
+# How long the server of a killed service gets to end by itself, before it is told to.
+ORPHAN_S = 5.0
+POLL_S = 0.02
+
+_PID_LINE, _SOCKET_DIR_LINE, _STATUS_LINE = 0, 4, 7
+
+
+class Postmaster:
+    """Whatever server runs on `cluster`, ours or another's."""
+
+    def __init__(self, cluster: Path) -> None:
+        self._cluster = cluster
+        self._pid_file = cluster / "postmaster.pid"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, if it is alive."""
+        pid = line(self._pid_file, _PID_LINE)
+        if pid is None or not pid.isdigit() or not alive(pid):
+            return None
+        return int(pid) if os.fsencode(self._cluster) in _command(int(pid)) else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it says that it takes connections; one that was killed said so too."""
+        return line(self._pid_file, _STATUS_LINE) == "ready"
+
+    @property
+    def socket_dir(self) -> Path | None:
+        """Where it listens."""
+        path = line(self._pid_file, _SOCKET_DIR_LINE)
+        return Path(path) if path else None
+
+    def end_orphan(self) -> None:
+        """See off the server of a service that was killed; it may be on its way out already."""
+        patience = ((signal.SIGINT, STOP_S), (signal.SIGQUIT, QUIT_S), (signal.SIGKILL, QUIT_S))
+        gone = self._wait_gone(ORPHAN_S)
+        for sent, patience_s in patience:
+            if gone:
+                break
+            pid = self.pid
+            if pid is not None:
+                log.warning("ending the PostgreSQL server %d of a service that was killed", pid)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, sent)
+            gone = self._wait_gone(patience_s)
+        if not gone:
+            raise EmbeddedPostgresError(
+                f"another PostgreSQL server runs on {self._cluster} and does not end: stop it"
+            )
+        # Left by a server that was killed; its process id may be somebody else's by now.
+        self._pid_file.unlink(missing_ok=True)
+
+    def _wait_gone(self, patience_s: float) -> bool:
+        deadline_s = time.monotonic() + patience_s
+        while self.pid is not None:
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(POLL_S)
+        return True
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a server of our own: fast, then at once, then for good."""
+    for sent, patience_s in ((signal.SIGINT, STOP_S), (signal.SIGQUIT, QUIT_S)):
+        process.send_signal(sent)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience_s)
+            return
+    process.kill()
+    process.wait()
+
+
+def alive(pid: str) -> bool:
+    """Whether a process has this id, whoever it is."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def line(path: Path, number: int) -> str | None:
+    """One line of a file that somebody else may be writing or removing, stripped."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()[number].strip()
+    except (OSError, IndexError):
+        return None
+
+
+def _command(pid: int) -> list[bytes]:
+    """The arguments that the process `pid` was started with; none if it is gone or a zombie."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return []
+    shown = subprocess.run(  # noqa: S603 - our own program and arguments
+        ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, check=False
+    ).stdout.strip()
+    return [shown.partition(b" -D ")[2]]

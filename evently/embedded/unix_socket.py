@@ -1,0 +1,42 @@
+"""Where the server listens: the folder of its Unix socket, and the URL that leads there.
+
+Rule: the folder is the owner's alone, and the URL says everything, so that no PG* name of the
+environment has a say.
+"""
+
+import os
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+from evently.embedded.errors import EmbeddedPostgresError
+
+DATABASE = "evently"
+PORT = 5432
+# A Unix socket's path ends at 103 (macOS) or 107 bytes; PostgreSQL adds `/.s.PGSQL.5432.lock`.
+SOCKET_DIR_BYTES_MAX = 84
+
+
+def make_socket_dir(root: Path) -> Path:
+    """Make it beside the data, or under the temporary directory where that path is too long."""
+    path = root / "socket"
+    if len(os.fsencode(path)) > SOCKET_DIR_BYTES_MAX:
+        digest = sha256(os.fsencode(root)).hexdigest()[:16]
+        path = Path(tempfile.gettempdir()) / f"evently-{digest}"
+    # We hold the lock, so whatever is there is left over; mkdir trusts nobody else's.
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise EmbeddedPostgresError(
+            f"{path} belongs to somebody else: remove it, or choose a shorter EVENTLY_DATA_DIR"
+        ) from error
+    return path
+
+
+def dsn_of(socket_dir: Path, database: str) -> str:
+    """The URL; it has port and sslmode too, or PGPORT and PGSSLMODE would be asked for them."""
+    where = f"host={quote(str(socket_dir), safe='')}&port={PORT}&sslmode=disable"
+    return f"postgresql://postgres@/{quote(database, safe='')}?{where}"
