@@ -1,6 +1,7 @@
 """What the OpenAPI document says in words: of the whole, of each group, and of each error.
 
-Rule: nothing here can be derived from a declaration; what can be is derived in `routes.openapi`.
+Rule: nothing here can be derived from a declaration; what can be is derived in
+`routes.openapi_operations`.
 """
 
 from collections.abc import Mapping

@@ -16,9 +16,11 @@ from routes.endpoint import Access, Endpoint, Raw
 from routes.errors import STATUS, Code, ErrorEnvelope
 from routes.fields import read_body
 from routes.handlers import documentation
-from routes.openapi import OpenApi, _structs, document, error_codes
+from routes.openapi import OpenApi, document
 from routes.openapi_examples import BODIES, FIELDS
+from routes.openapi_operations import error_codes
 from routes.openapi_prose import ERRORS, TAGS
+from routes.openapi_schemas import structs
 from routes.read_json import parse_json
 from routes.router import Router
 
@@ -289,7 +291,7 @@ def test_every_answer_has_an_example_that_fits(described: dict[str, Any]) -> Non
         name
         for endpoint in ENDPOINTS
         if not isinstance(endpoint.answer, str)
-        for struct in _structs([endpoint.answer, ErrorEnvelope])
+        for struct in structs([endpoint.answer, ErrorEnvelope])
         for field in struct.__struct_fields__
         for name in (field, f"{struct.__name__}.{field}")
     }
