@@ -17,27 +17,16 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
-from actors.envelope import Envelope, Request, canonical, repeated
+from actors.envelope import Envelope, Request, repeated
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX, Mailbox
 from evently.domain.commands import Update
-from evently.domain.commits import (
-    Batch,
-    Noted,
-)
+from evently.domain.commits import Batch, Noted
 from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded
-from evently.domain.outcomes import (
-    Accepted,
-    Answer,
-    Done,
-    InvalidFields,
-    KeyReused,
-    NotFound,
-    Outcome,
-    Refusal,
-)
+from evently.domain.outcomes import Answer, Done, InvalidFields, KeyReused, NotFound, Refusal
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -195,7 +184,7 @@ class EventActor:
             envelope.checked = True
             known = noted.get(envelope.request.key)
             if known is not None:
-                self._answer(envelope, _from_ledger(envelope.request, known))
+                self._answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
                 self._answer(envelope, NotFound())
             elif envelope in misfits:
@@ -371,7 +360,7 @@ class EventActor:
 
     def _reply(self, planned: Plan, now: datetime) -> None:
         for envelope, outcome in planned.replies:
-            self._answer(envelope, _answer_to(outcome, now))
+            self._answer(envelope, answer_to(outcome, now))
 
     def _answer(self, envelope: Envelope, answer: Answer) -> None:
         request = envelope.request
@@ -395,31 +384,3 @@ def _needs_room(envelope: Envelope) -> bool:
     """Whether the commit asks the venue if the command fits."""
     command = envelope.request.command
     return isinstance(command, Update) and not command.changes.keys().isdisjoint(VENUE_BOUND)
-
-
-def committed(state: EventState, now: datetime) -> EventState:
-    """`state` with the time of its commit."""
-    return EventState(
-        state.details,
-        state.total_capacity,
-        state.available_seats,
-        state.status,
-        state.version,
-        state.terms_version,
-        state.revenue,
-        now,
-    )
-
-
-def _answer_to(outcome: Outcome, now: datetime) -> Answer:
-    if not isinstance(outcome, Accepted):
-        return outcome
-    entry = outcome.entry
-    state = committed(outcome.state, now) if entry.changes is not None else None
-    return Done(entry.version, entry.available_seats, entry.status, now, state, outcome.retried)
-
-
-def _from_ledger(request: Request, known: Noted) -> Answer:
-    if known.request != canonical(request.command):
-        return KeyReused(request.key)
-    return repeated(known.done)

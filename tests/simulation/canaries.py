@@ -13,9 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 from actors import key_memory, resolver
+from actors.answers import answer_to
 from actors.committer import Committer, Work
 from actors.envelope import Envelope, Request, repeated
-from actors.event_actor import EventActor, _answer_to
+from actors.event_actor import EventActor
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
 from evently.domain.commits import Batch, Committed, EventKey, Noted
@@ -39,7 +40,7 @@ def answer_before_commit() -> Patches:
         batch = original(self)
         if batch is not None and self._plan is not None:
             for envelope, outcome in self._plan.replies:
-                envelope.answer(_answer_to(outcome, self._clock.now()))
+                envelope.answer(answer_to(outcome, self._clock.now()))
         return batch
 
     with patch.object(EventActor, "plan", plan):

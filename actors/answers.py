@@ -1,0 +1,41 @@
+"""The answers that are made of outcomes, and of what the ledger holds.
+
+Rule: an answer tells what is committed, and when it was; a refusal is its own answer.
+"""
+
+from datetime import datetime
+
+from actors.envelope import Request, canonical, repeated
+from evently.domain.commits import Noted
+from evently.domain.outcomes import Accepted, Answer, Done, KeyReused, Outcome
+from evently.domain.state import EventState
+
+
+def committed(state: EventState, now: datetime) -> EventState:
+    """`state` with the time of its commit."""
+    return EventState(
+        state.details,
+        state.total_capacity,
+        state.available_seats,
+        state.status,
+        state.version,
+        state.terms_version,
+        state.revenue,
+        now,
+    )
+
+
+def answer_to(outcome: Outcome, now: datetime) -> Answer:
+    """What the caller of a command hears once its batch is committed, at `now`."""
+    if not isinstance(outcome, Accepted):
+        return outcome
+    entry = outcome.entry
+    state = committed(outcome.state, now) if entry.changes is not None else None
+    return Done(entry.version, entry.available_seats, entry.status, now, state, outcome.retried)
+
+
+def from_ledger(request: Request, known: Noted) -> Answer:
+    """What is heard by a request whose key the ledger holds."""
+    if known.request != canonical(request.command):
+        return KeyReused(request.key)
+    return repeated(known.done)
