@@ -7,13 +7,12 @@ nobody acknowledges), so that a black hole costs seconds and the pool is usable 
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from db.failures import translated
+from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 
@@ -126,12 +125,7 @@ class Database(Session):
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
 
@@ -166,12 +160,7 @@ async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
         connection = await pool.acquire(timeout=ACQUIRE_S)
     except TimeoutError as error:
         raise Overloaded("no connection to the database is free") from error
-    except (
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
     try:
         yield connection
@@ -183,12 +172,7 @@ async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Drop a connection of one's own, with a goodbye if it can be said in time."""
     try:
         await connection.close(timeout=CLOSE_S)
-    except (
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ):
+    except DRIVER_ERRORS:
         connection.terminate()
 
 

@@ -6,7 +6,6 @@ the check runs, and it still reports nothing that is not so. It reads only.
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from types import TracebackType
 from typing import Self
 from uuid import UUID
 
@@ -156,12 +155,7 @@ class EventCheck:
             await prepare_connection(self._connection)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         if self._connection is not None:
             await close(self._connection)
 

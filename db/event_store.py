@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from db.database import CONNECT_S, PRIMARY, SERVER_SETTINGS, Database, close
-from db.failures import Meaning, meaning
+from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.sql import load
 from evently.domain.commits import (
     Batch,
@@ -182,12 +182,7 @@ class CommitLane:
                 target_session_attrs=PRIMARY,
             )
             self._statement = await self._connection.prepare(load("commit_batches"))
-        except (
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
+        except DRIVER_ERRORS as error:
             self._drop()
             raise NotDone(f"{type(error).__name__}: {error}") from error
         return self._statement

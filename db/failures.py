@@ -15,6 +15,13 @@ import asyncpg
 from evently.domain.errors import AnswerLost, DatabaseUnavailable
 
 KEY_ONCE = "event_ledger_key_once"
+# All that the driver raises for a database that refuses, or cannot be reached.
+DRIVER_ERRORS = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class Meaning(Enum):
@@ -77,12 +84,7 @@ def translated() -> Iterator[None]:
     """Raise domain faults for a database that does not answer; constraint errors pass through."""
     try:
         yield
-    except (
-        OSError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except DRIVER_ERRORS as error:
         found = meaning(error)
         if found is Meaning.UNKNOWN:
             raise AnswerLost(f"{type(error).__name__}: {error}") from error

@@ -120,7 +120,7 @@ class EventServiceClient:
         await self.open()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
     def _url(self, event_id: str, action: str = "") -> URL:

@@ -186,7 +186,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 CHUNK_BYTES = 1 << 16
@@ -186,12 +185,7 @@ class Proxy:
         await self.listen()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.refuse()
         for link in self.links:
             link.end()
