@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
@@ -21,10 +20,9 @@ from actors.envelope import Request
 from actors.registry import Registry
 from actors.ring import Ring
 from db.database import Database
-from db.event_store import Creation, EventStore
+from db.event_store import EventStore
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import OutcomeUnknown, Overloaded
-from evently.domain.event import created
 from evently.domain.outcomes import (
     Answer,
     Done,
@@ -34,13 +32,14 @@ from evently.domain.outcomes import (
     NotOwner,
     StaleVersion,
 )
-from evently.domain.state import EventDetails, Status
+from evently.domain.state import Status
 from routes import peer_link
 from routes.forward import Forwarder
 from routes.frame_stream import FrameStream
 from routes.frames import AskFrame, Frame, ReadFrame, request_in
 from routes.peer_link import LinkDown, LinkLost, PeerLink
 from routes.peer_server import PeerServer
+from tests.integration.stored_draft import store_draft
 
 ADMIN = "22222222-2222-4222-8222-222222222222"
 WORKERS = 3
@@ -152,24 +151,7 @@ class Cluster:
             for found in iter(lambda: str(uuid4()), None)
             if self.ring.order(found)[0] == owner
         )
-        now = datetime.now(UTC)
-        details = EventDetails(
-            event_id=event_id,
-            name="Night",
-            description="",
-            venue_id=ADMIN,
-            event_type="concert",
-            start_datetime=now + timedelta(days=1),
-            end_datetime=now + timedelta(days=2),
-            base_price=Decimal("10.00"),
-            max_tickets_per_booking=10,
-            created_by=ADMIN,
-            created_at=now,
-        )
-        state, entry = created(details, seats, now)
-        async with Database(self._url) as database:
-            store = EventStore(database, self._url)
-            assert await store.create(state, entry, Creation(uuid4().hex, "test", "request"))
+        await store_draft(self._url, event_id, ADMIN, ADMIN, seats)
         publish = Update(ADMIN, False, 1, {"status": Status.PUBLISHED}, 0)
         assert isinstance(await self.workers[owner].ask(event_id, publish), Done)
         return event_id

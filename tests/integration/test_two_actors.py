@@ -7,8 +7,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from uuid import uuid4
 
 import asyncpg
@@ -19,10 +17,9 @@ from actors.envelope import Request
 from actors.registry import Registry
 from db.database import Database
 from db.event_check import EventCheck
-from db.event_store import Creation, EventStore
+from db.event_store import EventStore
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import Overloaded
-from evently.domain.event import created
 from evently.domain.outcomes import (
     Answer,
     Done,
@@ -32,7 +29,8 @@ from evently.domain.outcomes import (
     NotModifiable,
     StaleVersion,
 )
-from evently.domain.state import EventDetails, Status
+from evently.domain.state import Status
+from tests.integration.stored_draft import store_draft
 
 ADMIN = "22222222-2222-4222-8222-222222222222"
 ADD_VENUE = """
@@ -84,24 +82,8 @@ class Pair:
 
     async def event(self, seats: int) -> str:
         """A published event that both have in memory."""
-        event_id, now = str(uuid4()), datetime.now(UTC)
-        details = EventDetails(
-            event_id=event_id,
-            name="Night",
-            description="",
-            venue_id=self.venue_id,
-            event_type="concert",
-            start_datetime=now + timedelta(days=1),
-            end_datetime=now + timedelta(days=2),
-            base_price=Decimal("10.00"),
-            max_tickets_per_booking=10,
-            created_by=ADMIN,
-            created_at=now,
-        )
-        state, entry = created(details, seats, now)
-        async with Database(self.url) as database:
-            store = EventStore(database, self.url)
-            assert await store.create(state, entry, Creation(uuid4().hex, "test", "request"))
+        event_id = str(uuid4())
+        await store_draft(self.url, event_id, self.venue_id, ADMIN, seats)
         publish = Update(ADMIN, False, 1, {"status": Status.PUBLISHED}, 0)
         assert isinstance(await self.ask(0, event_id, publish), Done)
         assert await self.registries[1].read(event_id) is not None
