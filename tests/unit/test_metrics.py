@@ -64,3 +64,17 @@ def test_moves_and_conflicts_are_counted_by_outcome() -> None:
     for resolution in ("retried", "rejected"):
         labels = frozenset({("resolution", resolution)})
         assert found["evently_version_conflicts_total", labels] == 1
+
+
+def test_commits_are_counted_with_their_events_and_moves() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.committed(2, 3, 0.001)
+    metrics.committed(1, 30, 0.002)
+    found = samples(metrics)
+
+    assert found["evently_commit_events_total", frozenset()] == 3
+    assert found["evently_commit_moves_sum", frozenset()] == 33
+    assert found["evently_commit_moves_bucket", frozenset({("le", "4.0")})] == 1
+    assert found["evently_commit_moves_bucket", frozenset({("le", "32.0")})] == 2
+    assert found["evently_commit_seconds_count", frozenset()] == 2
+    assert found["evently_commit_seconds_bucket", frozenset({("le", "0.001")})] == 1
