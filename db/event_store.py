@@ -164,7 +164,10 @@ class CommitLane:
                 raise
             raise _named(error, found) from error
         assert row is not None, "the statement returns one row, always"
-        return Committed(row["committed_at"], {str(event_id) for event_id in row["event_ids"]})
+        moved = row["event_ids"]
+        if moved is None:
+            moved = [batch.event_id for batch in batches]
+        return Committed(row["committed_at"], frozenset(moved))
 
     async def close(self) -> None:
         """Drop the connection, with a goodbye if it can be said in time."""

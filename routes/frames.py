@@ -36,7 +36,7 @@ from evently.domain.outcomes import (
     SeatsExceedCapacity,
     StaleVersion,
 )
-from evently.domain.state import EventState
+from evently.domain.state import EventState, Status
 
 # An event with the longest texts is 60 KB as a frame; anything larger is no frame of ours.
 FRAME_BYTES_MAX = 1024 * 1024
@@ -68,7 +68,7 @@ FAULTS: tuple[type[Fault], ...] = (
 
 
 class AskFrame(msgspec.Struct, tag=1, array_like=True):
-    """A request to an event; `kind` is the command's place in COMMANDS."""
+    """A request to an event that is no seat move; `kind` is the command's place in COMMANDS."""
 
     id: int
     event_id: str
@@ -112,7 +112,37 @@ class StateFrame(msgspec.Struct, tag=5, array_like=True):
     state: msgspec.Raw
 
 
-Frame = AskFrame | ReadFrame | AnswerFrame | FaultFrame | StateFrame
+class MoveFrame(msgspec.Struct, tag=6, array_like=True):
+    """A seat move, in one piece, for it is what most frames are: `quantity` as clients send it."""
+
+    id: int
+    event_id: str
+    quantity: int
+    version: int | None
+    retry: bool
+    key: str
+    keyed: bool
+    caller: str
+    request_id: str
+    deadline_s: float
+    doubtful: bool
+
+
+class DoneFrame(msgspec.Struct, tag=7, array_like=True):
+    """An answer that is Done and has no state with it: a seat move's, or one from the ledger."""
+
+    id: int
+    version: int
+    available_seats: int
+    status: Status
+    committed_at: datetime
+    retried: bool
+    replayed: bool
+
+
+Asking = AskFrame | MoveFrame
+Answering = AnswerFrame | DoneFrame
+Frame = Asking | Answering | ReadFrame | FaultFrame | StateFrame
 
 
 class _Changes(msgspec.Struct, omit_defaults=True):
@@ -142,6 +172,7 @@ _FRAME: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 _COMMAND: dict[int, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(_Update if command is Update else command)
     for kind, command in enumerate(COMMANDS)
+    if command not in (Reserve, Return)
 }
 _ANSWER: dict[int, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(answer) for kind, answer in enumerate(ANSWERS)
@@ -181,13 +212,28 @@ class FrameReader:
             self._rest = data[at:]
 
 
-def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
+def ask_frame(frame_id: int, event_id: str, request: Request) -> Asking:
     """`request` as a frame."""
+    command = request.command
+    if isinstance(command, Reserve | Return):
+        return MoveFrame(
+            frame_id,
+            event_id,
+            command.seats if isinstance(command, Return) else -command.seats,
+            command.version,
+            command.retry,
+            request.key,
+            request.keyed,
+            request.caller,
+            request.request_id,
+            request.deadline_s,
+            request.doubtful,
+        )
     return AskFrame(
         frame_id,
         event_id,
-        _KIND[type(request.command)],
-        msgspec.Raw(_ENCODER.encode(_plain(request.command))),
+        _KIND[type(command)],
+        msgspec.Raw(_ENCODER.encode(_plain(command))),
         request.key,
         request.keyed,
         request.caller,
@@ -197,15 +243,16 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     )
 
 
-def request_in(frame: AskFrame) -> Request:
+def request_in(frame: Asking) -> Request:
     """The request that `frame` carries."""
-    command = _COMMAND[frame.kind].decode(frame.command)
-    if isinstance(command, _Update):
-        changes = msgspec.structs.asdict(command.changes)
-        given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
-        command = Update(
-            command.admin_id, command.any_owner, command.version, given, command.venue_capacity
-        )
+    command: Command
+    if isinstance(frame, MoveFrame):
+        if frame.quantity < 0:
+            command = Reserve(-frame.quantity, frame.version, frame.retry)
+        else:
+            command = Return(frame.quantity, frame.version, frame.retry)
+    else:
+        command = _command(frame)
     return Request(
         command,
         frame.key,
@@ -217,13 +264,44 @@ def request_in(frame: AskFrame) -> Request:
     )
 
 
-def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:
+def _command(frame: AskFrame) -> Command:
+    command: Command | _Update = _COMMAND[frame.kind].decode(frame.command)
+    if isinstance(command, _Update):
+        changes = msgspec.structs.asdict(command.changes)
+        given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
+        command = Update(
+            command.admin_id, command.any_owner, command.version, given, command.venue_capacity
+        )
+    return command
+
+
+def answer_frame(frame_id: int, answer: Answer) -> Answering:
     """`answer` as a frame."""
+    if isinstance(answer, Done) and answer.state is None:
+        return DoneFrame(
+            frame_id,
+            answer.version,
+            answer.available_seats,
+            answer.status,
+            answer.committed_at,
+            answer.retried,
+            answer.replayed,
+        )
     return AnswerFrame(frame_id, _KIND[type(answer)], msgspec.Raw(_ENCODER.encode(answer)))
 
 
-def answer_in(frame: AnswerFrame) -> Answer:
+def answer_in(frame: Answering) -> Answer:
     """The answer that `frame` carries."""
+    if isinstance(frame, DoneFrame):
+        return Done(
+            frame.version,
+            frame.available_seats,
+            frame.status,
+            frame.committed_at,
+            None,
+            frame.retried,
+            frame.replayed,
+        )
     answer: Answer = _ANSWER[frame.kind].decode(frame.answer)
     return answer
 

@@ -17,7 +17,8 @@ from evently.domain.state import EventState
 from routes.frame_stream import FrameStream
 from routes.frames import (
     AnswerFrame,
-    AskFrame,
+    Asking,
+    DoneFrame,
     FaultFrame,
     Frame,
     ReadFrame,
@@ -131,7 +132,7 @@ class PeerLink:
         self._next_id += 1
         return self._next_id
 
-    def _send(self, frame: AskFrame | ReadFrame, waiting: _Waiting) -> None:
+    def _send(self, frame: Asking | ReadFrame, waiting: _Waiting) -> None:
         assert self._stream is not None, "the link is open"
         if len(self._waiting) >= PENDING_MAX:
             raise Overloaded("too many requests are on their way to another worker")
@@ -161,13 +162,13 @@ class PeerLink:
             self._connecting = None
 
     def _arrived(self, stream: FrameStream, frame: Frame) -> None:
-        if isinstance(frame, AskFrame | ReadFrame):
+        if isinstance(frame, Asking | ReadFrame):
             raise TypeError("a peer that is asked does not ask back")
         waiting = self._waiting.pop(frame.id, None)
         if waiting is None or waiting.future.done():
             return
         match frame:
-            case AnswerFrame():
+            case DoneFrame() | AnswerFrame():
                 waiting.future.set_result(answer_in(frame))
             case StateFrame():
                 waiting.future.set_result(self._decode(waiting.event_id, bytes(frame.state)))

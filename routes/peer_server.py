@@ -18,7 +18,9 @@ from evently.domain.state import EventState
 from routes.frame_stream import FrameStream
 from routes.frames import (
     AskFrame,
+    Asking,
     Frame,
+    MoveFrame,
     ReadFrame,
     StateFrame,
     answer_frame,
@@ -68,14 +70,14 @@ class PeerServer:
         return stream
 
     def _arrived(self, stream: FrameStream, frame: Frame) -> None:
-        if isinstance(frame, AskFrame):
+        if isinstance(frame, MoveFrame | AskFrame):
             self._ask(stream, frame)
         elif isinstance(frame, ReadFrame):
             self._read(stream, frame)
         else:
             raise TypeError(f"a peer asks, it does not answer: {type(frame).__name__}")
 
-    def _ask(self, stream: FrameStream, frame: AskFrame) -> None:
+    def _ask(self, stream: FrameStream, frame: Asking) -> None:
         try:
             future = self._registry.submit(frame.event_id, request_in(frame))
         except Fault as fault:

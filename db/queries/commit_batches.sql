@@ -1,5 +1,6 @@
--- Moves each event from its base version and notes every version in the ledger; an event that is not
--- returned had another version (or a venue too small for its new capacity) and is unchanged.
+-- Moves each event from its base version and notes every version in the ledger. Where event_ids is
+-- null, all were moved; else an event that is not among them had another version (or a venue too
+-- small for its new capacity) and is unchanged.
 WITH held AS (
     SELECT v.venue_id, v.capacity
       FROM venues AS v
@@ -53,4 +54,7 @@ noted AS (
                  status, request_key, request, caller, request_id, changes)
       JOIN moved USING (event_id)
 )
-SELECT now() AS committed_at, ARRAY (SELECT event_id FROM moved) AS event_ids;
+SELECT now() AS committed_at,
+       CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
+            THEN ARRAY (SELECT event_id::text FROM moved)
+        END AS event_ids;

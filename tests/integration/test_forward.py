@@ -36,7 +36,7 @@ from evently.domain.state import Status
 from routes import peer_link
 from routes.forward import Forwarder
 from routes.frame_stream import FrameStream
-from routes.frames import AskFrame, Frame, ReadFrame, request_in
+from routes.frames import Asking, Frame, ReadFrame, request_in
 from routes.peer_link import LinkDown, LinkLost, PeerLink
 from routes.peer_server import PeerServer
 from tests.integration.stored_draft import store_draft
@@ -353,7 +353,7 @@ class Lossy(PeerServer):
     after_commit = True
     asked = 0
 
-    def _ask(self, stream: FrameStream, frame: AskFrame) -> None:
+    def _ask(self, stream: FrameStream, frame: Asking) -> None:
         self.asked += 1
         if not self.after_commit:
             self._break(stream)

@@ -43,9 +43,11 @@ from routes.frames import (
     FRAME_BYTES_MAX,
     AnswerFrame,
     AskFrame,
+    DoneFrame,
     FaultFrame,
     Frame,
     FrameReader,
+    MoveFrame,
     ReadFrame,
     StateFrame,
     answer_frame,
@@ -141,16 +143,22 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
         InvalidFields, st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
     ),
 }
-requests = st.builds(
-    Request,
-    command=st.one_of(list(COMMAND.values())),
-    key=keys,
-    keyed=st.booleans(),
-    caller=texts,
-    request_id=keys,
-    deadline_s=st.floats(0, 1e9),
-    doubtful=st.booleans(),
-)
+
+
+def requests_with(*commands: type) -> st.SearchStrategy[Request]:
+    return st.builds(
+        Request,
+        command=st.one_of([COMMAND[command] for command in commands]),
+        key=keys,
+        keyed=st.booleans(),
+        caller=texts,
+        request_id=keys,
+        deadline_s=st.floats(0, 1e9),
+        doubtful=st.booleans(),
+    )
+
+
+requests, admins_requests = requests_with(*COMMAND), requests_with(Update, Cancel)
 answers = st.one_of(list(ANSWER.values()))
 faults = st.one_of(
     st.builds(Overloaded, texts),
@@ -186,7 +194,8 @@ def test_every_command_and_answer_is_tried_here() -> None:
 @given(frame_ids, uuids, requests)
 def test_a_request_arrives_as_it_was_sent(frame_id: int, event_id: str, request: Request) -> None:
     frame = through(ask_frame(frame_id, event_id, request))
-    assert isinstance(frame, AskFrame)
+    moves = isinstance(request.command, Reserve | Return)
+    assert isinstance(frame, MoveFrame if moves else AskFrame)
     assert (frame.id, frame.event_id) == (frame_id, event_id)
     arrived = request_in(frame)
     assert arrived == request
@@ -219,7 +228,8 @@ def test_every_field_an_admin_may_change_can_be_forwarded() -> None:
 @given(frame_ids, answers)
 def test_an_answer_arrives_as_it_was_given(frame_id: int, answer: Answer) -> None:
     frame = through(answer_frame(frame_id, answer))
-    assert isinstance(frame, AnswerFrame)
+    done = isinstance(answer, Done) and answer.state is None
+    assert isinstance(frame, DoneFrame if done else AnswerFrame)
     assert frame.id == frame_id
     arrived = answer_in(frame)
     assert arrived == answer
@@ -313,11 +323,12 @@ def test_garbage_raises_nothing_but_a_value_error(body: bytes) -> None:
         list(FrameReader().feed(body))
 
 
-@given(requests, st.integers(0, 50), st.binary(min_size=1, max_size=4))
+@given(admins_requests, st.integers(0, 50), st.binary(min_size=1, max_size=4))
 def test_a_request_with_broken_bytes_raises_nothing_but_a_value_error(
     request: Request, at: int, broken: bytes
 ) -> None:
     frame = ask_frame(1, "event", request)
+    assert isinstance(frame, AskFrame)
     command = bytes(frame.command)
     at = min(at, len(command))
     frame.command = msgspec.Raw(command[:at] + broken + command[at + len(broken) :])
@@ -325,10 +336,11 @@ def test_a_request_with_broken_bytes_raises_nothing_but_a_value_error(
         request_in(frame)
 
 
-@pytest.mark.parametrize("kind", [-1, len(COMMANDS), 99])
+@pytest.mark.parametrize("kind", [-1, COMMANDS.index(Reserve), len(COMMANDS), 99])
 def test_an_unknown_kind_is_refused(kind: int) -> None:
     request = Request(Cancel("admin", False, 1), "k", False, "c", "r", 1.0)
     ask = ask_frame(1, "event", request)
+    assert isinstance(ask, AskFrame)
     ask.kind = kind
     refused: Sequence[type[Exception]] = (LookupError, ValueError)
     with pytest.raises(tuple(refused)):
