@@ -14,26 +14,19 @@ from http import HTTPStatus
 
 import aiohttp
 
-from bench.database import HOT, BenchDatabase, event_id
+from bench.database import BenchDatabase, event_id
 from bench.failures import ServiceFailed
-from bench.load import Mode, Played, play
+from bench.load import play
 from bench.processes import heap_bytes
-from bench.results import ActiveMemory, Bookings, Overload, UncachedList
-from bench.rows import Scene, internal, reserve
-from bench.service import Counts, Service
+from bench.results import ActiveMemory, Bookings, UncachedList
+from bench.rows import Scene, internal
+from bench.service import Service
 
 PAGE = 20
 PAGES = 40
 
 CLIENTS, SEATS, BOOKINGS_EACH = 1000, 1000, 2
 BOOKING_S = 60.0
-
-# Connections with which a hot event sells fastest; then so many times what it sold is offered.
-PEAK_CONNECTIONS, OFFERED = 256, (1, 2, 4)
-# The mean of play.lua's pauses, and the connections that one thread of wrk still serves.
-PAUSE_S, CONNECTIONS_MAX = 0.1, 8000
-OVERLOAD_S = 4
-MOVES = "/internal/events/{event_id}/update-availability"
 
 # Enough connections to touch 10 000 events in a second or two.
 TOUCHING = 64
@@ -110,47 +103,6 @@ def _touch(scene: Scene, events: int) -> None:
     seconds = 1 + events // TOUCHES_A_SECOND
     play(scene.ours.port, requests, scene.folder, connections=TOUCHING, seconds=seconds)
     time.sleep(TOLD_S)
-
-
-def overload(scene: Scene) -> tuple[Overload, ...]:
-    """Offer one event 1, 2 and 4 times the bookings that it took a second at its best.
-
-    A client that is refused comes again after its pause, as all do: the more clients, the more
-    are at the door at any moment.
-    """
-    requests = [reserve(scene, HOT)]
-
-    def drive(connections: int, mode: Mode) -> tuple[Played, Counts]:
-        before = scene.ours.counts()
-        played = play(
-            scene.ours.port,
-            requests,
-            scene.folder,
-            connections=connections,
-            seconds=OVERLOAD_S,
-            mode=mode,
-        )
-        return played, scene.ours.counts() - before
-
-    peak, _ = drive(PEAK_CONNECTIONS, "flat out")
-    found = []
-    for times in OFFERED:
-        connections = min(round(times * peak.good_per_second * PAUSE_S), CONNECTIONS_MAX)
-        played, counts = drive(connections, "paced")
-        accepted = counts.quantile("evently_request_seconds", 0.99, "POST", MOVES, "200")
-        found.append(
-            Overload(
-                times=times,
-                connections=connections,
-                peak=peak.good_per_second,
-                offered=played.requests / (played.duration_us / 1e6),
-                accepted=played.good_per_second,
-                refused=played.status,
-                broken=played.errors - played.status,
-                accepted_p99_ms=None if accepted is None else accepted * 1000,
-            )
-        )
-    return tuple(found)
 
 
 def bookings(database: BenchDatabase, name: str, ours: Service, number: int) -> Bookings:

@@ -104,6 +104,11 @@ class BenchDatabase:
         self._server.psql("CHECKPOINT", name)
         return self._server.dsn(name)
 
+    def slow_down(self, name: str, commit_ms: int) -> None:
+        """Let every commit in a database take so much longer, in sessions to come."""
+        for setting, to in (("commit_delay", commit_ms * 1000), ("commit_siblings", 0)):
+            self._server.psql(f"ALTER DATABASE {name} SET {setting} = {to}")
+
     def drop(self, name: str) -> None:
         """Remove a database that was measured."""
         self._server.drop_database(name)

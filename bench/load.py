@@ -28,7 +28,7 @@ KEY, VERSION = "\1", "\2"
 # play.lua writes a version as wide as this.
 VERSION_WIDTH = 12
 
-Mode: TypeAlias = Literal["flat out", "paced", "tracking"]
+Mode: TypeAlias = Literal["flat out", "paced", "patient", "tracking"]
 
 
 class Played(msgspec.Struct, frozen=True):

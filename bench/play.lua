@@ -5,10 +5,11 @@
 -- Modes:
 --   flat out  each connection sends its next request as soon as it has its answer
 --   paced     ... and after a pause of 50 to 150 ms
+--   patient   ... and after a pause of 250 to 750 ms
 --   tracking  each request carries the newest version that an answer told, as a client that means
 --             to be sure would do it; this reads every answer, so it costs the player more
 
-local PAUSE_MIN_MS, PAUSE_MAX_MS = 50, 150
+local PAUSES_MS = { paced = { 50, 150 }, patient = { 250, 750 } }
 local CONFLICT = 409
 
 local threads = {}
@@ -54,8 +55,9 @@ function init(arguments)
   prefix = arguments[2] .. "-" .. number .. "-"
   -- Threads do not all begin with the same event.
   turn = number * 7
-  if arguments[3] == "paced" then
-    delay = function() return math.random(PAUSE_MIN_MS, PAUSE_MAX_MS) end
+  local pause = PAUSES_MS[arguments[3]]
+  if pause then
+    delay = function() return math.random(pause[1], pause[2]) end
   elseif arguments[3] == "tracking" then
     response = track
   end

@@ -121,13 +121,14 @@ class Bookings(msgspec.Struct, frozen=True):
 class Overload(msgspec.Struct, frozen=True):
     """One event to which `times` its `peak` was offered; all rates are a second.
 
-    `broken` counts requests that got no answer. `accepted_p99_ms` is as the service saw it.
+    `answered` and `refused` count refusals, `broken` what got no answer. `accepted_p99_ms` is the
+    time of what was sold, as the service saw it.
     """
 
     times: int
     connections: int
     peak: float
-    offered: float
+    answered: float
     accepted: float
     refused: int
     broken: int

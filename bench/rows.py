@@ -74,36 +74,36 @@ class Stage:
 # What is sent
 
 
-def reserve(scene: Scene, number: int, version: int | str = "*", **more: str) -> str:
+def reserve(ours: Service, number: int, version: int | str = "*", **more: str) -> str:
     """A booking of one seat."""
     path = f"/internal/events/{event_id(number)}/update-availability"
-    return post(path, {"quantity": -1, "version": version, **more}, _headers(scene))
+    return post(path, {"quantity": -1, "version": version, **more}, _headers(ours))
 
 
-def _headers(scene: Scene) -> tuple[str, ...]:
-    return (f"X-API-Key: {scene.ours.key}", f"Idempotency-Key: {KEY}")
+def _headers(ours: Service) -> tuple[str, ...]:
+    return (f"X-API-Key: {ours.key}", f"Idempotency-Key: {KEY}")
 
 
 def _hot(scene: Scene) -> Sequence[str]:
-    return [reserve(scene, HOT)]
+    return [reserve(scene.ours, HOT)]
 
 
 def _retry(scene: Scene) -> Sequence[str]:
     # The version at which the event was published: a client that read it long ago.
-    return [reserve(scene, HOT, 2, on_conflict="retry")]
+    return [reserve(scene.ours, HOT, 2, on_conflict="retry")]
 
 
 def _strict(scene: Scene) -> Sequence[str]:
-    return [reserve(scene, HOT, VERSION)]
+    return [reserve(scene.ours, HOT, VERSION)]
 
 
 def _return(scene: Scene) -> Sequence[str]:
     path = f"/internal/events/{event_id(SEATS_OUT)}/return-seats"
-    return [post(path, {"quantity": 1, "version": "*"}, _headers(scene))]
+    return [post(path, {"quantity": 1, "version": "*"}, _headers(scene.ours))]
 
 
 def _spread(events: int) -> Write:
-    return lambda scene: [reserve(scene, number) for number in range(1, events + 1)]
+    return lambda scene: [reserve(scene.ours, number) for number in range(1, events + 1)]
 
 
 def _availability(events: int = 1) -> Write:
@@ -137,7 +137,7 @@ def _one(scene: Scene, kind: str, number: int) -> str:
         case "list":
             return get(LIST)
         case _:
-            return reserve(scene, number)
+            return reserve(scene.ours, number)
 
 
 # How it is measured

@@ -14,6 +14,7 @@ from bench import checks
 from bench.ceiling import Ceiling
 from bench.database import HOT, LIMIT, LIMIT_EVENTS, BenchDatabase, event_id
 from bench.machine import commit, load_now, machine
+from bench.overload import overload
 from bench.results import (
     ActiveMemory,
     Bookings,
@@ -107,8 +108,6 @@ class Run:
             self._rounds(scene, stage.events, rows)
             self._lists.append(checks.uncached_list(scene, stage.events))
             if stage.bookings:
-                self._say(f"{stage.events} events: more than it can do")
-                self._overload = checks.overload(scene)
                 self._say(f"{stage.events} events: {checks.CLIENTS} clients at once")
                 self._bookings = checks.bookings(database, name, ours, stage.events + 1)
         self._say(f"{stage.events} events: holding every event against its ledger")
@@ -116,6 +115,9 @@ class Run:
         self._checked.append(Checked(found.events, found.versions, found.differing))
         for done in (name, LIMIT) if limited else (name,):
             database.drop(done)
+        if stage.bookings:
+            self._say("one event, and more bookings than it can take")
+            self._overload = overload(database, self._workers, self._folder)
 
     def _grow(self, scene: Scene, stage: Stage) -> None:
         """Memory first: while the service is fresh, nothing else has made it grow."""
