@@ -16,7 +16,7 @@ Rules:
 from collections.abc import Sequence
 from datetime import datetime
 
-from actors.envelope import Envelope, canonical
+from actors.envelope import Envelope
 from evently.domain.commits import Batch, Record
 from evently.domain.event import decide
 from evently.domain.outcomes import Accepted, Outcome, StaleVersion
@@ -58,7 +58,7 @@ def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fre
                 Record(
                     outcome.entry,
                     request.key,
-                    canonical(request.command),
+                    envelope.text,
                     request.caller,
                     request.request_id,
                 )

@@ -54,7 +54,7 @@ class Envelope:
     could not be committed.
     """
 
-    __slots__ = ("_followers", "_future", "attempts", "checked", "refusal", "request")
+    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "refusal", "request")
 
     def __init__(
         self, request: Request, future: "asyncio.Future[Answer]", refusal: Refusal | None = None
@@ -63,11 +63,19 @@ class Envelope:
         self.refusal = refusal
         self.checked = False
         self.attempts = 0
+        self._text = ""
         self._future = future
         self._followers: list[asyncio.Future[Answer]] = []
 
     def __repr__(self) -> str:
         return f"<Envelope {canonical(self.request.command)!r} key={self.request.key!r}>"
+
+    @property
+    def text(self) -> str:
+        """The command in canonical form."""
+        if not self._text:
+            self._text = canonical(self.request.command)
+        return self._text
 
     def join(self, future: "asyncio.Future[Answer]") -> None:
         """Let a repetition of the request wait for the same answer."""

@@ -20,7 +20,7 @@ from datetime import datetime
 from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
-from actors.envelope import Envelope, Request, repeated
+from actors.envelope import Envelope, Request, canonical, repeated
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX, Mailbox
 from evently.domain.commands import Update
@@ -128,14 +128,15 @@ class EventActor:
             return True
         remembered = self._keys.recall(self.event_id, request.key, now_s)
         if remembered is not None:
-            if remembered.command != request.command:
+            if remembered.request != canonical(request.command):
                 future.set_result(KeyReused(request.key))
                 return False
-            if isinstance(remembered.answer, Done | KeyReused):
-                future.set_result(repeated(remembered.answer))
+            answer = remembered.answer
+            if isinstance(answer, Done | KeyReused):
+                future.set_result(repeated(answer))
                 return False
             # Another worker may have accepted it since: the ledger has the last word.
-            return self._ask_keyed(request, future, remembered.answer)
+            return self._ask_keyed(request, future, answer)
         return self._ask_keyed(request, future)
 
     def _ask_keyed(
@@ -368,7 +369,7 @@ class EventActor:
             self._forget(envelope)
             if isinstance(answer, Done) or not request.doubtful:
                 now_s = self._clock.monotonic()
-                self._keys.remember(self.event_id, request.key, request.command, answer, now_s)
+                self._keys.remember(self.event_id, request.key, envelope.text, answer, now_s)
         envelope.answer(answer)
 
     def _fail(self, envelope: Envelope, fault: Fault) -> None:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from actors import key_memory, resolver
 from actors.answers import answer_to
 from actors.committer import Committer, Work
-from actors.envelope import Envelope, Request, repeated
+from actors.envelope import Envelope, Request, canonical, repeated
 from actors.event_actor import EventActor
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
@@ -207,7 +207,7 @@ def believe_what_is_remembered() -> Patches:
 
     def ask(self: EventActor, request: Request, future: Any) -> bool:
         known = self._keys.recall(self.event_id, request.key, self._clock.monotonic())
-        if request.keyed and known is not None and known.command == request.command:
+        if request.keyed and known is not None and known.request == canonical(request.command):
             future.set_result(repeated(known.answer))
             return False
         return original(self, request, future)

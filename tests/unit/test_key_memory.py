@@ -1,7 +1,10 @@
 """What is remembered under a key, for how long, and how much of it."""
 
+import gc
+
 import pytest
 
+from actors.envelope import canonical
 from actors.key_memory import KeyMemory
 from evently.domain.outcomes import (
     Answer,
@@ -16,6 +19,7 @@ from evently.domain.outcomes import (
 from evently.domain.state import Status
 from tests.examples import NOW, reserve
 
+REQUEST = canonical(reserve())
 DONE = Done(3, 9, Status.PUBLISHED, NOW)
 
 
@@ -31,11 +35,11 @@ DONE = Done(3, 9, Status.PUBLISHED, NOW)
 def test_a_final_answer_is_remembered_with_its_command(answer: Answer) -> None:
     memory = KeyMemory()
 
-    memory.remember("event", "k", reserve(), answer, 0.0)
+    memory.remember("event", "k", REQUEST, answer, 0.0)
 
     found = memory.recall("event", "k", 1.0)
     assert found is not None
-    assert (found.command, found.answer) == (reserve(), answer)
+    assert (found.request, found.answer) == (REQUEST, answer)
     assert memory.recall("another", "k", 1.0) is None
 
 
@@ -45,14 +49,14 @@ def test_a_final_answer_is_remembered_with_its_command(answer: Answer) -> None:
 def test_what_may_change_is_not_remembered(answer: Answer) -> None:
     memory = KeyMemory()
 
-    memory.remember("event", "k", reserve(), answer, 0.0)
+    memory.remember("event", "k", REQUEST, answer, 0.0)
 
     assert len(memory) == 0
 
 
 def test_an_answer_is_forgotten_when_its_time_is_over_and_not_before() -> None:
     memory = KeyMemory(remember_s=10.0)
-    memory.remember("event", "k", reserve(), DONE, 0.0)
+    memory.remember("event", "k", REQUEST, DONE, 0.0)
 
     assert memory.recall("event", "k", 9.9) is not None
     assert memory.recall("event", "k", 10.0) is None
@@ -62,11 +66,23 @@ def test_an_answer_is_forgotten_when_its_time_is_over_and_not_before() -> None:
 def test_the_oldest_answer_goes_when_there_is_one_too_many() -> None:
     memory = KeyMemory(answers_max=2)
     for key in ("a", "b"):
-        memory.remember("event", key, reserve(), DONE, 0.0)
+        memory.remember("event", key, REQUEST, DONE, 0.0)
     assert len(memory) == 2
 
-    memory.remember("event", "c", reserve(), DONE, 0.0)
+    memory.remember("event", "c", REQUEST, DONE, 0.0)
 
     assert len(memory) == 2
     assert memory.recall("event", "a", 0.0) is None
     assert memory.recall("event", "b", 0.0) is not None
+
+
+def test_what_is_remembered_costs_the_garbage_collector_nothing() -> None:
+    memory = KeyMemory()
+    for number in range(100):
+        memory.remember("event", f"{number}", REQUEST, DONE, 0.0)
+
+    (answers,) = [held for held in gc.get_referents(memory) if isinstance(held, dict)]
+    held = gc.get_referents(answers)
+    assert len(held) >= 100
+    # The type of the answer is followed in any case, once for all of them.
+    assert not [one for one in held if gc.is_tracked(one)]
