@@ -36,9 +36,9 @@ from routes.response import Response, date_line, status_line
 from routes.router import Router, canonical_ids
 from routes.services import Services
 
-# Request targets whose endpoint, ids and query are remembered, which saves 4 us, and how long they
-# may be; 20 MB at most.
-TARGETS_MAX, KNOWN_TARGET_BYTES_MAX = 16_384, 256
+# Request targets whose endpoint, ids and query are remembered, which saves 3 us, and how long they
+# may be; 1 MB at most. An event in memory takes 3 KB: to remember many more would show in it.
+TARGETS_MAX, KNOWN_TARGET_BYTES_MAX = 1024, 256
 # Bodies whose meaning is remembered, and how long they may be; 2 MB at most.
 KNOWN_BODIES_MAX, KNOWN_BODY_BYTES_MAX = 4096, 128
 
@@ -51,20 +51,18 @@ Respond: TypeAlias = Callable[[bytes, bool], None]
 Ending: TypeAlias = tuple[bytes, bool, int]
 
 
-class Target:
-    """What a request target asks for, and how its answers begin.
+class Route:
+    """A hot endpoint, and how its answers begin.
 
     `head` begins a good answer, `head_unchanged` the one that the client has it already.
     """
 
-    __slots__ = ("checked", "endpoint", "handler", "head", "head_unchanged", "params", "query")
+    __slots__ = ("checked", "endpoint", "handler", "head", "head_unchanged")
 
-    def __init__(self, endpoint: Endpoint, params: dict[str, str], query: Any) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         assert isinstance(endpoint.handler, SplitHandler), "only split handlers are hot"
         self.endpoint = endpoint
         self.handler: SplitHandler[Any] = endpoint.handler
-        self.params = params
-        self.query = query
         self.checked = endpoint.access is not Access.PUBLIC or endpoint.idempotent
         shared = (
             f"Cache-Control: {endpoint.cache_control}\r\n"
@@ -72,6 +70,17 @@ class Target:
         )
         self.head_unchanged = status_line(HTTPStatus.NOT_MODIFIED) + shared
         self.head = f"{status_line(endpoint.status)}Content-Type: application/json\r\n{shared}"
+
+
+class Target:
+    """What a request target asks for."""
+
+    __slots__ = ("params", "query", "route")
+
+    def __init__(self, route: Route, params: dict[str, str], query: Any) -> None:
+        self.route = route
+        self.params = params
+        self.query = query
 
 
 class FastPath:
@@ -82,6 +91,7 @@ class FastPath:
     ) -> None:
         hot = [one for one in endpoints if isinstance(one.handler, SplitHandler)]
         self._router = Router(hot)
+        self._routes = {id(one): Route(one) for one in hot}
         self._targets: dict[str, dict[str, Target]] = {one.method: {} for one in hot}
         self.services = services
         self.dispatcher = dispatcher
@@ -103,7 +113,7 @@ class FastPath:
     def takes_with_body(self, message: RawRequestMessage) -> bool:
         """Whether a request whose body is not here yet would be taken if it were."""
         target = self._target(message)
-        if target is None or target.endpoint.body is None or _EXPECT in message.headers:
+        if target is None or target.route.endpoint.body is None or _EXPECT in message.headers:
             return False
         return int(message.headers.get(_CONTENT_LENGTH, 0)) <= BODY_BYTES_MAX
 
@@ -131,7 +141,7 @@ class FastPath:
             query = None
             if endpoint.query is not NoQuery:
                 query = read_query(endpoint.query, once(message.path, message.url.query))
-            target = Target(endpoint, canonical_ids(params), query)
+            target = Target(self._routes[id(endpoint)], canonical_ids(params), query)
         except ApiError:
             return None
         if len(message.path) <= KNOWN_TARGET_BYTES_MAX:
@@ -168,14 +178,14 @@ _known_body = lru_cache(KNOWN_BODIES_MAX)(_read)
 class Exchange:
     """One request on the fast path; `future` is what its answer waits for, if it does."""
 
-    __slots__ = ("_call", "_path", "_respond", "_started_s", "_target", "future")
+    __slots__ = ("_call", "_path", "_respond", "_route", "_started_s", "future")
 
     def __init__(
         self, path: FastPath, target: Target, message: RawRequestMessage, respond: Respond
     ) -> None:
         self._started_s = time.perf_counter()
         self._path = path
-        self._target = target
+        self._route = target.route
         self._respond = respond
         self._call = call = Call(message.method, message.headers, path.services)
         call.request_id = request_id(message.headers)
@@ -185,22 +195,22 @@ class Exchange:
 
     def begin(self, payload: StreamReader) -> None:
         """Check the request and let its handler begin."""
-        call, target = self._call, self._target
-        endpoint = target.endpoint
+        call, route = self._call, self._route
+        endpoint = route.endpoint
         try:
-            if target.checked:
+            if route.checked:
                 refuse_doubles(call.sent)
             if endpoint.access is Access.INTERNAL:
                 call.caller = call.services.internal_keys.authenticate(call.sent)
             if endpoint.body is not None:
                 expect_json(call.sent)
                 call.body = _body(endpoint.body, payload)
-            begun = target.handler.begin(call)
+            begun = route.handler.begin(call)
             if isinstance(begun, asyncio.Future):
                 self.future = begun
                 begun.add_done_callback(self._go_on)
                 return
-            answer = self._good(target.handler.finish(call, begun))
+            answer = self._good(route.handler.finish(call, begun))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             answer = self._bad(error)
         self._end(*answer)
@@ -209,24 +219,24 @@ class Exchange:
         if future.cancelled():
             return
         try:
-            answer = self._good(self._target.handler.finish(self._call, future.result()))
+            answer = self._good(self._route.handler.finish(self._call, future.result()))
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             answer = self._bad(error)
         self._end(*answer)
 
     def _good(self, answer: Any) -> Ending:
-        call, target = self._call, self._target
+        call, route = self._call, self._route
         services, more = call.services, call.headers
         body = answer.body if isinstance(answer, Raw) else encode(answer)
         if services.cors_origins:
             allow_origin(call.sent, more, services.cors_origins)
-        head, status, last = target.head, target.endpoint.status, services.lifecycle.draining
+        head, status, last = route.head, route.endpoint.status, services.lifecycle.draining
         lines = ""
         if more or last:
             if last:
                 more["Connection"] = "close"
             if "ETag" in more and matches(call.sent.get(_IF_NONE_MATCH), more["ETag"]):
-                head, status, body = target.head_unchanged, HTTPStatus.NOT_MODIFIED.value, b""
+                head, status, body = route.head_unchanged, HTTPStatus.NOT_MODIFIED.value, b""
             lines = "".join([f"{name}: {value}\r\n" for name, value in more.items()])
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         text = f"{head}{lines}X-Request-ID: {call.request_id}\r\n{length}{date_line()}"
@@ -234,14 +244,14 @@ class Exchange:
 
     def _bad(self, error: Exception) -> Ending:
         call, services = self._call, self._call.services
-        response: Response = self._path.dispatcher.refusal(error, call, self._target.endpoint.path)
+        response: Response = self._path.dispatcher.refusal(error, call, self._route.endpoint.path)
         if services.cors_origins:
             allow_origin(call.sent, response.head, services.cors_origins)
         return response.as_bytes(), response.closes, response.status
 
     def _end(self, answer: bytes, last: bool, status: int) -> None:
         self._respond(answer, last)
-        endpoint = self._target.endpoint
+        endpoint = self._route.endpoint
         self._path.dispatcher.conclude(
             self._call, endpoint.path, status, self._started_s, hot=endpoint.hot
         )
