@@ -109,8 +109,12 @@ class Registry:
         """
         return await self.submit(event_id, request)
 
-    def submit(self, event_id: str, request: Request) -> "asyncio.Future[Answer]":
+    def submit(
+        self, event_id: str, request: Request, future: "asyncio.Future[Answer] | None" = None
+    ) -> "asyncio.Future[Answer]":
         """Put `request` into the event's mailbox; the answer, or a fault, will be in the future.
+
+        That is a new one, or the one that is given.
 
         Raises Overloaded or DatabaseUnavailable (nothing was done).
         """
@@ -121,7 +125,8 @@ class Registry:
         if self._pending >= self._pending_max:
             raise Overloaded("too many requests wait")
         actor = self._actors.get(event_id) or self._activate(event_id)
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        if future is None:
+            future = self._loop.create_future()
         if actor.ask(request, future):
             self._committer.ready(actor)
         self._pending += 1

@@ -6,7 +6,6 @@ takes nothing back.
 
 import asyncio
 from collections import OrderedDict
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -31,6 +30,31 @@ from routes.frames import (
 
 # Events whose state is kept as bytes; a state is read many times before it changes.
 ENCODED_MAX = 1024
+
+
+class _Reply(asyncio.Future[Answer]):
+    """An answer that leaves as it is given.
+
+    A callback would run a turn of the loop later, and the frames leave one after that: behind all
+    the requests that this worker's own clients have sent meanwhile.
+    """
+
+    def __init__(self, stream: FrameStream, frame_id: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._frame_id = frame_id
+
+    def set_result(self, result: Answer) -> None:
+        """Give the answer."""
+        super().set_result(result)
+        self._stream.send(answer_frame(self._frame_id, result))
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        """Give a fault instead."""
+        super().set_exception(exception)
+        fault = self.exception()
+        assert fault is not None, "it was set just now"
+        self._stream.send(fault_frame(self._frame_id, fault))
 
 
 class PeerServer:
@@ -79,11 +103,9 @@ class PeerServer:
 
     def _ask(self, stream: FrameStream, frame: Asking) -> None:
         try:
-            future = self._registry.submit(frame.event_id, request_in(frame))
+            self._registry.submit(frame.event_id, request_in(frame), _Reply(stream, frame.id))
         except Fault as fault:
             stream.send(fault_frame(frame.id, fault))
-            return
-        future.add_done_callback(partial(self._send_answer, stream, frame.id))
 
     def _read(self, stream: FrameStream, frame: ReadFrame) -> None:
         state = self._registry.snapshot(frame.event_id)
@@ -112,12 +134,3 @@ class PeerServer:
             if len(self._encoded) > ENCODED_MAX:
                 self._encoded.popitem(last=False)
         return raw
-
-    def _send_answer(
-        self, stream: FrameStream, frame_id: int, future: "asyncio.Future[Answer]"
-    ) -> None:
-        fault = None if future.cancelled() else future.exception()
-        if fault is not None:
-            stream.send(fault_frame(frame_id, fault))
-        elif not future.cancelled():
-            stream.send(answer_frame(frame_id, future.result()))
