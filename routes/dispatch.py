@@ -78,14 +78,13 @@ class Dispatcher:
     def refusal(self, error: Exception, call: Call, route: str) -> Response:
         """The answer to a call that ended in `error`; what is a bug is logged."""
         _name(call)
-        if not isinstance(error, ApiError):
-            if not isinstance(error, Fault):
-                log.error("%s %s failed", call.method, route, exc_info=error)
-                error = internal_error()
-            else:
-                if isinstance(error, CommandFailed):
-                    log.error("a command failed: %r", error)
-                error = failed(error, reads=call.method in _READS)
+        if isinstance(error, Fault):
+            if isinstance(error, CommandFailed):
+                log.error("a command failed: %r", error)
+            error = failed(error, reads=call.method in _READS)
+        elif not isinstance(error, ApiError):
+            log.error("%s %s failed", call.method, route, exc_info=error)
+            error = internal_error()
         call.headers.pop("ETag", None)
         call.headers["Cache-Control"] = "no-store"
         call.headers.update(error.headers)

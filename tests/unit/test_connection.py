@@ -23,7 +23,13 @@ from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
 from routes.dispatch import Dispatcher
 from routes.edge import Connection, EdgeServer
-from routes.fast_path import KNOWN_TARGET_BYTES_MAX, FastPath
+from routes.fast_path import (
+    KNOWN_BODY_BYTES_MAX,
+    KNOWN_TARGET_BYTES_MAX,
+    FastPath,
+    _known_body,
+)
+from routes.read_json import BODY_BYTES_MAX
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
 
@@ -444,3 +450,42 @@ async def test_only_short_targets_are_remembered_and_not_too_many(
 
     assert list(known) == [f"{READ}?another"]
     assert client.statuses() == [200] * 4
+
+
+MOVE = '{"quantity":-1,"version":"*"}'
+
+
+async def test_the_longest_body_is_taken_and_one_byte_more_is_not(client: Client) -> None:
+    client.send("POST", RESERVE, MOVE.ljust(BODY_BYTES_MAX))
+    assert len(client.events.asked) == 1
+    client.events.asked[0][1].set_result(done(7))
+    await until(lambda: client.statuses() == [200])
+
+    client.send("POST", RESERVE, MOVE.ljust(BODY_BYTES_MAX + 1))
+
+    assert client.statuses() == [200, 413]
+    assert client.wire.closed
+
+
+@pytest.mark.parametrize(("length", "waits"), [(BODY_BYTES_MAX, True), (BODY_BYTES_MAX + 1, False)])
+async def test_only_a_body_that_would_be_taken_is_waited_for(
+    client: Client, length: int, waits: bool
+) -> None:
+    head, _, _ = request("POST", RESERVE, MOVE.ljust(length)).partition(b"\r\n\r\n")
+    client.connection.data_received(head + b"\r\n\r\n")
+
+    assert (client.connection._body_timer is not None) is waits
+    client.connection.connection_lost(None)
+
+
+async def test_only_short_bodies_that_are_good_are_remembered(client: Client) -> None:
+    _known_body.cache_clear()
+    for body in (MOVE.ljust(KNOWN_BODY_BYTES_MAX), MOVE.ljust(KNOWN_BODY_BYTES_MAX + 1), "{"):
+        client.send("POST", RESERVE, body)
+        for _, future in client.events.asked:
+            if not future.done():
+                future.set_result(done(7))
+        await until(lambda: client.connection._exchange is None)
+
+    assert client.statuses() == [200, 200, 400]
+    assert _known_body.cache_info().currsize == 1
