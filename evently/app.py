@@ -9,6 +9,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from actors.clock import DatabaseClock
@@ -40,6 +41,7 @@ from routes.edge import EdgeServer
 from routes.event_lists import EventLists
 from routes.fast_path import FastPath
 from routes.forward import Forwarder
+from routes.handoff import Handoff
 from routes.openapi import OpenApi
 from routes.peer_link import PeerLink
 from routes.peer_server import PeerServer
@@ -53,7 +55,7 @@ POLL_S = 1.0
 SETTLE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """The workers of this machine, and which of them this one is."""
 
@@ -64,6 +66,15 @@ class Node:
     def socket(self, index: int) -> Path:
         """Where worker `index` listens for the others."""
         return self.run_dir / f"worker-{index}.sock"
+
+    def door(self, index: int) -> Path:
+        """Where worker `index` takes connections from the others."""
+        return self.run_dir / f"worker-{index}.door"
+
+    @cached_property
+    def ring(self) -> Ring:
+        """Who owns which event."""
+        return Ring(self.workers)
 
 
 def admin_auth(settings: Settings, database: Database, metrics: Metrics) -> AdminAuth:
@@ -160,17 +171,25 @@ async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder
     others = (index for index in range(node.workers) if index != node.index)
     links = {index: PeerLink(node.socket(index)) for index in others}
     try:
-        yield Forwarder(node.index, Ring(node.workers), registry, links)
+        yield Forwarder(node.index, node.ring, registry, links)
     finally:
         await peer_server.stop()
         for link in links.values():
             link.close()
 
 
-def server(services: Services) -> EdgeServer:
+def server(services: Services, handoff: Handoff | None = None) -> EdgeServer:
     """The HTTP server in front of the services."""
     dispatcher = Dispatcher(ENDPOINTS, services)
-    return EdgeServer(dispatcher, services.observer, FastPath(ENDPOINTS, services, dispatcher))
+    fast_path = FastPath(ENDPOINTS, services, dispatcher)
+    return EdgeServer(dispatcher, services.observer, fast_path, handoff)
+
+
+def handoff_of(node: Node, metrics: Metrics) -> Handoff | None:
+    """The way of connections to other workers and from them, if there are any."""
+    if node.workers == 1:
+        return None
+    return Handoff(node.index, node.ring, node.door, metrics.handed_off)
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:

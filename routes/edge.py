@@ -6,7 +6,9 @@ Rules:
    that waits is offered to the fast path; what that does not take wakes aiohttp's own loop, which
    then handles all that waits.
 2. A client that does not read its answers is not answered further, and in the end is cut off.
-3. Bytes that are no request are answered 400 and counted, not logged: a storm of them must not
+3. A client that moves seats of another worker's events again and again is given to that worker,
+   when nothing of it is under way; what came of its next request must not get lost.
+4. Bytes that are no request are answered 400 and counted, not logged: a storm of them must not
    become a storm of tracebacks. (aiohttp logs one for each, and names itself in the answer.)
 """
 
@@ -17,13 +19,14 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 
 from routes.answers import encode
 from routes.call import random_id
 from routes.dispatch import UNMATCHED
 from routes.errors import ApiError, Code, internal_error
 from routes.fast_path import Exchange, FastPath
+from routes.handoff import Affinity, Handoff
 from routes.response import Response
 from routes.services import Observer
 
@@ -39,6 +42,8 @@ LINGER_S = 2.0
 # long before the request goes the long way, which knows what to do about bodies that drip.
 BODY_GRACE_S = 0.05
 
+_END_OF_HEAD = b"\r\n\r\n"
+
 
 class Connection(web.RequestHandler):
     """One client's connection."""
@@ -51,9 +56,16 @@ class Connection(web.RequestHandler):
         self._serving = False
         self._body_timer: asyncio.TimerHandle | None = None
         self._answered: asyncio.Future[None] | None = None
+        self._affinity = Affinity(server.handoff) if server.handoff is not None else None
+        # What has come since the last answer: its first piece, and its size.
+        self._first_piece = b""
+        self._came_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come: aiohttp parses and queues it, its loop need not wake yet."""
+        if not self._came_bytes:
+            self._first_piece = data
+        self._came_bytes += len(data)
         waiter, self._waiter = self._waiter, None
         super().data_received(data)
         self._waiter = waiter
@@ -158,8 +170,35 @@ class Connection(web.RequestHandler):
         if last or self._close:
             self.force_close()
         self._tell_answered()
+        came_bytes, self._came_bytes = self._came_bytes, 0
         if under_way is not None:
+            if self._affinity is not None:
+                self._follow(self._affinity, under_way, came_bytes)
             self._serve()
+
+    def _follow(self, affinity: Affinity, answered: Exchange, came_bytes: int) -> None:
+        """Leave for the worker whose events the client moves, if its last request came alone."""
+        event_id = answered.changed_event
+        if event_id is None or not affinity.moved(event_id):
+            return
+        head_bytes = self._first_piece.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if head_bytes + answered.body_bytes == came_bytes:
+            # The answer leaves at the end of this turn of the loop.
+            self._loop.call_soon(self._leave, affinity)
+
+    def _leave(self, affinity: Affinity) -> None:
+        """Leave, unless something has come or is still to go."""
+        transport, parser = self.transport, self._parser
+        if transport is None or parser is None or self._force_close or self._close:
+            return
+        if self._came_bytes or transport.get_write_buffer_size():
+            return
+        if _between_requests(parser):
+            affinity.leave(transport)
+        else:
+            # The end of a head came in two pieces, one of them with the request before it: only a
+            # client that tries comes so far, and to find out has spoilt what the parser had.
+            self.force_close()
 
     def _tell_answered(self) -> None:
         if self._answered is not None and not self._answered.done():
@@ -190,10 +229,19 @@ class Connection(web.RequestHandler):
         return Response(status, headers, encode(error.body()))
 
 
+def _between_requests(parser: HttpRequestParser) -> bool:
+    """Whether nothing of a request is in the parser; if something is, it is of no use after."""
+    try:
+        return parser.feed_eof() is None
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, there is something
+        return False
+
+
 class EdgeServer(web.Server):
     """Makes a Connection for every client that connects.
 
-    Without a fast path every request goes through `dispatcher`, aiohttp's way.
+    Without a fast path every request goes through `dispatcher`, aiohttp's way; without a handoff
+    every connection stays.
     """
 
     def __init__(
@@ -201,11 +249,13 @@ class EdgeServer(web.Server):
         dispatcher: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         observer: Observer,
         fast_path: FastPath | None = None,
+        handoff: Handoff | None = None,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
+        self.handoff = handoff
         self.observer = observer
         self._keep_alive_s = keep_alive_s
 

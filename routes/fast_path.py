@@ -193,6 +193,16 @@ class Exchange:
         call.query = target.query
         self.future: asyncio.Future[Any] | None = None
 
+    @property
+    def changed_event(self) -> str | None:
+        """The id of the event that the request changes, if it does."""
+        return self._call.params["event_id"] if self._route.endpoint.waits else None
+
+    @property
+    def body_bytes(self) -> int:
+        """The length of the request's body."""
+        return int(self._call.sent.get(_CONTENT_LENGTH, 0))
+
     def begin(self, payload: StreamReader) -> None:
         """Check the request and let its handler begin."""
         call, route = self._call, self._route

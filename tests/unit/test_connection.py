@@ -29,6 +29,7 @@ from routes.fast_path import (
     FastPath,
     _known_body,
 )
+from routes.handoff import MOVES_MIN, Handoff
 from routes.read_json import BODY_BYTES_MAX
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
@@ -70,6 +71,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.unsent_bytes = 0
         self.closed = False
 
     def write(self, data: Any) -> None:
@@ -82,15 +84,33 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
 
 
+class Elsewhere:
+    """The other workers: they own every event but ADMIN, and take every connection."""
+
+    def __init__(self) -> None:
+        self.given: list[asyncio.BaseTransport] = []
+
+    def owner(self, event_id: str) -> int | None:
+        return None if event_id == ADMIN else 1
+
+    def give(self, owner: int, transport: asyncio.BaseTransport) -> bool:
+        self.given.append(transport)
+        transport.close()
+        return True
+
+
 class Client:
     """A client and its connection to a service whose events are in the test's hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
         services = cast(
@@ -105,7 +125,8 @@ class Client:
         )
         dispatcher = Dispatcher(ENDPOINTS, services)
         self.fast_path = FastPath(ENDPOINTS, services, dispatcher)
-        server = EdgeServer(dispatcher, services.observer, self.fast_path)
+        handoff = cast("Handoff | None", elsewhere)
+        server = EdgeServer(dispatcher, services.observer, self.fast_path, handoff)
         self.wire = Wire()
         found = server()
         assert isinstance(found, Connection)
@@ -117,6 +138,11 @@ class Client:
 
     def reserve(self, seats: int = 1) -> None:
         self.send("POST", RESERVE, f'{{"quantity":-{seats},"version":"*"}}')
+
+    async def answer(self) -> None:
+        """Let the event answer its last move, and the answer leave."""
+        self.events.asked[-1][1].set_result(done(len(self.events.asked)))
+        await until(lambda: len(self.statuses()) == len(self.events.asked))
 
     def answers(self) -> list[tuple[int, dict[str, str], Any]]:
         """Status, headers and JSON of every answer so far."""
@@ -489,3 +515,144 @@ async def test_only_short_bodies_that_are_good_are_remembered(client: Client) ->
 
     assert client.statuses() == [200, 200, 400]
     assert _known_body.cache_info().currsize == 1
+
+
+# Clients that move another worker's events
+
+
+@pytest.fixture
+def elsewhere() -> Elsewhere:
+    return Elsewhere()
+
+
+@pytest.fixture
+async def mover(elsewhere: Elsewhere) -> Client:
+    """A client that has made all moves but one of those after which it is given away."""
+    found = Client(elsewhere)
+    await until(lambda: found.connection._waiter is not None)
+    for _ in range(MOVES_MIN - 1):
+        found.reserve()
+        await found.answer()
+    await turns()
+    assert elsewhere.given == []
+    return found
+
+
+async def turns() -> None:
+    """More turns of the loop than anything here takes."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_who_moves_another_worker_s_events_is_given_to_it_with_every_answer(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    mover.reserve()
+    await mover.answer()
+    await until(lambda: elsewhere.given == [mover.wire])
+
+    assert mover.statuses() == [200] * MOVES_MIN
+
+
+async def test_reads_in_between_change_nothing(mover: Client, elsewhere: Elsewhere) -> None:
+    mover.send("GET", f"/internal/events/{ADMIN}")
+    assert mover.statuses()[-1] == 200
+    head, _, body = request("POST", RESERVE, MOVE).partition(b"\r\n\r\n")
+    mover.connection.data_received(head + b"\r\n\r\n")
+    mover.connection.data_received(body)
+    mover.events.asked[-1][1].set_result(done(9))
+
+    await until(lambda: elsewhere.given == [mover.wire])
+
+
+async def test_a_move_of_an_event_that_lives_here_keeps_the_client_here(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    mover.send("POST", RESERVE.replace(EVENT, ADMIN), MOVE)
+    await mover.answer()
+    mover.reserve()
+    await mover.answer()
+    await turns()
+
+    assert elsewhere.given == []
+
+
+@pytest.mark.parametrize("early", [1, 10, 60, 140, len(MOVE) + 140])
+async def test_what_has_come_of_the_next_request_keeps_the_client_until_it_is_answered(
+    mover: Client, elsewhere: Elsewhere, early: int
+) -> None:
+    following = request("POST", RESERVE, MOVE)
+    mover.connection.data_received(request("POST", RESERVE, MOVE) + following[:early])
+    await mover.answer()
+    await turns()
+    assert elsewhere.given == []
+
+    mover.connection.data_received(following[early:])
+    await mover.answer()
+    await turns()
+    if not elsewhere.given:
+        mover.reserve()
+        await mover.answer()
+        await turns()
+
+    assert elsewhere.given == [mover.wire]
+
+
+async def test_a_next_request_that_comes_before_the_answer_has_left_is_answered_here(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    mover.reserve()
+    mover.events.asked[-1][1].set_result(done(7))
+    await until(lambda: len(mover.statuses()) == MOVES_MIN)
+    mover.reserve()
+    await turns()
+    assert elsewhere.given == []
+
+    await mover.answer()
+    await until(lambda: elsewhere.given == [mover.wire])
+
+
+async def test_an_answer_that_has_not_left_keeps_the_client(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    mover.wire.unsent_bytes = 1
+    mover.reserve()
+    await mover.answer()
+    await turns()
+    assert elsewhere.given == []
+
+    mover.wire.unsent_bytes = 0
+    mover.reserve()
+    await mover.answer()
+    await until(lambda: elsewhere.given == [mover.wire])
+
+
+async def test_a_worker_that_drains_closes_and_gives_nothing_away(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    mover.reserve()
+    mover.lifecycle.drain()
+    await mover.answer()
+    await turns()
+
+    assert elsewhere.given == []
+    assert mover.wire.closed
+    assert mover.answers()[-1][1]["Connection"] == "close"
+
+
+async def test_half_a_head_that_looks_like_the_end_of_a_body_is_not_given_away(
+    mover: Client, elsewhere: Elsewhere
+) -> None:
+    # The head of the second request ends in another piece than it came in, so that the first end
+    # of a head in that piece is the one that its body begins with.
+    padded = f"\r\n\r\n{MOVE}"
+    one, two = request("POST", RESERVE, MOVE), request("POST", RESERVE, padded)
+    split = two.index(b"\r\n\r\n") + 3
+    mover.connection.data_received(one + two[:split])
+    await mover.answer()
+    mover.connection.data_received(two[split:] + b"POST")
+    await mover.answer()
+    await until(lambda: mover.wire.closed)
+
+    assert elsewhere.given == []
+    assert mover.statuses() == [200] * (MOVES_MIN + 1)

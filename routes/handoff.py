@@ -1,0 +1,184 @@
+"""Gives a client's connection to the worker whose events it moves seats of.
+
+Rules:
+
+1. A connection is given away between two requests only: all that came is answered, every answer
+   has left, nothing of a next request is here. What its client sends then, the new worker reads.
+2. A worker takes connections while it has time to spare: its door, a Unix socket, is open then.
+   One that has none is better off where the others read and write for it.
+3. What is not taken stays where it is, and is served as before.
+
+A move that is forwarded goes through two more changes of process, and costs the processors twice
+as much, than one that arrives where its event lives. (Pai et al., "Locality-aware request
+distribution in cluster-based network servers", 1998, hand connections over likewise.) Reads do not
+count: they are forwarded at little cost, and would all end up on one worker.
+"""
+
+import array
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.ring import Ring
+
+# Moves in a row of one other worker's events, after which a connection is given to it. Clients
+# that move many events at random never come so far; to give one away takes less than ten moves.
+MOVES_MIN = 64
+# How often a worker looks whether it has time to spare, and how many connections it takes until
+# it looks again: what they bring should show first.
+LOOK_S = 0.5
+TAKEN_MAX = 32
+# The share of its time that a worker's loop may be at work and yet take more.
+BUSY_MAX = 0.8
+
+
+class Handoff:
+    """The way of connections from worker `index` to the others, and from them to it.
+
+    `door` says where a worker takes them, `on_given` is called for each that was given away,
+    `worked_s` says for how many seconds this thread has been at work.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        ring: Ring,
+        door: Callable[[int], Path],
+        on_given: Callable[[], None],
+        worked_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._index = index
+        self._ring = ring
+        self._path_of = door
+        self._on_given = on_given
+        self._worked_s = worked_s
+        self._serve: Callable[[], asyncio.BaseProtocol] | None = None
+        self._out = _datagrams()
+        self._door: socket.socket | None = None
+        self._taken = 0
+        self._settling: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._looked = (self._worked_s(), self._loop.time())
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def start(self, serve: Callable[[], asyncio.BaseProtocol]) -> None:
+        """Take connections; `serve` makes a protocol for each."""
+        self._serve = serve
+        self._open()
+        self._next_look = self._loop.call_later(LOOK_S, self._look)
+
+    async def stop(self) -> None:
+        """Give and take no more; what was given until now is served at the end."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._close()
+        self._out.close()
+        if self._settling:
+            await asyncio.gather(*self._settling)
+
+    def owner(self, event_id: str) -> int | None:
+        """The other worker that owns the event; None if this one does."""
+        owner = self._ring.owner(event_id)
+        return None if owner == self._index else owner
+
+    def give(self, owner: int, transport: asyncio.BaseTransport) -> bool:
+        """Give a connection to another worker and close it here; False if it is not taken."""
+        descriptor = array.array("i", [transport.get_extra_info("socket").fileno()])
+        message = (socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)
+        try:
+            self._out.sendmsg([b"\0"], [message], 0, str(self._path_of(owner)))
+        except OSError:
+            return False
+        transport.close()
+        self._on_given()
+        return True
+
+    def _look(self) -> None:
+        """Open the door or close it, by how busy this worker has been since it looked last."""
+        self._next_look = self._loop.call_later(LOOK_S, self._look)
+        worked_s, now_s = self._looked
+        self._looked = (self._worked_s(), self._loop.time())
+        if self._looked[0] - worked_s > BUSY_MAX * (self._looked[1] - now_s):
+            self._close()
+        elif self._door is None:
+            self._open()
+        self._taken = 0
+
+    def _open(self) -> None:
+        path = self._path_of(self._index)
+        path.unlink(missing_ok=True)
+        self._door = _datagrams()
+        self._door.bind(str(path))
+        self._loop.add_reader(self._door, self._take)
+
+    def _close(self) -> None:
+        """Refuse what comes from now on; what came before is here."""
+        door, self._door = self._door, None
+        if door is None:
+            return
+        self._loop.remove_reader(door)
+        door.shutdown(socket.SHUT_RD)
+        while self._take_one(door):
+            pass
+        door.close()
+
+    def _take(self) -> None:
+        while self._door is not None and self._take_one(self._door):
+            if self._taken >= TAKEN_MAX:
+                self._close()
+
+    def _take_one(self, door: socket.socket) -> bool:
+        """Serve a connection that was given; False where none is left."""
+        try:
+            said, descriptors, _, _ = socket.recv_fds(door, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return False
+        # Without a descriptor where this process has too many open files; its client is told.
+        for descriptor in descriptors:
+            self._taken += 1
+            task = self._loop.create_task(self._settle(socket.socket(fileno=descriptor)))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+        return bool(said)
+
+    async def _settle(self, connection: socket.socket) -> None:
+        assert self._serve is not None, "a door is opened by start"
+        connection.setblocking(False)
+        try:
+            await self._loop.connect_accepted_socket(self._serve, connection)
+        except OSError:
+            # Its client has left on the way.
+            connection.close()
+
+
+class Affinity:
+    """Which worker one connection belongs to, by the events whose seats it moves."""
+
+    __slots__ = ("_handoff", "_moves", "_owner")
+
+    def __init__(self, handoff: Handoff) -> None:
+        self._handoff = handoff
+        self._owner: int | None = None
+        self._moves = 0
+
+    def moved(self, event_id: str) -> bool:
+        """Count a move; whether the connection belongs to another worker."""
+        owner = self._handoff.owner(event_id)
+        if owner != self._owner:
+            self._owner, self._moves = owner, 0
+        self._moves += 1
+        return owner is not None and self._moves >= MOVES_MIN
+
+    def leave(self, transport: asyncio.BaseTransport) -> None:
+        """Give the connection away, or try again after so many moves."""
+        self._moves = 0
+        if self._owner is not None:
+            self._handoff.give(self._owner, transport)
+
+
+def _datagrams() -> socket.socket:
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    return ours
