@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.http_parser import HttpParser, RawRequestMessage
 
 from routes.answers import encode
 from routes.call import random_id
@@ -229,7 +229,7 @@ class Connection(web.RequestHandler):
         return Response(status, headers, encode(error.body()))
 
 
-def _between_requests(parser: HttpRequestParser) -> bool:
+def _between_requests(parser: HttpParser[Any]) -> bool:
     """Whether nothing of a request is in the parser; if something is, it is of no use after."""
     try:
         return parser.feed_eof() is None

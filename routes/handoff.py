@@ -23,9 +23,10 @@ from pathlib import Path
 
 from actors.ring import Ring
 
-# Moves in a row of one other worker's events, after which a connection is given to it. Clients
-# that move many events at random never come so far; to give one away takes less than ten moves.
-MOVES_MIN = 64
+# Moves in a row of one other worker's events, after which a connection is given to it. Among two
+# workers one in 2^16 clients that move events at random comes so far; to give a connection away
+# takes as long as five moves.
+MOVES_MIN = 16
 # How often a worker looks whether it has time to spare, and how many connections it takes until
 # it looks again: what they bring should show first.
 LOOK_S = 0.5

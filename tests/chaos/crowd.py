@@ -6,8 +6,9 @@ nothing but answers; all it does is in the history before it is sent.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Literal
 from uuid import uuid4
@@ -19,6 +20,9 @@ from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read
 
 CLIENTS = 64
 RESERVES, RETURNS = 0.7, 0.2
+# So many have a connection each, over which they move one hot event so many times, then another:
+# the service gives such connections to the event's worker.
+FANS, FAN_MOVES = 16, 64
 # Of the moves: those for a hot event, with a key, sent twice at once, hung up on.
 HOT, KEYED, TWICE, HUNG_UP = 0.6, 0.9, 0.08, 0.08
 # Of the moves: at any version, at the one that was last seen; the rest lets the service retry.
@@ -34,6 +38,16 @@ ADMIN_EVERY_S = 0.4
 NOTHING_DONE = frozenset({"OVERLOADED", "DATABASE_UNAVAILABLE", "RATE_LIMITED"})
 
 _ANSWERLESS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+@dataclass
+class Booker:
+    """A client: what it has drawn, the seats it holds, its connections, and what it is a fan of."""
+
+    dice: random.Random
+    kept: aiohttp.ClientSession
+    favourites: Iterator[str] | None
+    held: list[tuple[str, int]] = field(default_factory=list)
 
 
 class Crowd:
@@ -54,17 +68,9 @@ class Crowd:
         self._seen: dict[str, int] = {}
         self._over = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        patience = aiohttp.ClientTimeout(total=PATIENCE_S)
-        self._kept = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=patience
-        )
-        self._fresh = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True), timeout=patience
-        )
-
-        for session in (self._kept, self._fresh):
-            # It would send a PUT twice whose connection broke, and tell of the second one only.
-            session._retry_connection = False
+        self._kept = _session(limit=0)
+        self._fresh = _session(limit=0, force_close=True)
+        self._of_fans = [_session(limit=1) for _ in range(FANS)]
 
     async def start(self) -> None:
         """Begin."""
@@ -79,40 +85,52 @@ class Crowd:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        await self._kept.close()
-        await self._fresh.close()
+        for session in (self._kept, self._fresh, *self._of_fans):
+            await session.close()
         for task in done:
             task.result()
 
     async def _client(self, number: int) -> None:
         dice = random.Random(f"{self._seed} {number}")  # noqa: S311 - choices that can be repeated
-        held: list[tuple[str, int]] = []
+        who = Booker(dice, self._kept, None)
+        if number < FANS:
+            who = Booker(dice, self._of_fans[number], self._favourites(dice))
         while not self._over.is_set():
             drawn = dice.random()
             if drawn < RESERVES:
-                await self._reserve(dice, held)
+                await self._reserve(who)
             elif drawn < RESERVES + RETURNS:
-                await self._return(dice, held)
+                await self._return(who)
             else:
-                await self._read(self._event(dice))
+                await self._read(self._event(who), who.kept)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), dice.uniform(0.0, THINK_MAX_S))
 
-    def _event(self, dice: random.Random) -> str:
-        return dice.choice(self._hot if dice.random() < HOT else self._small)
+    def _favourites(self, dice: random.Random) -> Iterator[str]:
+        """A fan's event for every move."""
+        while True:
+            favourite = dice.choice(self._hot)
+            for _ in range(FAN_MOVES):
+                yield favourite
 
-    async def _reserve(self, dice: random.Random, held: list[tuple[str, int]]) -> None:
-        event_id, seats = self._event(dice), dice.randint(1, 4)
-        if await self._move(dice, self._wish(dice, event_id, -seats)):
-            held.append((event_id, seats))
+    def _event(self, who: Booker) -> str:
+        if who.favourites is not None:
+            return next(who.favourites)
+        return who.dice.choice(self._hot if who.dice.random() < HOT else self._small)
 
-    async def _return(self, dice: random.Random, held: list[tuple[str, int]]) -> None:
+    async def _reserve(self, who: Booker) -> None:
+        event_id, seats = self._event(who), who.dice.randint(1, 4)
+        if await self._move(who, self._wish(who.dice, event_id, -seats)):
+            who.held.append((event_id, seats))
+
+    async def _return(self, who: Booker) -> None:
         # Now and then more than anybody holds.
+        held, dice = who.held, who.dice
         mistaken = not held or dice.random() < 0.05
         event_id, seats = (
-            (self._event(dice), 1_000_000) if mistaken else held.pop(dice.randrange(len(held)))
+            (self._event(who), 1_000_000) if mistaken else held.pop(dice.randrange(len(held)))
         )
-        await self._move(dice, self._wish(dice, event_id, seats))
+        await self._move(who, self._wish(dice, event_id, seats))
 
     def _wish(self, dice: random.Random, event_id: str, quantity: int) -> Move:
         drawn = dice.random()
@@ -122,21 +140,22 @@ class Crowd:
         key = str(uuid4()) if dice.random() < KEYED else None
         return Move(event_id, key, quantity, version, retry)
 
-    async def _move(self, dice: random.Random, move: Move) -> bool:
+    async def _move(self, who: Booker, move: Move) -> bool:
         """Whether the seats moved, once that is known; without a key it may never be."""
+        dice, kept = who.dice, who.kept
         self._history.moves.append(move)
         drawn = dice.random()
         if move.key is not None and drawn < TWICE:
             await asyncio.gather(
-                self._try(move, self._kept), self._try(move, self._fresh), return_exceptions=False
+                self._try(move, kept), self._try(move, self._fresh), return_exceptions=False
             )
         elif drawn < TWICE + HUNG_UP:
             await self._hang_up(move, dice.uniform(0.0, HANG_UP_MAX_S))
         else:
-            await self._try(move, self._kept if drawn < 0.9 else self._fresh)
+            await self._try(move, kept if drawn < 0.9 else self._fresh)
         while not move.resolved and (move.key is not None or not move.in_doubt):
             await asyncio.sleep(dice.uniform(TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S))
-            await self._try(move, self._kept)
+            await self._try(move, kept)
         return bool(move.ended(End.OK))
 
     async def _hang_up(self, move: Move, after_s: float) -> None:
@@ -189,11 +208,11 @@ class Crowd:
             self._seen[move.event_id] = attempt.told["current_version"]
         return self._history.ended(move, attempt, end)
 
-    async def _read(self, event_id: str) -> None:
+    async def _read(self, event_id: str, kept: aiohttp.ClientSession) -> None:
         url = f"{self._service.url}/internal/events/{event_id}"
         sent_s = self._history.now()
         try:
-            async with self._kept.get(url, headers=self._service.internal) as answer:
+            async with kept.get(url, headers=self._service.internal) as answer:
                 told = await answer.json(content_type=None)
                 status = answer.status
         except (*_ANSWERLESS, ValueError):
@@ -211,9 +230,10 @@ class Crowd:
     async def _administer(self, headers: dict[str, str]) -> None:
         """Change a description, and now and then the price too, at the version seen last."""
         dice = random.Random(f"{self._seed} admin")  # noqa: S311 - choices that can be repeated
+        who = Booker(dice, self._kept, None)
         while not self._over.is_set():
-            event_id = self._event(dice)
-            await self._read(event_id)
+            event_id = self._event(who)
+            await self._read(event_id, self._kept)
             if event_id in self._seen:
                 await self._change(event_id, headers, dice)
             with suppress(TimeoutError):
@@ -246,3 +266,13 @@ class Crowd:
             elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 change.end = End.FAILED
         change.heard_s = self._history.now()
+
+
+def _session(**connector: Any) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(**connector),
+        timeout=aiohttp.ClientTimeout(total=PATIENCE_S),
+    )
+    # It would send a PUT twice whose connection broke, and tell of the second one only.
+    session._retry_connection = False
+    return session
