@@ -5,6 +5,8 @@ beforehand.
 """
 
 import uuid
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -54,8 +56,19 @@ class Standing:
     is_active: bool
 
 
+@value
+class Listed:
+    """An admin in the list of all."""
+
+    email: str
+    name: str
+    role: str
+    is_active: bool
+    created_at: datetime
+
+
 class AdminStore:
-    """Finds and adds admins."""
+    """Finds, adds and changes admins."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -77,6 +90,26 @@ class AdminStore:
         """Give the admin with `email` this role and note it; the role before, None for nobody."""
         row = await self._database.fetchrow("change_role", email, role, caller, request_id)
         return None if row is None else str(row["role"])
+
+    async def change_activity(
+        self, email: str, caller: str, request_id: str, *, is_active: bool
+    ) -> bool | None:
+        """Let the admin with `email` in or shut him out; what was so before, None for nobody."""
+        row = await self._database.fetchrow("change_activity", email, is_active, caller, request_id)
+        return None if row is None else bool(row["is_active"])
+
+    async def change_password(
+        self, email: str, password_hash: str, caller: str, request_id: str
+    ) -> bool:
+        """Give the admin with `email` another password; False for nobody."""
+        row = await self._database.fetchrow(
+            "change_password", email, password_hash, caller, request_id
+        )
+        return row is not None
+
+    async def list_admins(self) -> Sequence[Listed]:
+        """All admins, by email."""
+        return [Listed(**row) for row in await self._database.fetch("list_admins")]
 
     async def add_admin(
         self, admin: NewAdmin, entry: AuditEntry, family: NewFamily | None = None

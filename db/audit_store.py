@@ -15,8 +15,11 @@ from evently.domain.value import value
 class Audited(StrEnum):
     """Everything that is noted."""
 
+    ADMIN_ACTIVATED = "admin_activated"
+    ADMIN_DEACTIVATED = "admin_deactivated"
     ADMIN_REGISTERED = "admin_registered"
     LOGIN_THROTTLED = "login_throttled"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a deed
     REFRESHES_REVOKED = "refreshes_revoked"
     ROLE_CHANGED = "role_changed"
     VENUE_CREATED = "venue_created"

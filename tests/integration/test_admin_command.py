@@ -1,7 +1,8 @@
-"""`admin create` and `admin role` against a real database."""
+"""The commands `admin ...` against a real database."""
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -128,6 +129,152 @@ def test_a_role_for_nobody_is_refused(database_url: str) -> None:
     assert audited(database_url, "role_changed") == []
 
 
+def test_all_admins_are_listed_by_email(database_url: str) -> None:
+    assert run_admin(database_url, "list").stdout == ""
+    run(database_url, "--email", "zoe@example.org", "--name", "Zoë Quinn", "--role", "admin")
+    run(database_url, *ADA)
+    run_admin(database_url, "deactivate", "--email", "ada@example.org")
+
+    result = run_admin(database_url, "list")
+
+    assert result.exit_code == 0, result.output
+    today = datetime.now(UTC).date().isoformat()
+    assert [line.split(maxsplit=4) for line in result.stdout.splitlines()] == [
+        ["ada@example.org", "event_manager", "inactive", today, "Ada"],
+        ["zoe@example.org", "admin", "active", today, "Zoë Quinn"],
+    ]
+    assert result.stderr == "2 admins\n"
+
+
+def logins(url: str, *, revoked: bool) -> list[str]:
+    """Whose logins have ended, or go on."""
+
+    async def fetch() -> list[str]:
+        connection = await asyncpg.connect(url)
+        try:
+            rows = await connection.fetch(
+                "SELECT email FROM refresh_families JOIN admins USING (admin_id)"
+                " WHERE (revoked_at IS NOT NULL) = $1 ORDER BY email",
+                revoked,
+            )
+            return [row["email"] for row in rows]
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def log_in(url: str, admin_id: str, *, until: str) -> None:
+    """Begin a login that lasts until an SQL timestamp."""
+
+    async def insert() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(
+                "INSERT INTO refresh_families (family_id, admin_id, expires_at)"
+                f" VALUES (gen_random_uuid(), $1, {until})",
+                admin_id,
+            )
+        finally:
+            await connection.close()
+
+    asyncio.run(insert())
+
+
+@pytest.fixture
+def ada_and_eve(database_url: str) -> str:
+    """Ada has two logins that go on and one that has expired, Eve has one; Ada's id."""
+    ada = run(database_url, *ADA).stdout.strip()
+    eve = run(database_url, "--email", "eve@example.org", "--name", "Eve").stdout.strip()
+    for who, until in (
+        (ada, "now() + interval '1 day'"),
+        (ada, "now() + interval '1 hour'"),
+        (ada, "now() - interval '1 second'"),
+        (eve, "now() + interval '1 day'"),
+    ):
+        log_in(database_url, who, until=until)
+    return ada
+
+
+def test_who_is_shut_out_has_no_login_left_and_it_is_noted(
+    database_url: str, ada_and_eve: str
+) -> None:
+    result = run_admin(database_url, "deactivate", "--email", " ADA@example.org")
+
+    assert result.exit_code == 0, result.output
+    assert [row["is_active"] for row in admins(database_url)] == [False, True]
+    assert logins(database_url, revoked=True) == ["ada@example.org"] * 2
+    assert "eve@example.org" in logins(database_url, revoked=False)
+    (row,) = audited(database_url, "admin_deactivated")
+    assert (str(row["subject_id"]), row["caller"]) == (ada_and_eve, "command line")
+    assert json.loads(row["details"]) == {"logins_ended": 2}
+
+
+def test_who_is_shut_out_already_stays_so_and_it_is_said(
+    database_url: str, ada_and_eve: str
+) -> None:
+    first = run_admin(database_url, "deactivate", "--email", "ada@example.org")
+    again = run_admin(database_url, "deactivate", "--email", "ada@example.org")
+
+    assert first.stdout == "ada@example.org: is inactive\n"
+    assert (again.exit_code, again.stdout) == (0, "ada@example.org: was already inactive\n")
+    assert len(audited(database_url, "admin_deactivated")) == 1
+
+
+def test_who_is_let_in_again_has_to_log_in_anew(database_url: str, ada_and_eve: str) -> None:
+    run_admin(database_url, "deactivate", "--email", "ada@example.org")
+    result = run_admin(database_url, "activate", "--email", "ada@example.org")
+
+    assert (result.exit_code, result.stdout) == (0, "ada@example.org: is active\n")
+    assert [row["is_active"] for row in admins(database_url)] == [True, True]
+    assert logins(database_url, revoked=True) == ["ada@example.org"] * 2
+    (row,) = audited(database_url, "admin_activated")
+    assert (str(row["subject_id"]), json.loads(row["details"])) == (
+        ada_and_eve,
+        {"logins_ended": 0},
+    )
+
+
+def test_a_password_is_changed_and_all_logins_end(database_url: str, ada_and_eve: str) -> None:
+    before = admins(database_url)
+    result = run_admin(
+        database_url, "password", "--email", "Ada@example.org", given="a new password\n"
+    )
+
+    assert result.exit_code == 0, result.output
+    ada, eve = admins(database_url)
+    assert bcrypt.checkpw(b"a new password", ada["password_hash"].encode())
+    assert eve == before[1]
+    assert logins(database_url, revoked=True) == ["ada@example.org"] * 2
+    (row,) = audited(database_url, "password_changed")
+    assert (str(row["subject_id"]), json.loads(row["details"])) == (
+        ada_and_eve,
+        {"logins_ended": 2},
+    )
+    assert "a new password" not in result.output
+
+
+def test_a_password_that_will_not_do_changes_nothing(database_url: str, ada_and_eve: str) -> None:
+    before = admins(database_url)
+    result = run_admin(database_url, "password", "--email", "ada@example.org", given="short\n")
+
+    assert result.exit_code == 1
+    assert "nothing was changed:\n  password must be 8 to 72 bytes" in result.stderr
+    assert admins(database_url) == before
+    assert logins(database_url, revoked=True) == []
+
+
+@pytest.mark.parametrize("command", ["deactivate", "activate", "password"])
+def test_nothing_is_done_to_nobody(database_url: str, ada_and_eve: str, command: str) -> None:
+    before = admins(database_url)
+    result = run_admin(database_url, command, "--email", "bob@example.org", given=f"{PASSWORD}\n")
+
+    assert result.exit_code == 1
+    assert "nobody has the email bob@example.org" in result.stderr
+    assert admins(database_url) == before
+    assert logins(database_url, revoked=True) == []
+
+
 def test_a_taken_email_is_said_and_changes_nothing(database_url: str) -> None:
     assert run(database_url, *ADA).exit_code == 0
     before = admins(database_url)
@@ -218,7 +365,9 @@ def test_settings_that_are_not_right_are_said_before_a_password_is_asked_for() -
 
 
 def test_help_has_examples() -> None:
-    for arguments in (["--help"], ["create", "--help"]):
-        shown = CliRunner().invoke(admin, arguments).output
+    shown = CliRunner().invoke(admin, ["--help"]).output
+    assert "evently admin create --email ada@example.org" in shown
+    for name in admin.commands:
+        shown = CliRunner().invoke(admin, [name, "--help"]).output
         assert "Examples:" in shown
-        assert "evently admin create --email ada@example.org" in shown
+        assert f"evently admin {name}" in shown

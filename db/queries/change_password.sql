@@ -1,0 +1,24 @@
+-- Gives the admin with this email a new password, by its hash, ends his logins and notes it;
+-- returns the admin; no row: nobody has the email.
+WITH changed AS (
+    UPDATE admins
+       SET password_hash = $2,
+           updated_at = now()
+     WHERE lower(email) = lower($1)
+    RETURNING admin_id
+), ended AS (
+    UPDATE refresh_families f
+       SET revoked_at = now()
+      FROM changed
+     WHERE f.admin_id = changed.admin_id
+       AND f.revoked_at IS NULL
+       AND f.expires_at > now()
+    RETURNING f.family_id
+), noted AS (
+    INSERT INTO admin_audit (action, caller, request_id, subject_id, details)
+    SELECT 'password_changed', $3::text, $4::text, admin_id,
+           jsonb_build_object('logins_ended', (SELECT count(*) FROM ended))
+      FROM changed
+)
+SELECT admin_id
+  FROM changed
