@@ -25,6 +25,9 @@ CONFIG: Mapping[str, str] = {
     "shared_buffers": "'128MB'",
     "wal_level": "logical",
     "max_wal_size": "'2GB'",
+    # To make a file of the log anew holds everybody up for 20 to 50 ms, once a second or two in a
+    # burst: those that are there stay for the next one.
+    "min_wal_size": "'1GB'",
     # A consumer that never comes back must not fill the disk.
     "max_slot_wal_keep_size": "'4GB'",
     "logging_collector": "off",
