@@ -14,7 +14,7 @@ from actors.event_actor import SNAPSHOT_MAX_AGE_S, EventActor
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX
 from actors.resolver import Resolver
-from actors.state_reader import StateReader
+from actors.state_reader import StateFuture, StateReader
 from actors.store import EventStore
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.outcomes import Answer
@@ -56,7 +56,7 @@ class Registry:
         self._snapshot_max_age_s = snapshot_max_age_s
         self._idle_s = idle_s
         self._pending = 0
-        self._reader = StateReader(store, clock)
+        self._reader = StateReader(store, clock, self._arrived)
         self._resolver = Resolver(store, clock, self._forget)
         self._committer = Committer(store, clock, self._resolver, observer, self._forget)
         self._sweeper: asyncio.Task[None] | None = None
@@ -144,25 +144,28 @@ class Registry:
             return None
         return actor.snapshot(self._snapshot_max_age_s)
 
-    def look_up(self, event_id: str) -> "EventState | asyncio.Future[EventState | None]":
+    def look_up(self, event_id: str) -> "EventState | StateFuture":
         """What `read` gives, at once where the state is in memory."""
-        state = self.snapshot(event_id)
-        if state is not None:
-            return state
-        return self._loop.create_task(self.read_through(event_id))
+        return self.snapshot(event_id) or self.read_through(event_id)
 
     async def read(self, event_id: str) -> EventState | None:
         """The event's committed state, never older than the newest answer given here; or None.
 
         Raises Overloaded or DatabaseUnavailable.
         """
-        state = self.snapshot(event_id)
-        return state if state is not None else await self.read_through(event_id)
+        return self.snapshot(event_id) or await self.read_through(event_id)
 
-    async def read_through(self, event_id: str) -> EventState | None:
-        """The event's committed state as the database has it now, or None."""
-        asked_at_s = self._clock.monotonic()
-        loaded = await self._reader.load(event_id)
+    def read_through(self, event_id: str, future: StateFuture | None = None) -> StateFuture:
+        """The event's committed state as the database has it now, or None; or a fault.
+
+        It will be in a new future, or the one that is given.
+        """
+        return self._reader.load(event_id, future)
+
+    def _arrived(
+        self, event_id: str, loaded: EventState | None, asked_at_s: float
+    ) -> EventState | None:
+        """Let the actor have what was read; the newer of what it knows and that."""
         if loaded is None:
             return None
         actor = self._actors.get(event_id) or self._activate(event_id)

@@ -142,7 +142,7 @@ class Forwarder:
         raise AssertionError("this worker is in the ring's order")
 
     def _read_here(self, event_id: str, future: "asyncio.Future[EventState | None]") -> None:
-        self._detour(future, self._registry.read_through(event_id))
+        self._registry.read_through(event_id, future)
 
     async def _read_by(self, link: PeerLink, event_id: str) -> EventState | None:
         try:

@@ -6,6 +6,8 @@ takes nothing back.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -57,6 +59,33 @@ class _Reply(asyncio.Future[Answer]):
         self._stream.send(fault_frame(self._frame_id, fault))
 
 
+class _StateReply(asyncio.Future[EventState | None]):
+    """A state that is sent as it is given, for the same reason."""
+
+    def __init__(
+        self,
+        stream: FrameStream,
+        frame_id: int,
+        encode: Callable[[EventState | None], msgspec.Raw],
+    ) -> None:
+        super().__init__()
+        self._stream = stream
+        self._frame_id = frame_id
+        self._encode = encode
+
+    def set_result(self, result: EventState | None) -> None:
+        """Give the state."""
+        super().set_result(result)
+        self._stream.send(StateFrame(self._frame_id, self._encode(result)))
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        """Give a fault instead."""
+        super().set_exception(exception)
+        fault = self.exception()
+        assert fault is not None, "it was set just now"
+        self._stream.send(fault_frame(self._frame_id, fault))
+
+
 class PeerServer:
     """Listens on this worker's Unix socket."""
 
@@ -65,7 +94,7 @@ class PeerServer:
         self._path = path
         self._server: asyncio.Server | None = None
         self._streams: set[FrameStream] = set()
-        self._reads: set[asyncio.Task[None]] = set()
+        self._reads: set[asyncio.Future[EventState | None]] = set()
         self._encoded: OrderedDict[str, tuple[EventState, msgspec.Raw]] = OrderedDict()
 
     async def start(self) -> None:
@@ -112,17 +141,10 @@ class PeerServer:
         if state is not None:
             stream.send(StateFrame(frame.id, self._encode(frame.event_id, state)))
             return
-        task = asyncio.create_task(self._read_later(stream, frame), name="peer-read")
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
-
-    async def _read_later(self, stream: FrameStream, frame: ReadFrame) -> None:
-        try:
-            state = await self._registry.read(frame.event_id)
-        except Fault as fault:
-            stream.send(fault_frame(frame.id, fault))
-        else:
-            stream.send(StateFrame(frame.id, self._encode(frame.event_id, state)))
+        reply = _StateReply(stream, frame.id, partial(self._encode, frame.event_id))
+        self._reads.add(reply)
+        reply.add_done_callback(self._reads.discard)
+        self._registry.read_through(frame.event_id, reply)
 
     def _encode(self, event_id: str, state: EventState | None) -> msgspec.Raw:
         known = self._encoded.get(event_id)

@@ -24,7 +24,7 @@ class Library:
         self.steps: list[Step] = []
         self.store = MemoryStore(self.database, self.script)
         self.clock = DatabaseClock(loop.time)
-        self.reader = StateReader(self.store, self.clock)
+        self.reader = StateReader(self.store, self.clock, lambda _, state, __: state)
 
     def script(self, call: Call) -> Step:
         return self.steps.pop(0) if self.steps else Step(before_s=0.5, after_s=0.5)
@@ -44,10 +44,10 @@ async def test_readers_that_come_together_share_a_statement() -> None:
 @in_virtual_time
 async def test_a_reader_never_gets_what_was_asked_before_it_came() -> None:
     library = Library()
-    early = asyncio.create_task(library.reader.load(EVENT))
+    early = library.reader.load(EVENT)
     await asyncio.sleep(0.6)
     library.database.execute([batch(published(), ("k", reserve()))])
-    late = asyncio.create_task(library.reader.load(EVENT))
+    late = library.reader.load(EVENT)
 
     assert await early == published()
     state = await late
@@ -93,8 +93,8 @@ async def test_whatever_goes_wrong_is_told_to_those_who_wait_and_to_nobody_else(
 @in_virtual_time
 async def test_a_reader_that_goes_leaves_the_others_their_answer() -> None:
     library = Library()
-    gone = asyncio.create_task(library.reader.load(EVENT))
-    stays = asyncio.create_task(library.reader.load(EVENT))
+    gone = library.reader.load(EVENT)
+    stays = library.reader.load(EVENT)
     await asyncio.sleep(0.1)
 
     gone.cancel()
@@ -106,7 +106,7 @@ async def test_a_reader_that_goes_leaves_the_others_their_answer() -> None:
 async def test_a_fault_that_nobody_waits_for_any_more_is_no_error() -> None:
     library = Library()
     library.steps = [Step(Fate.UNAVAILABLE, before_s=0.5)]
-    gone = asyncio.create_task(library.reader.load(EVENT))
+    gone = library.reader.load(EVENT)
     await asyncio.sleep(0.1)
 
     gone.cancel()
@@ -118,7 +118,7 @@ async def test_a_fault_that_nobody_waits_for_any_more_is_no_error() -> None:
 @in_virtual_time
 async def test_stopping_answers_those_who_wait() -> None:
     library = Library()
-    waits = asyncio.create_task(library.reader.load(EVENT))
+    waits = library.reader.load(EVENT)
     await asyncio.sleep(0.1)
 
     await library.reader.stop()
