@@ -57,14 +57,14 @@ class Connection(web.RequestHandler):
         self._body_timer: asyncio.TimerHandle | None = None
         self._answered: asyncio.Future[None] | None = None
         self._affinity = Affinity(server.handoff) if server.handoff is not None else None
-        # What has come since the last answer: its first piece, and its size.
-        self._first_piece = b""
+        # What has come since the last answer, and where in its first piece a head ends.
         self._came_bytes = 0
+        self._head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come: aiohttp parses and queues it, its loop need not wake yet."""
         if not self._came_bytes:
-            self._first_piece = data
+            self._head_bytes = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         self._came_bytes += len(data)
         waiter, self._waiter = self._waiter, None
         super().data_received(data)
@@ -181,8 +181,7 @@ class Connection(web.RequestHandler):
         event_id = answered.changed_event
         if event_id is None or not affinity.moved(event_id):
             return
-        head_bytes = self._first_piece.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        if head_bytes + answered.body_bytes == came_bytes:
+        if self._head_bytes + answered.body_bytes == came_bytes:
             # The answer leaves at the end of this turn of the loop.
             self._loop.call_soon(self._leave, affinity)
 

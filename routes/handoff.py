@@ -133,7 +133,7 @@ class Handoff:
     def _take_one(self, door: socket.socket) -> bool:
         """Serve a connection that was given; False where none is left."""
         try:
-            said, descriptors, _, _ = socket.recv_fds(door, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            said, descriptors, _, _ = socket.recv_fds(door, 1, 1)
         except BlockingIOError:
             return False
         # Without a descriptor where this process has too many open files; its client is told.
@@ -147,6 +147,7 @@ class Handoff:
     async def _settle(self, connection: socket.socket) -> None:
         assert self._serve is not None, "a door is opened by start"
         connection.setblocking(False)
+        connection.set_inheritable(False)
         try:
             await self._loop.connect_accepted_socket(self._serve, connection)
         except OSError:
