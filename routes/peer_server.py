@@ -7,14 +7,13 @@ takes nothing back.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from actors.registry import Registry
 from evently.domain.errors import Fault
-from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 from routes.frame_stream import FrameStream
 from routes.frames import (
@@ -30,53 +29,31 @@ from routes.frames import (
     request_in,
 )
 
+T = TypeVar("T")
+
 # Events whose state is kept as bytes; a state is read many times before it changes.
 ENCODED_MAX = 1024
 
 
-class _Reply(asyncio.Future[Answer]):
-    """An answer that leaves as it is given.
+class _Reply(asyncio.Future[T]):
+    """An answer that leaves, as the frame that `frame` makes of it, when it is given.
 
     A callback would run a turn of the loop later, and the frames leave one after that: behind all
     the requests that this worker's own clients have sent meanwhile.
     """
 
-    def __init__(self, stream: FrameStream, frame_id: int) -> None:
-        super().__init__()
-        self._stream = stream
-        self._frame_id = frame_id
-
-    def set_result(self, result: Answer) -> None:
-        """Give the answer."""
-        super().set_result(result)
-        self._stream.send(answer_frame(self._frame_id, result))
-
-    def set_exception(self, exception: type | BaseException) -> None:
-        """Give a fault instead."""
-        super().set_exception(exception)
-        fault = self.exception()
-        assert fault is not None, "it was set just now"
-        self._stream.send(fault_frame(self._frame_id, fault))
-
-
-class _StateReply(asyncio.Future[EventState | None]):
-    """A state that is sent as it is given, for the same reason."""
-
     def __init__(
-        self,
-        stream: FrameStream,
-        frame_id: int,
-        encode: Callable[[EventState | None], msgspec.Raw],
+        self, stream: FrameStream, frame_id: int, frame: Callable[[int, T], Frame]
     ) -> None:
         super().__init__()
         self._stream = stream
         self._frame_id = frame_id
-        self._encode = encode
+        self._frame = frame
 
-    def set_result(self, result: EventState | None) -> None:
-        """Give the state."""
+    def set_result(self, result: T) -> None:
+        """Give the answer."""
         super().set_result(result)
-        self._stream.send(StateFrame(self._frame_id, self._encode(result)))
+        self._stream.send(self._frame(self._frame_id, result))
 
     def set_exception(self, exception: type | BaseException) -> None:
         """Give a fault instead."""
@@ -132,16 +109,20 @@ class PeerServer:
 
     def _ask(self, stream: FrameStream, frame: Asking) -> None:
         try:
-            self._registry.submit(frame.event_id, request_in(frame), _Reply(stream, frame.id))
+            reply = _Reply(stream, frame.id, answer_frame)
+            self._registry.submit(frame.event_id, request_in(frame), reply)
         except Fault as fault:
             stream.send(fault_frame(frame.id, fault))
 
     def _read(self, stream: FrameStream, frame: ReadFrame) -> None:
+        def state_frame(frame_id: int, state: EventState | None) -> StateFrame:
+            return StateFrame(frame_id, self._encode(frame.event_id, state))
+
         state = self._registry.snapshot(frame.event_id)
         if state is not None:
-            stream.send(StateFrame(frame.id, self._encode(frame.event_id, state)))
+            stream.send(state_frame(frame.id, state))
             return
-        reply = _StateReply(stream, frame.id, partial(self._encode, frame.event_id))
+        reply = _Reply(stream, frame.id, state_frame)
         self._reads.add(reply)
         reply.add_done_callback(self._reads.discard)
         self._registry.read_through(frame.event_id, reply)
