@@ -6,6 +6,7 @@ exit code 1 if anything was broken; then the evidence stays in a folder that is 
 
 import argparse
 import random
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -83,4 +84,6 @@ def main(arguments: Iterable[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: nothing that was started is left.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

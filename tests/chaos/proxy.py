@@ -79,6 +79,9 @@ class Link:
                 await self._on_its_way(proxy)
                 if self.mode is Mode.CUT_BEFORE:
                     return self.cut()
+                if server.transport.is_closing():
+                    # uvloop would call it a bug to write there.
+                    break
                 server.write(data)
                 await server.drain()
         # Bytes that wait are delivered although their sender has gone; then the server hears so.
@@ -97,6 +100,8 @@ class Link:
                 if self.mode is Mode.LOSE_REPLIES:
                     self._lost += len(data)
                     continue
+                if client.transport.is_closing():
+                    break
                 client.write(data)
                 await client.drain()
         await self._on_its_way(proxy)
