@@ -84,7 +84,7 @@ async def _serving(
     site = web.SockSite(runner, listener, backlog=BACKLOG)
     await site.start()
     if handoff is not None:
-        handoff.start(edge)
+        handoff.start(edge.serve)
     try:
         yield
     finally:

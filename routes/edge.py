@@ -48,7 +48,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    def __init__(self, server: "EdgeServer", **kwargs: Any) -> None:
+    def __init__(self, server: "EdgeServer", home: int | None, **kwargs: Any) -> None:
         super().__init__(server, **kwargs)
         self._observer = server.observer
         self._fast_path = server.fast_path
@@ -56,7 +56,7 @@ class Connection(web.RequestHandler):
         self._serving = False
         self._body_timer: asyncio.TimerHandle | None = None
         self._answered: asyncio.Future[None] | None = None
-        self._affinity = Affinity(server.handoff) if server.handoff is not None else None
+        self._affinity = Affinity(server.handoff, home) if server.handoff is not None else None
         # What has come since the last answer, and where in its first piece a head ends.
         self._came_bytes = 0
         self._head_bytes = 0
@@ -148,6 +148,7 @@ class Connection(web.RequestHandler):
         message, payload = self._messages[0]
         if self._fast_path is None or not isinstance(message, RawRequestMessage):
             return False
+        came_bytes = self._came_bytes
         exchange = self._fast_path.take(message, payload, self._respond)
         if exchange is None:
             return False
@@ -160,6 +161,8 @@ class Connection(web.RequestHandler):
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if exchange.future is not None and not self._force_close:
             self._exchange = exchange
+        elif self._affinity is not None and self._affinity.guest:
+            self._follow(self._affinity, exchange, came_bytes)
         return True
 
     def _respond(self, answer: bytes, last: bool) -> None:
@@ -177,9 +180,8 @@ class Connection(web.RequestHandler):
             self._serve()
 
     def _follow(self, affinity: Affinity, answered: Exchange, came_bytes: int) -> None:
-        """Leave for the worker whose events the client moves, if its last request came alone."""
-        event_id = answered.changed_event
-        if event_id is None or not affinity.moved(event_id):
+        """Leave for the worker that the connection belongs to, if its last request came alone."""
+        if not affinity.answered(answered.changed_event):
             return
         if self._head_bytes + answered.body_bytes == came_bytes:
             # The answer leaves at the end of this turn of the loop.
@@ -260,8 +262,13 @@ class EdgeServer(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for a new connection."""
+        return self.serve(None)
+
+    def serve(self, home: int | None) -> Connection:
+        """A protocol for a connection that came to the worker `home` at first, None for this."""
         return Connection(
             self,
+            home,
             loop=asyncio.get_running_loop(),
             access_log=None,
             keepalive_timeout=self._keep_alive_s,

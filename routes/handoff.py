@@ -7,6 +7,8 @@ Rules:
 2. A worker takes connections while it has time to spare: its door, a Unix socket, is open then.
    One that has none is better off where the others read and write for it.
 3. What is not taken stays where it is, and is served as before.
+4. A connection whose client no longer moves events of the worker that it was given to goes back to
+   the one that it came to at first, over which the kernel had spread them all.
 
 A move that is forwarded goes through two more changes of process, and costs the processors twice
 as much, than one that arrives where its event lives. (Pai et al., "Locality-aware request
@@ -17,9 +19,11 @@ count: they are forwarded at little cost, and would all end up on one worker.
 import array
 import asyncio
 import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from actors.ring import Ring
 
@@ -27,12 +31,20 @@ from actors.ring import Ring
 # workers one in 2^16 clients that move events at random comes so far; to give a connection away
 # takes as long as five moves.
 MOVES_MIN = 16
+# A guest is looked at after so many answers. It stays if so many of them were to moves, and such a
+# share of those to moves of events that live here.
+GUEST_ANSWERS, GUEST_MOVES_MIN, GUEST_SHARE_MIN = 64, 8, 0.75
 # How often a worker looks whether it has time to spare, and how many connections it takes until
 # it looks again: what they bring should show first.
 LOOK_S = 0.5
 TAKEN_MAX = 32
 # The share of its time that a worker's loop may be at work and yet take more.
 BUSY_MAX = 0.8
+# What is said of a connection that is given away: the worker that it came to at first.
+_HOME = struct.Struct("=I")
+
+# Makes the protocol of a connection that came to another worker, or of one that is back (None).
+Serve: TypeAlias = Callable[[int | None], asyncio.BaseProtocol]
 
 
 class Handoff:
@@ -55,7 +67,7 @@ class Handoff:
         self._path_of = door
         self._on_given = on_given
         self._worked_s = worked_s
-        self._serve: Callable[[], asyncio.BaseProtocol] | None = None
+        self._serve: Serve | None = None
         self._out = _datagrams()
         self._door: socket.socket | None = None
         self._taken = 0
@@ -64,8 +76,8 @@ class Handoff:
         self._looked = (self._worked_s(), self._loop.time())
         self._next_look: asyncio.TimerHandle | None = None
 
-    def start(self, serve: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Take connections; `serve` makes a protocol for each."""
+    def start(self, serve: Serve) -> None:
+        """Take connections, and serve them."""
         self._serve = serve
         self._open()
         self._next_look = self._loop.call_later(LOOK_S, self._look)
@@ -84,12 +96,16 @@ class Handoff:
         owner = self._ring.owner(event_id)
         return None if owner == self._index else owner
 
-    def give(self, owner: int, transport: asyncio.BaseTransport) -> bool:
-        """Give a connection to another worker and close it here; False if it is not taken."""
+    def give(self, to: int, transport: asyncio.BaseTransport, home: int | None) -> bool:
+        """Give a connection to another worker and close it here; False if it is not taken.
+
+        `home` is the worker that it came to at first, None for this one.
+        """
+        said = _HOME.pack(self._index if home is None else home)
         descriptor = array.array("i", [transport.get_extra_info("socket").fileno()])
         message = (socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)
         try:
-            self._out.sendmsg([b"\0"], [message], 0, str(self._path_of(owner)))
+            self._out.sendmsg([said], [message], 0, str(self._path_of(to)))
         except OSError:
             return False
         transport.close()
@@ -133,51 +149,84 @@ class Handoff:
     def _take_one(self, door: socket.socket) -> bool:
         """Serve a connection that was given; False where none is left."""
         try:
-            said, descriptors, _, _ = socket.recv_fds(door, 1, 1)
+            said, descriptors, _, _ = socket.recv_fds(door, _HOME.size, 1)
         except BlockingIOError:
             return False
         # Without a descriptor where this process has too many open files; its client is told.
         for descriptor in descriptors:
             self._taken += 1
-            task = self._loop.create_task(self._settle(socket.socket(fileno=descriptor)))
+            (home,) = _HOME.unpack(said)
+            connection = socket.socket(fileno=descriptor)
+            task = self._loop.create_task(self._settle(connection, home))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
         return bool(said)
 
-    async def _settle(self, connection: socket.socket) -> None:
-        assert self._serve is not None, "a door is opened by start"
+    async def _settle(self, connection: socket.socket, home: int) -> None:
+        serve = self._serve
+        assert serve is not None, "a door is opened by start"
+        guest_of = None if home == self._index else home
         connection.setblocking(False)
         connection.set_inheritable(False)
         try:
-            await self._loop.connect_accepted_socket(self._serve, connection)
+            await self._loop.connect_accepted_socket(lambda: serve(guest_of), connection)
         except OSError:
             # Its client has left on the way.
             connection.close()
 
 
 class Affinity:
-    """Which worker one connection belongs to, by the events whose seats it moves."""
+    """Which worker one connection belongs to, by the events whose seats its client moves.
 
-    __slots__ = ("_handoff", "_moves", "_owner")
+    `home` is the worker that it came to at first, None for this one.
+    """
 
-    def __init__(self, handoff: Handoff) -> None:
+    __slots__ = ("_answers", "_handoff", "_here", "_home", "_moves", "_owner", "_row", "_to")
+
+    def __init__(self, handoff: Handoff, home: int | None = None) -> None:
         self._handoff = handoff
+        self._home = home
+        # Moves in a row of events that the worker `owner` has, None for this one.
         self._owner: int | None = None
-        self._moves = 0
+        self._row = 0
+        # Of a guest, since it was looked at last: answers, moves, moves of events that live here.
+        self._answers = self._moves = self._here = 0
+        self._to: int | None = None
 
-    def moved(self, event_id: str) -> bool:
-        """Count a move; whether the connection belongs to another worker."""
-        owner = self._handoff.owner(event_id)
-        if owner != self._owner:
-            self._owner, self._moves = owner, 0
-        self._moves += 1
-        return owner is not None and self._moves >= MOVES_MIN
+    @property
+    def guest(self) -> bool:
+        """Whether the connection came to another worker at first."""
+        return self._home is not None
+
+    def answered(self, moved: str | None) -> bool:
+        """Count an answer, to a move of the event `moved` if it was one; whether to leave."""
+        if moved is not None:
+            owner = self._handoff.owner(moved)
+            if owner != self._owner:
+                self._owner, self._row = owner, 0
+            self._row += 1
+            if owner is not None and self._row >= MOVES_MIN:
+                self._to = owner
+                return True
+        return self._home is not None and self._has_no_business_here(moved is not None)
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
-        """Give the connection away, or try again after so many moves."""
-        self._moves = 0
-        if self._owner is not None:
-            self._handoff.give(self._owner, transport)
+        """Give the connection away, or try again after so many answers."""
+        to, self._to, self._row = self._to, None, 0
+        if to is not None:
+            self._handoff.give(to, transport, self._home)
+
+    def _has_no_business_here(self, was_move: bool) -> bool:
+        self._answers += 1
+        if was_move:
+            self._moves += 1
+            self._here += self._owner is None
+        if self._answers < GUEST_ANSWERS:
+            return False
+        moves, here = self._moves, self._here
+        self._answers = self._moves = self._here = 0
+        self._to = self._home
+        return moves < GUEST_MOVES_MIN or here < GUEST_SHARE_MIN * moves
 
 
 def _datagrams() -> socket.socket:

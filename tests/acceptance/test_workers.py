@@ -256,7 +256,7 @@ async def handed_off(service: Service) -> float:
     return sum(value for name, value in (await counters(service)).items() if name == HANDED_OFF)
 
 
-async def test_clients_that_book_one_event_come_to_its_worker_and_lose_nothing(
+async def test_clients_that_book_one_event_come_to_its_worker_and_go_home_when_they_only_read(
     cluster: Service,
 ) -> None:
     event_id = (await cluster.published_event(total_capacity=100_000))["event_id"]
@@ -272,6 +272,16 @@ async def test_clients_that_book_one_event_come_to_its_worker_and_lose_nothing(
     assert not any(one.lost or one.busy or one.replayed for one in heard)
     await cluster.check_promise(heard)
     assert len(await cluster.ledger(event_id)) == len(heard) + 2
+
+    came = await handed_off(cluster)
+    path = f"/api/v1/events/{event_id}/availability"
+
+    async def gone() -> bool:
+        reads = await asyncio.gather(*(cluster.send("GET", path) for _ in range(CLIENTS)))
+        assert {one.status for one in reads} == {200}
+        return await handed_off(cluster) - came > CLIENTS / 8
+
+    await until(gone, 60, "connections that went home")
 
 
 async def test_clients_on_their_way_between_workers_that_are_replaced_lose_nothing(

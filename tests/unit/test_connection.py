@@ -22,14 +22,14 @@ from evently.metrics import make_metrics
 from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
 from routes.dispatch import Dispatcher
-from routes.edge import Connection, EdgeServer
+from routes.edge import EdgeServer
 from routes.fast_path import (
     KNOWN_BODY_BYTES_MAX,
     KNOWN_TARGET_BYTES_MAX,
     FastPath,
     _known_body,
 )
-from routes.handoff import MOVES_MIN, Handoff
+from routes.handoff import GUEST_ANSWERS, MOVES_MIN, Handoff
 from routes.read_json import BODY_BYTES_MAX
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
@@ -101,7 +101,8 @@ class Elsewhere:
     def owner(self, event_id: str) -> int | None:
         return None if event_id == ADMIN else 1
 
-    def give(self, owner: int, transport: asyncio.BaseTransport) -> bool:
+    def give(self, to: int, transport: asyncio.BaseTransport, home: int | None) -> bool:
+        assert (to, home) in {(1, None), (2, 2)}
         self.given.append(transport)
         transport.close()
         return True
@@ -110,7 +111,7 @@ class Elsewhere:
 class Client:
     """A client and its connection to a service whose events are in the test's hand."""
 
-    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(self, elsewhere: Elsewhere | None = None, home: int | None = None) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
         services = cast(
@@ -128,9 +129,7 @@ class Client:
         handoff = cast("Handoff | None", elsewhere)
         server = EdgeServer(dispatcher, services.observer, self.fast_path, handoff)
         self.wire = Wire()
-        found = server()
-        assert isinstance(found, Connection)
-        self.connection = found
+        self.connection = server.serve(home)
         self.connection.connection_made(self.wire)
 
     def send(self, method: str, path: str, body: str = "", *headers: str) -> None:
@@ -638,6 +637,37 @@ async def test_a_worker_that_drains_closes_and_gives_nothing_away(
     assert elsewhere.given == []
     assert mover.wire.closed
     assert mover.answers()[-1][1]["Connection"] == "close"
+
+
+async def test_a_guest_that_only_reads_goes_back_with_every_answer(elsewhere: Elsewhere) -> None:
+    guest = Client(elsewhere, home=2)
+    await until(lambda: guest.connection._waiter is not None)
+    for _ in range(GUEST_ANSWERS - 1):
+        guest.send("GET", READ)
+    await turns()
+    assert elsewhere.given == []
+
+    guest.send("GET", READ)
+    await until(lambda: elsewhere.given == [guest.wire])
+
+    assert guest.statuses() == [200] * GUEST_ANSWERS
+
+
+async def test_a_guest_whose_reads_come_in_one_piece_stays_until_they_do_not(
+    elsewhere: Elsewhere,
+) -> None:
+    guest = Client(elsewhere, home=2)
+    await until(lambda: guest.connection._waiter is not None)
+    guest.connection.data_received(GUEST_ANSWERS * request("GET", READ))
+    await until(lambda: len(guest.statuses()) == GUEST_ANSWERS)
+    await turns()
+    assert elsewhere.given == []
+
+    for _ in range(GUEST_ANSWERS):
+        guest.send("GET", READ)
+    await until(lambda: elsewhere.given == [guest.wire])
+
+    assert guest.statuses() == [200] * (2 * GUEST_ANSWERS)
 
 
 async def test_half_a_head_that_looks_like_the_end_of_a_body_is_not_given_away(

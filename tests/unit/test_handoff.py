@@ -4,6 +4,7 @@ Rule: the sockets are real; how busy a worker has been is in the test's hand.
 """
 
 import asyncio
+import itertools
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 
 from actors.ring import Ring
 from routes import handoff as module
-from routes.handoff import MOVES_MIN, Affinity, Handoff
+from routes.handoff import GUEST_ANSWERS, MOVES_MIN, Affinity, Handoff
 from tests.examples import EVENT
 
 LOOK_S = 0.01
@@ -44,6 +45,7 @@ class Worker:
         self.given = 0
         self.busy = 0.0
         self.serves: list[Echo] = []
+        self.homes: list[int | None] = []
         self._index = index
         self._loop = asyncio.get_running_loop()
         self.handoff = Handoff(
@@ -57,8 +59,9 @@ class Worker:
     def start(self) -> None:
         self.handoff.start(self.serve)
 
-    def serve(self) -> Echo:
+    def serve(self, home: int | None) -> Echo:
         self.serves.append(Echo(b"%d:" % self._index))
+        self.homes.append(home)
         return self.serves[-1]
 
     def _count(self) -> None:
@@ -68,7 +71,9 @@ class Worker:
         """A client's connection to this worker."""
         theirs, ours = socket.socketpair()
         client = Client(theirs)
-        client.transport, _ = await self._loop.connect_accepted_socket(self.serve, ours)
+        client.transport, _ = await self._loop.connect_accepted_socket(
+            lambda: self.serve(None), ours
+        )
         return client
 
 
@@ -110,7 +115,7 @@ async def test_a_connection_goes_on_at_the_other_worker(workers: tuple[Worker, W
     client = await giver.connection()
     assert await client.say(b"one") == b"0:one"
 
-    assert giver.handoff.give(1, client.transport)
+    assert giver.handoff.give(1, client.transport, None)
 
     assert client.transport.is_closing()
     assert await client.say(b"two") == b"1:two"
@@ -122,11 +127,13 @@ async def test_it_comes_back_as_well(workers: tuple[Worker, Worker]) -> None:
     one, other = workers
     client = await one.connection()
     for _ in range(20):
-        assert one.handoff.give(1, client.transport)
+        assert one.handoff.give(1, client.transport, None)
         assert await client.say(b"x") == b"1:x"
+        assert other.homes[-1] == 0
         client.transport = other.serves[-1].transport
-        assert other.handoff.give(0, client.transport)
+        assert other.handoff.give(0, client.transport, 0)
         assert await client.say(b"x") == b"0:x"
+        assert one.homes[-1] is None
         client.transport = one.serves[-1].transport
     client.close()
 
@@ -140,7 +147,7 @@ async def test_what_is_sent_on_the_way_is_read_at_the_other_end(
     saying = asyncio.create_task(client.say(b"early"))
     await asyncio.sleep(0)
 
-    assert giver.handoff.give(1, client.transport)
+    assert giver.handoff.give(1, client.transport, None)
 
     assert await saying == b"1:early"
     client.close()
@@ -152,7 +159,7 @@ async def test_what_nobody_takes_stays(workers: tuple[Worker, Worker]) -> None:
     await taker.handoff.stop()
 
     # The socket of a worker that has gone is still there, and nobody behind it.
-    assert not giver.handoff.give(1, client.transport)
+    assert not giver.handoff.give(1, client.transport, None)
 
     assert await client.say(b"one") == b"0:one"
     assert giver.given == 0
@@ -165,7 +172,7 @@ async def test_nothing_is_given_where_there_never_was_a_worker(
     giver, _ = workers
     client = await giver.connection()
 
-    assert not giver.handoff.give(7, client.transport)
+    assert not giver.handoff.give(7, client.transport, None)
 
     assert await client.say(b"one") == b"0:one"
     client.close()
@@ -175,14 +182,14 @@ async def test_who_stops_serves_what_was_given_before(workers: tuple[Worker, Wor
     giver, taker = workers
     clients = [await giver.connection() for _ in range(3)]
     for client in clients:
-        assert giver.handoff.give(1, client.transport)
+        assert giver.handoff.give(1, client.transport, None)
 
     await taker.handoff.stop()
 
     for client in clients:
         assert await client.say(b"x") == b"1:x"
         client.close()
-    assert not taker.handoff.give(0, taker.serves[0].transport)
+    assert not taker.handoff.give(0, taker.serves[0].transport, None)
 
 
 async def test_a_busy_worker_takes_nothing_until_it_has_time(
@@ -192,12 +199,12 @@ async def test_a_busy_worker_takes_nothing_until_it_has_time(
     client = await giver.connection()
     taker.busy = 0.9
     await until_it_closes(taker)
-    assert not giver.handoff.give(1, client.transport)
+    assert not giver.handoff.give(1, client.transport, None)
     assert await client.say(b"x") == b"0:x"
 
     taker.busy = 0.7
     async with asyncio.timeout(10):
-        while not giver.handoff.give(1, client.transport):
+        while not giver.handoff.give(1, client.transport, None):
             await asyncio.sleep(LOOK_S)
 
     assert await client.say(b"x") == b"1:x"
@@ -218,13 +225,13 @@ async def test_a_worker_takes_few_at_a_time_and_more_later(
     clients = [await giver.connection() for _ in range(4)]
     # Three are on their way before the worker looks at the first: all are taken.
     for client in clients[:3]:
-        assert giver.handoff.give(1, client.transport)
+        assert giver.handoff.give(1, client.transport, None)
     for client in clients[:3]:
         assert await client.say(b"x") == b"1:x"
     assert taker.handoff._door is None
 
     async with asyncio.timeout(10):
-        while not giver.handoff.give(1, clients[3].transport):
+        while not giver.handoff.give(1, clients[3].transport, None):
             await asyncio.sleep(LOOK_S)
 
     assert await clients[3].say(b"x") == b"1:x"
@@ -240,33 +247,46 @@ async def test_a_client_that_left_on_the_way_is_no_trouble(
     client.transport.pause_reading()
     client.close()
 
-    assert giver.handoff.give(1, client.transport)
+    assert giver.handoff.give(1, client.transport, None)
 
     async with asyncio.timeout(10):
         while not (taker.serves and taker.serves[0].gone):
             await asyncio.sleep(0)
 
 
-def ids_of(owner: int) -> str:
+def event_of(owner: int) -> str:
     """An event's id that the worker `owner` of two has."""
     ring = Ring(2)
     return next(one for one in (f"{EVENT}-{n}" for n in range(100)) if ring.owner(one) == owner)
 
 
+HERE, THERE = event_of(0), event_of(1)
+# The first answer after which to leave is this one.
+ROW = [False] * (MOVES_MIN - 1) + [True]
+LOOKED_AT = [False] * (GUEST_ANSWERS - 1)
+
+
 async def test_moves_of_one_other_worker_s_events_lead_there(
     workers: tuple[Worker, Worker],
 ) -> None:
-    giver, _ = workers
-    affinity = Affinity(giver.handoff)
-    there, here = ids_of(1), ids_of(0)
+    affinity = Affinity(workers[0].handoff)
 
-    assert [affinity.moved(there) for _ in range(MOVES_MIN)] == [False] * (MOVES_MIN - 1) + [True]
-    assert affinity.moved(there)
+    assert [affinity.answered(THERE) for _ in range(MOVES_MIN)] == ROW
+    assert affinity.answered(THERE)
     # One move of an event that lives here, and it begins anew.
-    assert not affinity.moved(here)
-    assert [affinity.moved(there) for _ in range(MOVES_MIN)] == [False] * (MOVES_MIN - 1) + [True]
-    # Moves of events that live here lead nowhere.
-    assert not any(affinity.moved(here) for _ in range(2 * MOVES_MIN))
+    assert not affinity.answered(HERE)
+    assert [affinity.answered(THERE) for _ in range(MOVES_MIN)] == ROW
+    # Moves of events that live here lead nowhere, and reads neither.
+    assert not any(affinity.answered(HERE) for _ in range(2 * MOVES_MIN))
+    assert not any(affinity.answered(None) for _ in range(2 * GUEST_ANSWERS))
+
+
+async def test_reads_between_the_moves_do_not_count(workers: tuple[Worker, Worker]) -> None:
+    affinity = Affinity(workers[0].handoff)
+
+    found = [affinity.answered(moved) for _ in range(MOVES_MIN) for moved in (THERE, None, None)]
+
+    assert found == [False] * (3 * MOVES_MIN - 3) + [True, False, False]
 
 
 async def test_who_was_not_taken_asks_again_after_as_many_moves(
@@ -275,13 +295,56 @@ async def test_who_was_not_taken_asks_again_after_as_many_moves(
     giver, taker = workers
     affinity = Affinity(giver.handoff)
     client = await giver.connection()
-    there = ids_of(1)
     await taker.handoff.stop()
-    while not affinity.moved(there):
+    while not affinity.answered(THERE):
         pass
 
     affinity.leave(client.transport)
 
     assert not client.transport.is_closing()
-    assert [affinity.moved(there) for _ in range(MOVES_MIN)] == [False] * (MOVES_MIN - 1) + [True]
+    assert [affinity.answered(THERE) for _ in range(MOVES_MIN)] == ROW
+    client.close()
+
+
+# What a guest of worker 0, that came to worker 1 at first, is answered in turn, and whether it
+# then goes back.
+GUESTS = {
+    "moves events that live here": ([HERE], False),
+    "moves them, and reads": ([HERE, None, None, None], False),
+    "moves another now and then": ([HERE, HERE, HERE, THERE], False),
+    "moves all events alike": ([HERE, THERE], True),
+    "reads": ([None], True),
+    "hardly moves": ([HERE, *[None] * 15], True),
+}
+
+
+@pytest.mark.parametrize(("answers", "leaves"), GUESTS.values(), ids=GUESTS.keys())
+async def test_a_guest_goes_home_when_it_has_no_business_here(
+    workers: tuple[Worker, Worker], answers: list[str | None], leaves: bool
+) -> None:
+    host, home = workers
+    affinity = Affinity(host.handoff, 1)
+    client = await host.connection()
+    asked = itertools.cycle(answers)
+    for _ in range(3):
+        found = [affinity.answered(next(asked)) for _ in range(GUEST_ANSWERS)]
+        assert found == [*LOOKED_AT, leaves]
+    if leaves:
+        affinity.leave(client.transport)
+        assert await client.say(b"x") == b"1:x"
+        assert home.homes == [None]
+    client.close()
+
+
+async def test_a_guest_that_is_not_taken_back_is_looked_at_again(
+    workers: tuple[Worker, Worker],
+) -> None:
+    host, home = workers
+    affinity = Affinity(host.handoff, 1)
+    client = await host.connection()
+    await home.handoff.stop()
+    for _ in range(2):
+        assert [affinity.answered(None) for _ in range(GUEST_ANSWERS)] == [*LOOKED_AT, True]
+        affinity.leave(client.transport)
+        assert not client.transport.is_closing()
     client.close()
