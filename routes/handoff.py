@@ -39,7 +39,7 @@ GUEST_ANSWERS, GUEST_MOVES_MIN, GUEST_SHARE_MIN = 64, 8, 0.75
 LOOK_S = 0.5
 TAKEN_MAX = 32
 # The share of its time that a worker's loop may be at work and yet take more.
-BUSY_MAX = 0.8
+BUSY_MAX = 0.9
 # What is said of a connection that is given away: the worker that it came to at first.
 _HOME = struct.Struct("=I")
 

@@ -197,12 +197,12 @@ async def test_a_busy_worker_takes_nothing_until_it_has_time(
 ) -> None:
     giver, taker = workers
     client = await giver.connection()
-    taker.busy = 0.9
+    taker.busy = 0.95
     await until_it_closes(taker)
     assert not giver.handoff.give(1, client.transport, None)
     assert await client.say(b"x") == b"0:x"
 
-    taker.busy = 0.7
+    taker.busy = 0.85
     async with asyncio.timeout(10):
         while not giver.handoff.give(1, client.transport, None):
             await asyncio.sleep(LOOK_S)
