@@ -10,10 +10,10 @@ Rules:
 4. A connection whose client no longer moves events of the worker that it was given to goes back to
    the one that it came to at first, over which the kernel had spread them all.
 
-A move that is forwarded goes through two more changes of process, and costs the processors twice
-as much, than one that arrives where its event lives. (Pai et al., "Locality-aware request
+A move that is forwarded goes through two more changes of process than one that arrives where its
+event lives, and takes nearly twice the processors' time. (Pai et al., "Locality-aware request
 distribution in cluster-based network servers", 1998, hand connections over likewise.) Reads do not
-count: they are forwarded at little cost, and would all end up on one worker.
+count: they are forwarded at less cost, and would all end up on one worker.
 """
 
 import array
@@ -27,9 +27,9 @@ from typing import TypeAlias
 
 from actors.ring import Ring
 
-# Moves in a row of one other worker's events, after which a connection is given to it. Among two
-# workers one in 2^16 clients that move events at random comes so far; to give a connection away
-# takes as long as five moves.
+# Moves in a row of one other worker's events, after which a connection is given to it. Where
+# events are moved at random and there are two workers, one row in 2^16 comes so far; to give a
+# connection away takes as long as five moves.
 MOVES_MIN = 16
 # A guest is looked at after so many answers. It stays if so many of them were to moves, and such a
 # share of those to moves of events that live here.

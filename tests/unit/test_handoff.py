@@ -314,7 +314,9 @@ GUESTS = {
     "moves another now and then": ([HERE, HERE, HERE, THERE], False),
     "moves all events alike": ([HERE, THERE], True),
     "reads": ([None], True),
-    "hardly moves": ([HERE, *[None] * 15], True),
+    "moves another a little too often": ([HERE, HERE, HERE, THERE, HERE, HERE, THERE], True),
+    "moves just enough": ([HERE, *[None] * 7], False),
+    "moves a little too seldom": ([HERE, *[None] * 9], True),
 }
 
 
