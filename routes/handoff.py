@@ -18,6 +18,7 @@ count: they are forwarded at less cost, and would all end up on one worker.
 
 import array
 import asyncio
+import logging
 import socket
 import struct
 import time
@@ -26,6 +27,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from actors.ring import Ring
+
+log = logging.getLogger(__name__)
 
 # Moves in a row of one other worker's events, after which a connection is given to it. Where
 # events are moved at random and there are two workers, one row in 2^16 comes so far; to give a
@@ -124,11 +127,13 @@ class Handoff:
         self._taken = 0
 
     def _open(self) -> None:
-        path = self._path_of(self._index)
-        path.unlink(missing_ok=True)
-        self._door = _datagrams()
-        self._door.bind(str(path))
-        self._loop.add_reader(self._door, self._take)
+        """Take connections, if that can be; else it is tried again at the next look."""
+        try:
+            self._door = _door_at(self._path_of(self._index))
+        except OSError as error:
+            log.warning("no connections are taken from other workers: %s", error)
+        else:
+            self._loop.add_reader(self._door, self._take)
 
     def _close(self) -> None:
         """Refuse what comes from now on; what came before is here."""
@@ -227,6 +232,18 @@ class Affinity:
         self._answers = self._moves = self._here = 0
         self._to = self._home
         return moves < GUEST_MOVES_MIN or here < GUEST_SHARE_MIN * moves
+
+
+def _door_at(path: Path) -> socket.socket:
+    """A socket bound to `path`; one that a killed worker left is replaced. Raises OSError."""
+    path.unlink(missing_ok=True)
+    door = _datagrams()
+    try:
+        door.bind(str(path))
+    except OSError:
+        door.close()
+        raise
+    return door
 
 
 def _datagrams() -> socket.socket:

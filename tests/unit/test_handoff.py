@@ -350,3 +350,26 @@ async def test_a_guest_that_is_not_taken_back_is_looked_at_again(
         affinity.leave(client.transport)
         assert not client.transport.is_closing()
     client.close()
+
+
+async def test_a_door_that_cannot_be_opened_is_tried_again(
+    workers: tuple[Worker, Worker], tmp_path: Path
+) -> None:
+    giver, _ = workers
+    client = await giver.connection()
+    folder = tmp_path / "run"
+    late = Worker(1, folder)
+    giver.handoff._path_of = late.handoff._path_of
+    late.start()
+    assert not giver.handoff.give(1, client.transport, None)
+
+    folder.mkdir()
+    async with asyncio.timeout(10):
+        while not giver.handoff.give(1, client.transport, None):
+            await asyncio.sleep(LOOK_S)
+
+    assert await client.say(b"x") == b"1:x"
+    assert len(late.serves) == 1
+    await late.handoff.stop()
+    late.serves[0].transport.abort()
+    client.close()
