@@ -24,9 +24,9 @@ from bench.failures import LoadFailed, NotDurable
 from bench.processes import cpu_s
 from db.event_check import EventCheck
 from db.migrate import migrate
+from evently.commands.verify import Verified, verify_events
 from evently.embedded import EmbeddedPostgres
 from evently.settings import usable_cpus
-from evently.verify import Verified, verify_events
 
 # pgbench's 64 clients beside a service's pools.
 CONFIG = {"max_connections": "200", "min_wal_size": "2GB"}

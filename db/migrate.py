@@ -6,12 +6,15 @@ for this over asyncpg carry downgrades and file formats of their own; this is al
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 import asyncpg
 
+from db.database import CONNECT_S, SERVER_SETTINGS
+from db.failures import translated
 from db.sql import load
 from evently.domain.value import value
 
@@ -25,6 +28,10 @@ LOCK_WAIT_MS = 60_000
 TABLE_LOCK_WAIT_MS = 5_000
 # Over what rewriting the largest table takes; whatever the connection's own bound is.
 MIGRATION_S = 3600.0
+# Any other statement: nobody else waits for a command, but one that hangs longer helps nobody.
+COMMAND_S = 600.0
+
+_SETTINGS = {**SERVER_SETTINGS, "statement_timeout": f"{COMMAND_S * 1000:.0f}"}
 
 _NAME = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
@@ -167,3 +174,33 @@ async def check_migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> No
     if missing:
         names = ", ".join(str(migration) for migration in missing)
         raise MigrationsMissing(f"the database lacks {names}: run `evently migrate` first")
+
+
+async def migrate_database(dsn: str) -> tuple[Migration, ...]:
+    """Apply what the database at `dsn` lacks; what was applied.
+
+    Raises MigrationError, or DatabaseUnavailable when no server answers.
+    """
+    async with _connected(dsn) as connection:
+        return await migrate(connection)
+
+
+async def check_database(dsn: str) -> None:
+    """Raise MigrationsMissing unless the database at `dsn` has every migration.
+
+    Raises MigrationError, or DatabaseUnavailable when no server answers.
+    """
+    async with _connected(dsn) as connection:
+        await check_migrated(connection)
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    with translated():
+        connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_S, command_timeout=COMMAND_S, server_settings=_SETTINGS
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()

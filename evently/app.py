@@ -13,8 +13,11 @@ from functools import cached_property
 from pathlib import Path
 
 from actors.clock import DatabaseClock
+from actors.peers.forwarder import Forwarder
+from actors.peers.link import PeerLink
+from actors.peers.ring import Ring
+from actors.peers.server import PeerServer
 from actors.registry import Registry
-from actors.ring import Ring
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
 from db.database import Database
@@ -36,18 +39,15 @@ from routes.auth.internal_keys import InternalKeys
 from routes.auth.passwords import Passwords
 from routes.auth.throttle import Throttle
 from routes.auth.user_service import UserService
-from routes.dispatch import Dispatcher
-from routes.edge import EdgeServer
-from routes.event_lists import EventLists
-from routes.fast_path import FastPath
-from routes.forward import Forwarder
-from routes.handoff import Handoff
-from routes.openapi import OpenApi
-from routes.peer_link import PeerLink
-from routes.peer_server import PeerServer
-from routes.revision import Revision
+from routes.caches.event_lists import EventLists
+from routes.caches.revision import Revision
+from routes.caches.venue_cache import VenueCache
+from routes.openapi.document import encoded_document
+from routes.server.connection import EdgeServer
+from routes.server.dispatch import Dispatcher
+from routes.server.fast_path import FastPath
+from routes.server.handoff import Handoff
 from routes.services import Lifecycle, Services
-from routes.venue_cache import VenueCache
 
 # How often figures that nobody counts (pool, actors) are read for the metrics.
 POLL_S = 1.0
@@ -157,7 +157,7 @@ async def running_services(
             internal_keys=InternalKeys(keys),
             database=database,
             observer=metrics,
-            openapi=OpenApi(ENDPOINTS),
+            openapi=encoded_document(ENDPOINTS),
             cors_origins=settings.cors_origins,
         )
 

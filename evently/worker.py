@@ -28,8 +28,8 @@ from evently.logs import set_up_logs
 from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, load_settings
 from evently.tracing import counting
-from routes.handoff import Handoff
-from routes.revision import SharedRevision
+from routes.caches.revision import SharedRevision
+from routes.server.handoff import Handoff
 from routes.services import Services
 
 # Not __name__, which is __main__ here.

@@ -4,43 +4,13 @@ Rule: a handler sees a `Call` and nothing of aiohttp but what it must. The handl
 path see no request at all: there is none.
 """
 
-from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from multidict import MultiMapping
 
-if TYPE_CHECKING:
-    from routes.services import Services
-
-
-_random = Random()  # noqa: S311 - unique, not secret
-
-
-def random_id() -> str:
-    """32 hexadecimal digits that nobody else has drawn; a tenth of the cost of uuid4."""
-    return _random.randbytes(16).hex()
-
-
-class Admin:
-    """An authenticated admin: `admin_id` is a canonical UUID, `permissions` follow from `role`."""
-
-    __slots__ = ("admin_id", "permissions", "role")
-
-    def __init__(self, admin_id: str, role: str, permissions: tuple[str, ...]) -> None:
-        self.admin_id = admin_id
-        self.role = role
-        self.permissions = permissions
-
-    @property
-    def any_owner(self) -> bool:
-        """Whether this admin may see and change other admins' events."""
-        return self.role == "super_admin"
-
-    @property
-    def caller(self) -> str:
-        """The name that the ledger and the log record."""
-        return f"admin:{self.admin_id}"
+from routes.auth.admin import Admin
+from routes.services import Services
 
 
 class Call:
@@ -69,7 +39,7 @@ class Call:
         self,
         method: str,
         sent: MultiMapping[str],
-        services: "Services",
+        services: Services,
         request: web.BaseRequest | None = None,
     ) -> None:
         self.method = method

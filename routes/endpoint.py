@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import msgspec
 
 from routes.call import Call
-from routes.errors import Code
-from routes.fields import Body, NoQuery, Query
+from routes.contract.errors import Code
+from routes.contract.fields import Body, NoQuery, Query
+from routes.contract.raw import Raw
 
 
 class Access(Enum):
@@ -23,14 +24,6 @@ class Access(Enum):
     PUBLIC = "public"
     ADMIN = "admin"
     INTERNAL = "internal"
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """An answer that is not JSON, or is encoded already."""
-
-    body: bytes
-    content_type: str = "application/json"
 
 
 Answer: TypeAlias = msgspec.Struct | Raw

@@ -6,41 +6,18 @@ seen in one place.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from actors.peers.forwarder import Events
 from db.database import Database
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.venue_store import VenueStore
-from evently.domain.outcomes import Answer
 from routes.auth.admin_auth import AdminAuth
 from routes.auth.internal_keys import InternalKeys
-from routes.event_lists import EventLists
-from routes.forward import Events
-from routes.openapi import OpenApi
-from routes.revision import Revision
-from routes.venue_cache import VenueCache
-
-
-class Observer(Protocol):
-    """Who counts what is answered.
-
-    One that `asks_for_names` finds in `routes.request_context` which request was answered.
-    """
-
-    asks_for_names: bool
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered; `route` is the endpoint's pattern, never a path."""
-        ...
-
-    def moved(self, kind: str, answer: Answer) -> None:
-        """A seat move (`reserve` or `return`) was decided."""
-        ...
-
-    def exposition(self) -> bytes:
-        """The metrics of all workers as Prometheus text."""
-        ...
+from routes.caches.event_lists import EventLists
+from routes.caches.revision import Revision
+from routes.caches.venue_cache import VenueCache
+from routes.observer import Observer
 
 
 class Lifecycle:
@@ -71,6 +48,6 @@ class Services:
     internal_keys: InternalKeys
     database: Database
     observer: Observer
-    openapi: OpenApi
+    openapi: Callable[[], bytes]
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     cors_origins: frozenset[str] = frozenset()

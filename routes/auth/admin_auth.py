@@ -24,7 +24,7 @@ from aiohttp import web
 from db.admin_store import AdminStore, Credentials, NewAdmin, NewFamily
 from db.audit_store import Audited, AuditEntry, AuditStore
 from db.refresh_store import RefreshStore
-from routes.answers import LoggedIn, Message, Refreshed, Registered
+from routes.auth.admin import Admin
 from routes.auth.admin_tokens import AdminTokens
 from routes.auth.bearer import Bearer
 from routes.auth.client_address import ClientAddress
@@ -34,9 +34,9 @@ from routes.auth.refresh_token import new_refresh_token, sha256_of
 from routes.auth.roles import ADMIN, PERMISSIONS, SUPER_ADMIN
 from routes.auth.throttle import LoginAttempt, RegistrationAttempt, Throttle
 from routes.auth.user_service import UserService
-from routes.bodies import Login, Registration
-from routes.call import Admin
-from routes.errors import ApiError, Code, forbidden, unauthorized
+from routes.contract.answers import LoggedIn, Message, Refreshed, Registered
+from routes.contract.bodies import Login, Registration
+from routes.contract.errors import ApiError, Code, forbidden, unauthorized
 
 REFRESH_TTL_S = 7 * 86_400.0
 ANONYMOUS, COMMAND_LINE = "anonymous", "command line"

@@ -27,7 +27,7 @@ from aiohttp_jwt import JWTMiddleware
 
 from evently.domain.value import value
 from routes.auth.roles import PERMISSIONS
-from routes.fields import canonical_uuid
+from routes.contract.fields import canonical_uuid
 
 ALGORITHM = "HS256"
 ISSUER = "evently-event-service"

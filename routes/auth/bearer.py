@@ -9,12 +9,12 @@ import re
 from aiohttp import web
 
 from db.admin_store import AdminStore
+from routes.auth.admin import Admin
 from routes.auth.admin_tokens import AdminTokens, BadToken, SignedElsewhere, SignedHere
 from routes.auth.credential_headers import AUTHORIZATION, credential
 from routes.auth.roles import PERMISSIONS
 from routes.auth.user_service import UserService
-from routes.call import Admin
-from routes.errors import ApiError, unauthorized
+from routes.contract.errors import ApiError, unauthorized
 
 # RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
 _BEARER = re.compile(r"bearer +([^\s,]+)", re.ASCII | re.IGNORECASE)

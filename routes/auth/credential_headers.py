@@ -6,7 +6,7 @@ believe the other, so two are 400.
 
 from multidict import MultiMapping, istr
 
-from routes.errors import invalid
+from routes.contract.errors import invalid
 
 AUTHORIZATION = istr("Authorization")
 API_KEY = istr("X-API-Key")

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from multidict import MultiMapping
 
 from routes.auth.credential_headers import API_KEY, AUTHORIZATION, credential
-from routes.errors import ApiError, forbidden, unauthorized
+from routes.contract.errors import ApiError, forbidden, unauthorized
 
 # Eight times what a key of 256 bits takes in hexadecimal; comparing more would be wasted.
 KEY_MAX = 512

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import bcrypt
 
-from routes.errors import rate_limited
+from routes.contract.errors import rate_limited
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from db.throttle_store import Attempts, ThrottleStore
-from routes.errors import ApiError, rate_limited
+from routes.contract.errors import ApiError, rate_limited
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ import aiohttp
 from evently.domain.value import value
 from routes.auth.circuit_breaker import CircuitBreaker
 from routes.auth.roles import PERMISSIONS
-from routes.errors import ApiError, Code
-from routes.fields import canonical_uuid
+from routes.contract.errors import ApiError, Code
+from routes.contract.fields import canonical_uuid
 from routes.request_context import traceparent_now
 
 PATH = "/internal/auth/verify"

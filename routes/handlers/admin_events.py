@@ -17,13 +17,14 @@ from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
 from evently.domain.state import EventDetails, EventState
-from routes.answers import AdminEventDetail, EventCancelled
-from routes.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
-from routes.call import Call, random_id
+from routes.call import Call
+from routes.contract.answers import AdminEventDetail, EventCancelled
+from routes.contract.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
+from routes.contract.deadline import deadline_s
+from routes.contract.errors import Code, event_not_found, invalid, refused
+from routes.contract.ids import random_id
 from routes.endpoint import Access, Endpoint
-from routes.errors import Code, event_not_found, invalid, refused
-from routes.event_detail import admin_event_detail
-from routes.waiting import deadline_s
+from routes.handlers.event_detail import admin_event_detail
 
 
 async def create_event(call: Call) -> AdminEventDetail:
@@ -108,7 +109,9 @@ def _committed() -> Iterator[None]:
 
 
 async def _ask(call: Call, command: Command) -> Done:
-    request = Request(command, random_id(), False, call.caller, call.request_id, deadline_s(call))
+    request = Request(
+        command, random_id(), False, call.caller, call.request_id, deadline_s(call.sent)
+    )
     answer = await call.services.events.ask(call.event_id, request)
     match answer:
         case Done():

@@ -4,11 +4,11 @@ Rule: what a token or password is worth is decided in `routes.auth`; here is onl
 what.
 """
 
-from routes.answers import LoggedIn, Message, Refreshed, Registered
-from routes.bodies import Login, RefreshToken, Registration
 from routes.call import Call
+from routes.contract.answers import LoggedIn, Message, Refreshed, Registered
+from routes.contract.bodies import Login, RefreshToken, Registration
+from routes.contract.errors import Code
 from routes.endpoint import Endpoint
-from routes.errors import Code
 
 TAG = "Admin authentication"
 

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from routes.call import Call
-from routes.endpoint import Endpoint, Handler, Raw
+from routes.contract.raw import Raw
+from routes.endpoint import Endpoint, Handler
 
 TAG = "Documentation"
 DOCUMENT_CACHE = "public, max-age=60"
@@ -69,7 +70,7 @@ PACKAGE_FILES: Mapping[str, str] = {
 
 async def openapi_document(call: Call) -> Raw:
     """Answer the OpenAPI document."""
-    body = call.services.openapi.encoded
+    body = call.services.openapi()
     call.headers["ETag"] = _etag(body)
     return Raw(body)
 

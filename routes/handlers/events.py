@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from db.venue_store import Venue
 from evently.domain.state import EventState, Status
-from routes.answers import EventAvailability, EventDetail
 from routes.call import Call
+from routes.contract.answers import EventAvailability, EventDetail
+from routes.contract.errors import Code, event_not_found
 from routes.endpoint import Endpoint, SplitHandler
-from routes.errors import Code, event_not_found
-from routes.event_detail import event_detail
+from routes.handlers.event_detail import event_detail
 
 PUBLIC_CACHE = "public, max-age=1"
 

@@ -6,11 +6,12 @@ could be done once a second for all.
 
 import asyncio
 
-from routes.answers import AdminEventList, EventList
-from routes.bodies import AdminEventListQuery, EventListQuery
+from routes.caches.event_lists import Listing
 from routes.call import Call
-from routes.endpoint import Access, Endpoint, Raw, SplitHandler
-from routes.event_lists import Listing
+from routes.contract.answers import AdminEventList, EventList
+from routes.contract.bodies import AdminEventListQuery, EventListQuery
+from routes.contract.raw import Raw
+from routes.endpoint import Access, Endpoint, SplitHandler
 
 
 def page(call: Call) -> "Listing | asyncio.Future[Listing]":

@@ -5,10 +5,11 @@ should be sent here.
 """
 
 from evently.domain.errors import Fault
-from routes.answers import Health, Readiness
 from routes.call import Call
-from routes.endpoint import Endpoint, Raw
-from routes.errors import ApiError, Code
+from routes.contract.answers import Health, Readiness
+from routes.contract.errors import ApiError, Code
+from routes.contract.raw import Raw
+from routes.endpoint import Endpoint
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

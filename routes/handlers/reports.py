@@ -8,11 +8,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from db.event_ledger import EventSales, EventVersion
 from evently.domain.outcomes import NotOwner
-from routes.answers import BookingDay, EventAnalytics, EventHistory, LedgerRow
-from routes.bodies import Paging
 from routes.call import Call
+from routes.contract.answers import BookingDay, EventAnalytics, EventHistory, LedgerRow
+from routes.contract.bodies import Paging
+from routes.contract.errors import Code, event_not_found, refused
 from routes.endpoint import Access, Endpoint
-from routes.errors import Code, event_not_found, refused
 
 TAG = "Admin events"
 _HUNDREDTH = Decimal("0.01")

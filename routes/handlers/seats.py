@@ -13,14 +13,15 @@ from actors.envelope import Request
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import EventState, Status
-from routes.answers import EventForBooking, SeatsMoved
-from routes.bodies import SeatMove as SeatMoveBody
-from routes.bodies import SeatReturn
-from routes.call import Call, random_id
+from routes.call import Call
+from routes.contract.answers import EventForBooking, SeatsMoved
+from routes.contract.bodies import SeatMove as SeatMoveBody
+from routes.contract.bodies import SeatReturn
+from routes.contract.deadline import deadline_s
+from routes.contract.errors import ApiError, Code, event_not_found, invalid, refused
+from routes.contract.ids import random_id
 from routes.endpoint import Access, Endpoint, SplitHandler
-from routes.errors import ApiError, Code, event_not_found, invalid, refused
 from routes.handlers.events import look_up
-from routes.waiting import deadline_s
 
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
@@ -44,7 +45,7 @@ def move(call: Call) -> "asyncio.Future[Answer]":
         key is not None,
         call.caller,
         call.request_id,
-        deadline_s(call),
+        deadline_s(call.sent),
     )
     return call.services.events.submit(call.params["event_id"], request)
 

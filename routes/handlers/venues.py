@@ -17,11 +17,11 @@ from db.venue_store import (
     VenueNotFound,
     VenueTooSmall,
 )
-from routes import answers
-from routes.bodies import NewVenue, VenueChanges, VenueListQuery
 from routes.call import Call
+from routes.contract import answers
+from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
+from routes.contract.errors import ApiError, Code, invalid
 from routes.endpoint import Access, Endpoint
-from routes.errors import ApiError, Code, invalid
 
 TAG = "Venues"
 

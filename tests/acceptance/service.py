@@ -30,7 +30,7 @@ import asyncpg
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from actors.ring import Ring
+from actors.peers.ring import Ring
 from tests.acceptance.contract import AnswerChecker
 
 T = TypeVar("T")

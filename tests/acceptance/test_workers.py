@@ -25,7 +25,7 @@ import aiohttp
 import pytest
 
 from evently.embedded import EmbeddedPostgres
-from routes.handoff import MOVES_MIN
+from routes.server.handoff import MOVES_MIN
 from tests.acceptance.service import Heard, Service, raw_socket, running, until
 
 # Until an event answers again whose owner was killed.

@@ -9,9 +9,9 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer, TestClient
 
 from evently.domain.outcomes import Answer
-from routes.answers import Health
-from routes.dispatch import Dispatcher
+from routes.contract.answers import Health
 from routes.endpoint import Endpoint, Handler
+from routes.server.dispatch import Dispatcher
 from routes.services import Services
 
 Browser: TypeAlias = TestClient[web.BaseRequest, None]

@@ -10,8 +10,8 @@ import bcrypt
 import pytest
 from click.testing import CliRunner, Result
 
-from evently import admin_commands
-from evently.admin_commands import admin
+from evently.commands import admin as admin_commands
+from evently.commands.admin import admin
 
 PASSWORD = "correct horse battery"
 

@@ -23,16 +23,16 @@ from db.audit_store import AuditStore
 from db.database import Database
 from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
-from routes.answers import LoggedIn, Registered
 from routes.auth.admin_auth import AdminAuth
 from routes.auth.admin_tokens import AUDIENCE, ISSUER, AdminTokens
 from routes.auth.client_address import ClientAddress
 from routes.auth.passwords import Passwords
 from routes.auth.roles import PERMISSIONS
 from routes.auth.throttle import Limits, Throttle
-from routes.bodies import Login, Registration
-from routes.errors import ApiError
-from routes.fields import read_body
+from routes.contract.answers import LoggedIn, Registered
+from routes.contract.bodies import Login, Registration
+from routes.contract.errors import ApiError
+from routes.contract.fields import read_body
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PASSWORD = "correct horse"

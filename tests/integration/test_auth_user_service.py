@@ -22,7 +22,7 @@ from routes.auth.admin_tokens import ISSUER, AdminTokens
 from routes.auth.bearer import Bearer
 from routes.auth.circuit_breaker import CircuitBreaker
 from routes.auth.user_service import CACHED_S, UserService, VouchedFor
-from routes.errors import ApiError
+from routes.contract.errors import ApiError
 from routes.request_context import traceparent_now
 
 SECRET = "0123456789abcdef0123456789abcdef"

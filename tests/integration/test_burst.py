@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner, Result
 
-from evently.burst import OnSale
-from evently.burst_command import _own_url, burst
 from evently.client import EventForBooking
+from evently.commands.burst import _own_url, burst
+from evently.commands.burst_play import OnSale
 
 KEY = "booking-key-of-the-test"
 START = "2099-06-01T20:00:00Z"

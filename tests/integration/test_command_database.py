@@ -10,8 +10,8 @@ import click
 import pytest
 
 from db.migrate import MigrationsMissing, migrations
-from evently import command_database as module
-from evently.command_database import command_database, command_dsn, telling_why
+from evently.commands import database as module
+from evently.commands.database import command_database, command_dsn, telling_why
 from evently.embedded import (
     EmbeddedPostgres,
     EmbeddedPostgresError,

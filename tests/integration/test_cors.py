@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from routes.answers import Health
 from routes.call import Call
-from routes.cors import MAX_AGE_S
+from routes.contract.answers import Health
+from routes.server.cors import MAX_AGE_S
 from tests.integration.one_dispatcher import Browser, dispatching, endpoints_at
 
 SHOP = "https://shop.example.org"

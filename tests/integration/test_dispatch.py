@@ -14,8 +14,8 @@ from evently.domain.errors import (
     OutcomeUnknown,
     Overloaded,
 )
-from routes.answers import Health
 from routes.call import Call
+from routes.contract.answers import Health
 from tests.integration.one_dispatcher import Observed, dispatching, endpoints_at
 
 REQUEST_ID = "find-me"

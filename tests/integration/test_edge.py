@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from routes import response
-from routes.edge import KEEP_ALIVE_S, EdgeServer
-from routes.fast_path import FastPath, Respond
-from routes.response import Response
+from routes.server import response
+from routes.server.connection import KEEP_ALIVE_S, EdgeServer
+from routes.server.fast_path import FastPath, Respond
+from routes.server.response import Response
 from tests.integration.one_dispatcher import Observed
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

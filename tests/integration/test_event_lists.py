@@ -15,15 +15,16 @@ from multidict import CIMultiDict
 from db.database import Database
 from db.event_lists import EventListReader
 from db.sql import load
-from routes.answers import AdminEventList, EventInAdminList, EventInList
-from routes.bodies import AdminEventListQuery, EventListQuery
-from routes.call import Admin, Call
-from routes.endpoint import Raw
-from routes.errors import ApiError, Code
-from routes.event_lists import EventLists
-from routes.fields import read_query
+from routes.auth.admin import Admin
+from routes.caches.event_lists import EventLists
+from routes.caches.revision import LocalRevision
+from routes.call import Call
+from routes.contract.answers import AdminEventList, EventInAdminList, EventInList
+from routes.contract.bodies import AdminEventListQuery, EventListQuery
+from routes.contract.errors import ApiError, Code
+from routes.contract.fields import read_query
+from routes.contract.raw import Raw
 from routes.handlers.listings import list_events, list_own_events
-from routes.revision import LocalRevision
 
 ADA, BOB = str(UUID(int=1)), str(UUID(int=2))
 NOW = datetime.now(UTC)

@@ -17,8 +17,14 @@ import pytest
 
 from actors.clock import DatabaseClock
 from actors.envelope import Request
+from actors.peers import link as peer_link
+from actors.peers.forwarder import Forwarder
+from actors.peers.frame_stream import FrameStream
+from actors.peers.frames import Asking, Frame, ReadFrame, request_in
+from actors.peers.link import LinkDown, LinkLost, PeerLink
+from actors.peers.ring import Ring
+from actors.peers.server import PeerServer
 from actors.registry import Registry
-from actors.ring import Ring
 from db.database import Database
 from db.event_store import EventStore
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
@@ -33,12 +39,6 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import Status
-from routes import peer_link
-from routes.forward import Forwarder
-from routes.frame_stream import FrameStream
-from routes.frames import Asking, Frame, ReadFrame, request_in
-from routes.peer_link import LinkDown, LinkLost, PeerLink
-from routes.peer_server import PeerServer
 from tests.integration.stored_draft import store_draft
 
 ADMIN = "22222222-2222-4222-8222-222222222222"

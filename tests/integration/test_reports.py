@@ -15,11 +15,12 @@ from multidict import CIMultiDict
 
 from db.database import Database
 from db.event_ledger import EventLedger
-from routes.answers import EventAnalytics, EventHistory, LedgerRow
-from routes.bodies import Paging
-from routes.call import Admin, Call
-from routes.errors import ApiError, Code
-from routes.fields import read_query
+from routes.auth.admin import Admin
+from routes.call import Call
+from routes.contract.answers import EventAnalytics, EventHistory, LedgerRow
+from routes.contract.bodies import Paging
+from routes.contract.errors import ApiError, Code
+from routes.contract.fields import read_query
 from routes.handlers.reports import get_analytics, get_history
 
 ADA = Admin(str(uuid4()), "event_manager", ())

@@ -10,11 +10,18 @@ from click.testing import CliRunner, Result
 
 from db.database import Database
 from db.event_check import EventCheck
-from evently.demo_data import EVENT_NAMES, VENUES
-from evently.seed import EVENTS_MAX, EVENTS_PER_VENUE, Seeded, demo_events, seed, seed_command
-from evently.verify import Verified, verify_events
-from routes.bodies import NewEvent, NewVenue
-from routes.fields import read_body
+from evently.commands.demo_data import EVENT_NAMES, VENUES
+from evently.commands.seed import (
+    EVENTS_MAX,
+    EVENTS_PER_VENUE,
+    Seeded,
+    demo_events,
+    seed,
+    seed_command,
+)
+from evently.commands.verify import Verified, verify_events
+from routes.contract.bodies import NewEvent, NewVenue
+from routes.contract.fields import read_body
 
 ALL = Seeded(len(VENUES), EVENTS_MAX)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

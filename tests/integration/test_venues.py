@@ -21,11 +21,13 @@ from db.venue_store import (
     VenueStore,
     VenueTooSmall,
 )
-from routes import answers
-from routes.bodies import NewVenue, VenueChanges, VenueListQuery
-from routes.call import Admin, Call
-from routes.errors import ApiError, Code
-from routes.fields import read_body, read_query
+from routes.auth.admin import Admin
+from routes.caches.revision import LocalRevision
+from routes.call import Call
+from routes.contract import answers
+from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
+from routes.contract.errors import ApiError, Code
+from routes.contract.fields import read_body, read_query
 from routes.handlers.venues import (
     create_venue,
     delete_venue,
@@ -33,7 +35,6 @@ from routes.handlers.venues import (
     list_venues,
     update_venue,
 )
-from routes.revision import LocalRevision
 
 ADMIN = Admin(str(uuid4()), "admin", ())
 AUTHOR = Author(ADMIN.admin_id, ADMIN.caller, "request-1")

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.event_check import EventCheck
+from evently.commands.verify import Verified, verify, verify_events
 from evently.embedded import EmbeddedPostgres
-from evently.verify import Verified, verify, verify_events
 from tests.databases import Databases
 
 VENUE = "11111111-1111-4111-8111-111111111111"

@@ -10,9 +10,10 @@ from multidict import CIMultiDict
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault, NothingDone, Overloaded
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState, Status
-from routes.bodies import EventChanges, NewEvent
-from routes.call import Admin, Call
-from routes.errors import Code, failed
+from routes.auth.admin import Admin
+from routes.call import Call
+from routes.contract.bodies import EventChanges, NewEvent
+from routes.contract.errors import Code, failed
 from routes.handlers.admin_events import create_event, update_event
 from tests.examples import ADMIN, EVENT, NOW, VENUE, VENUE_CAPACITY, published
 

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from routes.api import ENDPOINTS
-from routes.openapi import document
+from routes.openapi.document import document
 from tests.acceptance.contract import AnswerChecker
 
 ID = "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"

@@ -21,16 +21,16 @@ from evently.domain.state import EventState, Status
 from evently.metrics import make_metrics
 from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
-from routes.dispatch import Dispatcher
-from routes.edge import EdgeServer
-from routes.fast_path import (
+from routes.server.connection import EdgeServer
+from routes.server.dispatch import Dispatcher
+from routes.server.fast_path import (
     KNOWN_BODY_BYTES_MAX,
     KNOWN_TARGET_BYTES_MAX,
     FastPath,
     _known_body,
 )
-from routes.handoff import GUEST_ANSWERS, MOVES_MIN, Handoff
-from routes.read_json import BODY_BYTES_MAX
+from routes.server.handoff import GUEST_ANSWERS, MOVES_MIN, Handoff
+from routes.server.read_json import BODY_BYTES_MAX
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
 
@@ -271,7 +271,7 @@ async def test_a_body_that_comes_right_behind_its_head_takes_no_task(client: Cli
 async def test_a_body_that_is_late_goes_the_long_way(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("routes.edge.BODY_GRACE_S", 0.0)
+    monkeypatch.setattr("routes.server.connection.BODY_GRACE_S", 0.0)
     before = tasks()
     head, _, body = request("POST", RESERVE, '{"quantity":-1,"version":"*"}').partition(b"\r\n\r\n")
     client.connection.data_received(head + b"\r\n\r\n")
@@ -464,7 +464,7 @@ async def test_only_short_targets_are_remembered_and_not_too_many(
     fast_path = client.connection._fast_path
     assert fast_path is not None
     known = fast_path._targets["GET"]
-    monkeypatch.setattr("routes.fast_path.TARGETS_MAX", 2)
+    monkeypatch.setattr("routes.server.fast_path.TARGETS_MAX", 2)
     longest = f"{READ}?x=".ljust(KNOWN_TARGET_BYTES_MAX, "x")
     for path in (longest, f"{longest}x"):
         client.send("GET", path)

@@ -13,12 +13,12 @@ from db.event_lists import EventPage, ListedEvent, OnSaleFilter
 from db.venue_store import Venue
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
-from routes.bodies import EventListQuery
-from routes.event_lists import ENTRY_BYTES, REPLICA_LAG_S, EventLists, Listing
-from routes.fields import read_query
-from routes.fresh_cache import MAX_AGE_S, FreshCache
-from routes.revision import LocalRevision
-from routes.venue_cache import VenueCache
+from routes.caches.event_lists import ENTRY_BYTES, REPLICA_LAG_S, EventLists, Listing
+from routes.caches.fresh_cache import MAX_AGE_S, FreshCache
+from routes.caches.revision import LocalRevision
+from routes.caches.venue_cache import VenueCache
+from routes.contract.bodies import EventListQuery
+from routes.contract.fields import read_query
 
 START = datetime(2030, 6, 1, 20, tzinfo=UTC)
 

@@ -13,6 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.envelope import Request
+from actors.peers.frames import (
+    ANSWERS,
+    COMMANDS,
+    FRAME_BYTES_MAX,
+    AnswerFrame,
+    AskFrame,
+    DoneFrame,
+    FaultFrame,
+    Frame,
+    FrameReader,
+    MoveFrame,
+    ReadFrame,
+    StateFrame,
+    answer_frame,
+    answer_in,
+    ask_frame,
+    decode_state,
+    encode,
+    encode_state,
+    fault_frame,
+    fault_in,
+    request_in,
+)
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import (
     CommandFailed,
@@ -37,29 +60,6 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import EventDetails, EventState, Status
-from routes.frames import (
-    ANSWERS,
-    COMMANDS,
-    FRAME_BYTES_MAX,
-    AnswerFrame,
-    AskFrame,
-    DoneFrame,
-    FaultFrame,
-    Frame,
-    FrameReader,
-    MoveFrame,
-    ReadFrame,
-    StateFrame,
-    answer_frame,
-    answer_in,
-    ask_frame,
-    decode_state,
-    encode,
-    encode_state,
-    fault_frame,
-    fault_in,
-    request_in,
-)
 
 seats = st.integers(1, 2**31 - 1)
 versions = st.integers(1, 2**63 - 1)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.ring import Ring
-from routes import handoff as module
-from routes.handoff import GUEST_ANSWERS, MOVES_MIN, Affinity, Handoff
+from actors.peers.ring import Ring
+from routes.server import handoff as module
+from routes.server.handoff import GUEST_ANSWERS, MOVES_MIN, Affinity, Handoff
 from tests.examples import EVENT
 
 LOOK_S = 0.01

@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from routes.auth.internal_keys import KEY_MAX, InternalKeys
-from routes.errors import ApiError
+from routes.contract.errors import ApiError
 
 KEY, NEXT_KEY = "booking-key-0123456789", "booking-key-9876543210"
 KEYS = InternalKeys({"booking": KEY, "booking-next": NEXT_KEY, "long": "k" * KEY_MAX})

@@ -12,17 +12,18 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from routes.api import ENDPOINTS
 from routes.call import Call
-from routes.endpoint import Access, Endpoint, Raw
-from routes.errors import STATUS, Code, ErrorEnvelope
-from routes.fields import read_body
+from routes.contract.errors import STATUS, Code, ErrorEnvelope
+from routes.contract.fields import read_body
+from routes.contract.raw import Raw
+from routes.endpoint import Access, Endpoint
 from routes.handlers import documentation
-from routes.openapi import OpenApi, document
-from routes.openapi_examples import BODIES, FIELDS
-from routes.openapi_operations import error_codes
-from routes.openapi_prose import ERRORS, TAGS
-from routes.openapi_schemas import structs
-from routes.read_json import parse_json
-from routes.router import Router
+from routes.openapi.document import document, encoded_document
+from routes.openapi.examples import BODIES, FIELDS
+from routes.openapi.operations import error_codes
+from routes.openapi.prose import ERRORS, TAGS
+from routes.openapi.schemas import structs
+from routes.server.read_json import parse_json
+from routes.server.router import Router
 
 # Every endpoint of the specification, and those that admins and operators need beside them.
 SPECIFIED = """
@@ -405,7 +406,7 @@ def test_what_the_document_refuses_is_no_good(
 
 @pytest.mark.parametrize("found", documentation.ENDPOINTS, ids=lambda found: found.path)
 async def test_a_file_of_the_page_is_what_it_says(found: Endpoint) -> None:
-    services = cast("Any", SimpleNamespace(openapi=OpenApi(ENDPOINTS)))
+    services = cast("Any", SimpleNamespace(openapi=encoded_document(ENDPOINTS)))
     call = Call("GET", CIMultiDict(), services)
     answer = await found.handler(call)
     assert isinstance(answer, Raw)

@@ -7,7 +7,7 @@ import bcrypt
 import pytest
 
 from routes.auth.passwords import Passwords
-from routes.errors import ApiError
+from routes.contract.errors import ApiError
 
 CHEAP = 4
 

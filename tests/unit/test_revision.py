@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from routes.revision import LocalRevision, Revision, SharedRevision
+from routes.caches.revision import LocalRevision, Revision, SharedRevision
 
 PROCESSES, BUMPS = 4, 500
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import ring as ring_module
-from actors.ring import Ring
+from actors.peers import ring as ring_module
+from actors.peers.ring import Ring
 
 ROOT = Path(__file__).parents[2]
 # Drawn once at random: what was balanced yesterday is balanced today.
@@ -71,7 +71,7 @@ def test_all_orders_of_three_workers_come_up() -> None:
 def test_another_process_names_the_same_owners() -> None:
     program = (
         "import sys\n"
-        "from actors.ring import Ring\n"
+        "from actors.peers.ring import Ring\n"
         "ring = Ring(5)\n"
         "print([ring.order(event_id) for event_id in sys.argv[1:]])\n"
     )

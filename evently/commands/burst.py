@@ -1,0 +1,213 @@
+"""The command `burst`: chooses the events, has a burst played on them, and says what came of it.
+
+Rule: what was oversold or miscounted ends the command with 1; where it plays, and with which key,
+it finds out as a booking service on this machine would.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import aiohttp
+import click
+import uvloop
+from tqdm import tqdm
+
+from evently.client import ClientLimits, EventServiceClient, EventServiceError
+from evently.commands.burst_play import Burst, Mode, OnSale, Order, report
+from evently.settings import PREFIX, SECRETS_FILE
+
+CLIENTS_DEFAULT, CLIENTS_MAX = 64, 2000
+REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
+# Twenty full pages of the public list.
+EVENTS_MAX, PAGE = 2000, 100
+LIST_S = 10.0
+
+HELP = """Play a booking service, and check that nothing was oversold.
+
+N clients reserve and return seats at once, on one event or on many, each with an Idempotency-Key,
+trying again what may be tried again. Prints what was sold, returned and refused, conflicts,
+replays, unknown outcomes, throughput, and latencies of whole calls with their retries.
+
+Then it reads every event again: the seats available must be those before, less what was sold,
+plus what was returned, and every answered move must have made one version. Exits with 1, and says
+which event, if not. While others move seats too, say --not-alone: then it checks that the seats
+available are within 0 and capacity, and that no version was answered twice.
+
+\b
+Versions, with --mode:
+  any     takes the seats at whatever version the event is
+  retry   sends the last version it saw; the service takes seat conflicts on itself
+  strict  reads the event, sends that version, and tries again with the current one
+
+Without --event it takes those of the public list that have the most seats left. SEATS ARE REALLY
+SOLD: play on a demo database. The internal key is by default the first one of
+EVENTLY_INTERNAL_API_KEYS, or of the secrets that the service made under EVENTLY_DATA_DIR.
+
+\b
+Examples:
+  evently burst
+  evently burst --clients 200 --requests 50000 --events 100 --mode retry --returns 0.2
+  evently burst --event 0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10 --seats 2 --mode strict
+"""
+
+
+@click.command(help=HELP)
+@click.option(
+    "--url",
+    help="Where the service answers.  [default: by EVENTLY_HOST and EVENTLY_PORT, or "
+    "http://127.0.0.1:8002]",
+)
+@click.option("--key", help="The internal key.  [default: see above]")
+@click.option(
+    "--clients",
+    type=click.IntRange(1, CLIENTS_MAX),
+    default=CLIENTS_DEFAULT,
+    show_default=True,
+    help="How many clients call at once, each on a connection of its own.",
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1, REQUESTS_MAX),
+    default=REQUESTS_DEFAULT,
+    show_default=True,
+    help="How many moves all clients do together.",
+)
+@click.option(
+    "--events",
+    type=click.IntRange(1, EVENTS_MAX),
+    default=1,
+    show_default=True,
+    help="How many published events to play on; 1 is one hot event.",
+)
+@click.option("--event", "event_ids", multiple=True, type=click.UUID, help="Or this one; repeat.")
+@click.option(
+    "--mode",
+    type=click.Choice(get_args(Mode)),
+    default="any",
+    show_default=True,
+    help="Which version the clients send.",
+)
+@click.option(
+    "--seats",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    help="Seats in each move.",
+)
+@click.option(
+    "--returns",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="The share of moves that return seats sold before.",
+)
+@click.option(
+    "--alone/--not-alone",
+    default=True,
+    show_default=True,
+    help="Whether nobody else moves seats of these events meanwhile.",
+)
+def burst(
+    url: str | None, key: str | None, events: int, event_ids: tuple[Any, ...], **rest: Any
+) -> None:
+    """Play, report, check; exit with 1 if anything was oversold."""
+    url = url or _own_url()
+    alone = rest.pop("alone")
+    order = Order(**rest)
+    chosen = [str(event_id) for event_id in event_ids]
+    try:
+        found = uvloop.run(_burst(url, key or _own_key(), events, chosen, order, alone=alone))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except (EventServiceError, aiohttp.ClientError, TimeoutError) as error:
+        raise click.ClickException(f"{url}: {str(error) or type(error).__name__}") from error
+    for problem in found:
+        click.echo(f"OVERSOLD OR MISCOUNTED: {problem}")
+    if found:
+        raise SystemExit(1)
+    checked = "seats and versions add up" if alone else "seats within capacity, versions unique"
+    click.echo(f"nothing oversold: {checked}")
+
+
+def _own_url() -> str:
+    """Where a service with this environment listens."""
+    host = os.environ.get(f"{PREFIX}HOST") or "127.0.0.1"
+    # One that listens on every address is asked on this machine's own.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"http://{host}:{os.environ.get(f'{PREFIX}PORT') or 8002}"
+
+
+def _own_key() -> str:
+    """The first internal key of the environment, or of the service's own secrets."""
+    name = f"{PREFIX}INTERNAL_API_KEYS"
+    given = os.environ.get(name, "")
+    path = Path(os.environ.get(f"{PREFIX}DATA_DIR") or ".evently") / SECRETS_FILE
+    if not given and path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        given = dict(line.split("=", 1) for line in lines if "=" in line).get(name, "")
+    key = given.partition(",")[0].partition(":")[2].strip()
+    if not key:
+        raise click.UsageError(f"no internal key: give --key, or set {name} (looked in {path} too)")
+    return key
+
+
+async def _burst(
+    url: str, key: str, count: int, event_ids: Sequence[str], order: Order, *, alone: bool
+) -> list[str]:
+    limits = ClientLimits(connections_max=order.clients)
+    async with EventServiceClient(url, key, limits=limits) as client:
+        capacities = await _capacities(url, count, event_ids)
+        befores = await asyncio.gather(*map(client.get_event, capacities))
+        events = [OnSale(before, capacities[before.event_id]) for before in befores]
+        with tqdm(
+            total=order.requests, desc="burst", unit=" moves", disable=None, leave=False
+        ) as bar:
+            tally = await Burst(client, events, order).play(bar.update)
+        click.echo("\n".join(report(order, events, tally)))
+        afters = await asyncio.gather(*(client.get_event(e.before.event_id) for e in events))
+        return [
+            f"{event.before.event_id}: {problem}"
+            for event, after in zip(events, afters, strict=True)
+            for problem in event.problems(after, alone=alone)
+        ]
+
+
+async def _capacities(url: str, count: int, event_ids: Sequence[str]) -> dict[str, int]:
+    """The events to play on, each with its total capacity."""
+    timeout = aiohttp.ClientTimeout(total=LIST_S)
+    async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
+        if event_ids:
+            found = [await _get(session, f"{url}/api/v1/events/{id_}") for id_ in event_ids]
+        else:
+            found = await _most_available(session, url, count)
+    return {event["event_id"]: event["total_capacity"] for event in found}
+
+
+async def _most_available(session: aiohttp.ClientSession, url: str, count: int) -> list[Any]:
+    found: list[Any] = []
+    for page in range(1, EVENTS_MAX // PAGE + 1):
+        listed = await _get(session, f"{url}/api/v1/events?page={page}&limit={PAGE}")
+        found += filter(_is_sellable, listed["events"])
+        if not listed["has_more"]:
+            break
+    if len(found) < count:
+        raise click.ClickException(
+            f"{url} lists {len(found)} events with seats to sell, and --events is {count}: "
+            "add some with `evently seed`"
+        )
+    return sorted(found, key=lambda event: -event["available_seats"])[:count]
+
+
+def _is_sellable(event: dict[str, Any]) -> bool:
+    starts = datetime.fromisoformat(event["start_datetime"])
+    return event["available_seats"] > 0 and starts > datetime.now(UTC)
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> Any:
+    async with session.get(url) as response:
+        return await response.json()

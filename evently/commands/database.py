@@ -1,0 +1,101 @@
+"""The database that the settings name, for commands that come and go.
+
+Rule: a command never stops a server that it did not start. With the embedded database it uses the
+server of the service that runs on the data directory; where none does, it starts one and stops it
+when it is done. Until then a service that is started there finds the directory in use.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import click
+
+from db.database import Database
+from db.migrate import MigrationError, check_database, migrate_database
+from evently.domain.errors import Fault
+from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, running_dsn
+from evently.settings import Settings, SettingsError
+
+# A service that has just been started makes its cluster first, which takes some seconds.
+STARTING_S = 15.0
+POLL_S = 0.05
+
+
+@contextmanager
+def command_dsn(settings: Settings) -> Iterator[str]:
+    """The URL of the database, which answers as long as the context lasts.
+
+    Enter it from the main thread. Raises EmbeddedPostgresError.
+    """
+    with _server(settings) as (dsn, _):
+        yield dsn
+
+
+@asynccontextmanager
+async def migrated_dsn(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database, which is at this code's schema.
+
+    An embedded one that nobody runs is migrated first, as `evently serve` would do. Enter it from
+    the main thread. Raises EmbeddedPostgresError, MigrationError or DatabaseUnavailable.
+    """
+    with _server(settings) as (dsn, ours):
+        await (migrate_database(dsn) if ours else check_database(dsn))
+        yield dsn
+
+
+@asynccontextmanager
+async def command_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, open and at this code's schema; see `migrated_dsn`."""
+    async with migrated_dsn(settings) as dsn, Database(dsn) as database:
+        yield database
+
+
+@contextmanager
+def telling_why() -> Iterator[None]:
+    """End the command with one plain line for whatever kept it from the database: exit code 1."""
+    try:
+        yield
+    except SettingsError as error:
+        raise click.ClickException(f"the settings are not right:\n{error}") from error
+    except (EmbeddedPostgresError, MigrationError) as error:
+        raise click.ClickException(str(error)) from error
+    except Fault as error:
+        reason = str(error) or type(error).__name__
+        raise click.ClickException(f"the database does not answer: {reason}") from error
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[tuple[str, bool]]:
+    """The database's URL, and whether its server is one of this command's own."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value(), False
+        return
+    server = _start_unless_running(settings.data_dir)
+    if isinstance(server, str):
+        yield server, False
+        return
+    try:
+        yield server.dsn(), True
+    finally:
+        server.stop()
+
+
+def _start_unless_running(data_dir: Path) -> EmbeddedPostgres | str:
+    """A server that has just been started, or the URL of one that somebody else runs."""
+    deadline_s = time.monotonic() + STARTING_S
+    while True:
+        dsn = running_dsn(data_dir)
+        if dsn is not None:
+            return dsn
+        server = EmbeddedPostgres(data_dir)
+        try:
+            server.start()
+        except EmbeddedPostgresError as error:
+            # A service that is starting holds the directory before its server answers.
+            if "is in use" not in str(error) or time.monotonic() > deadline_s:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return server

@@ -1,0 +1,179 @@
+"""The command `seed`: fills a database with venues that exist and events to try things out with.
+
+Rule: every id is made from a venue's slug, so that a second run, at once or in a year, finds what
+the first one made and adds nothing: what was sold, renamed or cancelled meanwhile stays, and what
+has taken place is not brought back.
+
+Venues and events belong to SEEDER, an id that no admin has: nobody can log in as it, and a
+super_admin may change what it owns, as everything. The events' ledgers are what the domain's own
+rules make of creating and publishing them.
+"""
+
+import asyncio
+from bisect import bisect
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID, uuid5
+
+import click
+from tqdm import tqdm
+
+from db.database import Session
+from db.seed_store import SeedEvent, SeedStore, SeedVenue
+from evently.commands.database import command_database, telling_why
+from evently.commands.demo_data import EVENT_NAMES, VENUES, DemoVenue
+from evently.domain.commands import Update
+from evently.domain.commits import Record
+from evently.domain.event import created, decide
+from evently.domain.outcomes import Accepted, LedgerEntry
+from evently.domain.state import EventDetails, Status
+from evently.domain.value import value
+from evently.settings import Settings, load_settings
+
+# The root of every id here: with another one, a second seed would add everything once more.
+NAMESPACE = UUID("6f0f4a52-9d0c-4c5b-8f6e-4f5a3f0d9b1e")
+SEEDER = str(uuid5(NAMESPACE, "seeder"))
+CALLER = "command line"
+
+EVENTS_PER_VENUE = 5
+EVENTS_MAX = EVENTS_PER_VENUE * len(VENUES)
+# Five events at a venue, one in each 36 days, are six months; none is sooner than a day and a
+# half from now in any time zone.
+FIRST_DAY, STRIDE_DAYS, SPREAD_DAYS = 2, 36, 30
+# From a club's price to a stadium's.
+PRICE_STEPS = (500, 3_000, 15_000, 30_000)
+# A statement of this size takes some milliseconds.
+BATCH_EVENTS = 20
+
+
+@value
+class Seeded:
+    """How many venues and events were added."""
+
+    venues: int
+    events: int
+
+
+async def seed(
+    database: Session,
+    *,
+    now: datetime | None = None,
+    advance: Callable[[int], object] = lambda events: None,
+) -> Seeded:
+    """Add what is missing of the demo's venues and events; `advance` is told of events done."""
+    store = SeedStore(database, SEEDER)
+    venues = await store.add_seed_venues([_venue(venue) for venue in VENUES])
+    events = 0
+    drafts = list(demo_events(now or datetime.now(UTC)))
+    for start in range(0, len(drafts), BATCH_EVENTS):
+        batch = drafts[start : start + BATCH_EVENTS]
+        events += await store.add_seed_events(batch)
+        advance(len(batch))
+    return Seeded(venues, events)
+
+
+def demo_events(now: datetime) -> Iterator[SeedEvent]:
+    """The demo's events as they are on the day `now`, published, in the six months after it."""
+    for venue in VENUES:
+        for slot in range(EVENTS_PER_VENUE):
+            yield _event(venue, slot, now)
+
+
+def _venue_id(venue: DemoVenue) -> str:
+    return str(uuid5(NAMESPACE, f"venue {venue.slug}"))
+
+
+def _venue(venue: DemoVenue) -> SeedVenue:
+    return SeedVenue(
+        venue_id=_venue_id(venue),
+        name=venue.name,
+        address=venue.address,
+        city=venue.city,
+        state=venue.state,
+        country=venue.country,
+        postal_code=venue.postal_code,
+        capacity=venue.capacity,
+    )
+
+
+def _event(venue: DemoVenue, slot: int, now: datetime) -> SeedEvent:
+    """The venue's event number `slot`; its id decides on all that looks like chance."""
+    event_id = uuid5(NAMESPACE, f"event {venue.slug} {slot}")
+    event_type = venue.types[slot % len(venue.types)]
+    names = EVENT_NAMES[event_type]
+    who = names.who[event_id.int % len(names.who)]
+    what = names.what[event_id.int // 1_000 % len(names.what)]
+    day = FIRST_DAY + slot * STRIDE_DAYS + event_id.int // 1_000_000 % SPREAD_DAYS
+    start = _local(now, day, names.hour, venue.utc_offset_h)
+    cents = names.cents[bisect(PRICE_STEPS, venue.capacity)]
+    details = EventDetails(
+        event_id=str(event_id),
+        name=f"{who}: {what}",
+        description=names.about.format(who=who, what=what, venue=venue.name, city=venue.city),
+        venue_id=_venue_id(venue),
+        event_type=event_type,
+        start_datetime=start,
+        end_datetime=start + timedelta(hours=names.hours),
+        base_price=Decimal(cents).scaleb(-2),
+        max_tickets_per_booking=names.tickets_max,
+        created_by=SEEDER,
+        created_at=now,
+    )
+    return _published(details, venue.capacity * names.part // 100, venue.capacity, now)
+
+
+def _local(now: datetime, days: int, hour: int, utc_offset_h: float) -> datetime:
+    zone = timezone(timedelta(hours=utc_offset_h))
+    day = now.astimezone(zone).date() + timedelta(days=days)
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)
+
+
+def _published(
+    details: EventDetails, capacity: int, venue_capacity: int, now: datetime
+) -> SeedEvent:
+    state, first = created(details, capacity, now)
+    publish = Update(SEEDER, False, state.version, {"status": Status.PUBLISHED}, venue_capacity)
+    outcome = decide(state, publish, now)
+    assert isinstance(outcome, Accepted), f"{details.name} cannot be published: {outcome}"
+    records = (_record(first, "create"), _record(outcome.entry, f"update at {state.version}"))
+    return SeedEvent(outcome.state, records)
+
+
+def _record(entry: LedgerEntry, request: str) -> Record:
+    return Record(entry, f"seed {entry.version}", request, CALLER, "seed")
+
+
+HELP = f"""Add venues and events to try things out with.
+
+Adds {len(VENUES)} real venues (Madison Square Garden, the Royal Albert Hall, ...) with their true
+cities and capacities, and {EVENTS_MAX} invented events at them, published, in the coming six
+months. Run again it adds nothing, even months later: events are made once, and those that have
+taken place stay in the past. What was changed or sold meanwhile is left alone.
+
+The events belong to no admin who could log in; a super_admin (see `evently admin create`) may
+change them. With the embedded database it uses the running service's server, or starts it for as
+long as it takes; lists of a running service show the events within a second.
+
+\b
+Examples:
+  evently seed
+  EVENTLY_DATA_DIR=/srv/evently evently seed
+"""
+
+
+@click.command("seed", help=HELP)
+def seed_command() -> None:
+    """Seed the database that the settings name."""
+    with telling_why():
+        seeded = asyncio.run(_seed(load_settings(serving=False)))
+    if seeded == Seeded(0, 0):
+        click.echo("nothing to add: the demo's venues and events are there")
+    else:
+        click.echo(f"added {seeded.venues} venues and {seeded.events} events")
+
+
+async def _seed(settings: Settings) -> Seeded:
+    async with command_database(settings) as database:
+        with tqdm(total=EVENTS_MAX, desc="seed", unit=" events", disable=None, leave=False) as bar:
+            return await seed(database, advance=bar.update)

@@ -1,0 +1,76 @@
+"""The command `serve`: prepares the database, then runs the supervisor and its workers.
+
+Rule: an external database is checked and never migrated; only the embedded one, which belongs to
+this service alone, is brought to this release's schema at start.
+"""
+
+import asyncio
+import os
+import sys
+from contextlib import ExitStack
+
+import click
+
+from db.database import Database
+from db.migrate import check_database, migrate_database
+from evently.commands.database import telling_why
+from evently.embedded import EmbeddedPostgres
+from evently.logs import set_up_logs
+from evently.settings import Settings, load_settings
+from evently.supervisor import CannotListen, Supervisor
+
+
+@click.command(short_help="Run the service.")
+@click.option("--host", help="Address to listen on.  [default: EVENTLY_HOST or 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [default: EVENTLY_PORT or 8002]")
+@click.option(
+    "--workers", type=int, help="Worker processes.  [default: EVENTLY_WORKERS or all processors]"
+)
+@click.option("--demo", is_flag=True, help="Add venues and events to try things out with.")
+def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -> None:
+    """Run the service until SIGTERM or Ctrl-C, which drain it; SIGHUP replaces its workers."""
+    for name, given in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
+        if given is not None:
+            os.environ[f"EVENTLY_{name}"] = str(given)
+    with telling_why():
+        settings = load_settings()
+    set_up_logs(settings.log_format)
+    with ExitStack() as stack:
+        with telling_why():
+            dsn = _database(settings, stack)
+            asyncio.run(_prepare(settings, dsn, demo=demo))
+        try:
+            supervisor = Supervisor(settings, dsn, lambda port: _banner(settings, port))
+        except CannotListen as error:
+            raise click.ClickException(str(error)) from error
+        code = supervisor.run()
+    sys.exit(code)
+
+
+def _database(settings: Settings, stack: ExitStack) -> str:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    embedded = stack.enter_context(EmbeddedPostgres(settings.data_dir))
+    return embedded.dsn()
+
+
+async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
+    """Bring the embedded database to this schema, see that an external one has it, add the demo."""
+    await (migrate_database(dsn) if settings.embedded else check_database(dsn))
+    if demo:
+        # Only the demo needs it, and it takes a while to import.
+        from evently.commands.seed import seed  # noqa: PLC0415
+
+        async with Database(dsn) as database:
+            await seed(database)
+
+
+def _banner(settings: Settings, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{port}"
+    lines = [f"Evently Event Service   {url}", f"API, to read and try    {url}/docs"]
+    if settings.embedded:
+        lines.append(f"Data                    {settings.data_dir.resolve()}")
+        if settings.secrets_path.exists():
+            lines.append(f"Keys and secrets        {settings.secrets_path.resolve()}")
+    click.echo("\n" + "\n".join(f"  {line}" for line in lines) + "\n", err=True)

@@ -1,0 +1,334 @@
+"""What clients send: one model for every body and every query of the API.
+
+Rule: a model says all that can be said without looking anything up; what depends on the event's
+state or on another row is refused by `decide` or by the statement that would write it.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from routes.contract.fields import (
+    INT32_MAX,
+    LIMIT_DEFAULT,
+    Address,
+    Body,
+    DateFrom,
+    DateTo,
+    Description,
+    EventType,
+    Instant,
+    Layout,
+    Limit,
+    Name,
+    Page,
+    Place,
+    Positive,
+    Postal,
+    Price,
+    Query,
+    SearchText,
+    Uuid,
+    Version,
+    VersionParameter,
+)
+
+MAX_TICKETS_DEFAULT = 10
+UpdatableStatus = Literal["draft", "published", "sold_out", "cancelled", "completed"]
+
+
+def _not_zero(quantity: int) -> int:
+    if quantity == 0:
+        raise _refusal("must not be 0: negative reserves seats, positive returns them")
+    return quantity
+
+
+def _refusal(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def _version_or_any(given: Any) -> Any:
+    if given != "*" and (isinstance(given, bool) or not isinstance(given, int)):
+        raise _refusal('must be the event\'s version as a JSON integer, or "*" for any')
+    return given
+
+
+Quantity = Annotated[
+    int,
+    Field(
+        ge=-INT32_MAX,
+        le=INT32_MAX,
+        description="Not 0: negative reserves, positive returns",
+        examples=[-2],
+        json_schema_extra={"format": "int32", "not": {"const": 0}},
+    ),
+    AfterValidator(_not_zero),
+]
+VersionOrAny = Annotated[
+    Version | Literal["*"],
+    BeforeValidator(_version_or_any),
+    Field(description='The event\'s version as it was read, or "*" for any', examples=[42]),
+]
+OnConflict = Annotated[
+    Literal["fail", "retry"],
+    Field(
+        description="What to do about a stale version: `retry` applies the move to the current"
+        " one, if nothing but the seat count has changed since"
+    ),
+]
+
+
+class SeatMove(Body):
+    """A change of an event's available seats: negative reserves, positive returns."""
+
+    quantity: Quantity
+    version: VersionOrAny
+    on_conflict: OnConflict = "fail"
+
+
+class SeatReturn(Body):
+    """Seats that come back, as a positive number."""
+
+    quantity: Positive
+    version: VersionOrAny
+    on_conflict: OnConflict = "fail"
+
+
+class NewEvent(Body):
+    """An event to be created, as a draft."""
+
+    name: Name
+    description: Description = ""
+    venue_id: Uuid
+    event_type: EventType
+    start_datetime: Instant
+    end_datetime: Instant
+    total_capacity: Positive
+    base_price: Price
+    max_tickets_per_booking: Positive = MAX_TICKETS_DEFAULT
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        _check_schedule(self.start_datetime, self.end_datetime)
+        return self
+
+
+def _check_schedule(start: datetime | None, end: datetime | None) -> None:
+    if start is not None and end is not None and end <= start:
+        raise _refusal("end_datetime must be after start_datetime")
+
+
+def _refuse_available_seats(_: Any) -> Any:
+    raise _refusal("cannot be written; change total_capacity, or reserve and return seats")
+
+
+class EventChanges(Body):
+    """Changes of an event; fields that are left out stay as they are."""
+
+    # The version, and something to change.
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+    version: Version
+    name: Name | None = None
+    description: Description | None = None
+    venue_id: Uuid | None = None
+    event_type: EventType | None = None
+    start_datetime: Instant | None = None
+    end_datetime: Instant | None = None
+    total_capacity: Positive | None = None
+    base_price: Price | None = None
+    max_tickets_per_booking: Positive | None = None
+    status: UpdatableStatus | None = None
+    available_seats: Annotated[
+        None, BeforeValidator(_refuse_available_seats), Field(exclude=True)
+    ] = None
+
+
+class Cancellation(Body):
+    """The version of the event that is to be cancelled."""
+
+    version: Version
+
+
+class NewVenue(Body):
+    """A venue to be created."""
+
+    name: Name
+    address: Address
+    city: Place
+    state: Place | None = None
+    country: Place
+    postal_code: Postal | None = None
+    capacity: Positive
+    layout_config: Layout | None = None
+
+
+class VenueChanges(Body):
+    """Changes of a venue; fields that are left out stay as they are."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    name: Name | None = None
+    address: Address | None = None
+    city: Place | None = None
+    state: Place | None = None
+    country: Place | None = None
+    postal_code: Postal | None = None
+    capacity: Positive | None = None
+    layout_config: Layout | None = None
+
+
+# RFC 5321 bounds the length; the shape is only what a typing error would break.
+_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
+EMAIL_MAX = 254
+PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX = 8, 72
+PHONE_MAX = 20
+_PHONE = re.compile(r"\+?[0-9][0-9 ().-]{2,18}[0-9]", re.ASCII)
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.fullmatch(text) or not text.isprintable():
+        raise _refusal("must be an email address like ada@example.org")
+    return text
+
+
+def _password(text: str) -> str:
+    if "\0" in text:
+        raise _refusal("must not hold a NUL character")
+    if not PASSWORD_BYTES_MIN <= len(text.encode()) <= PASSWORD_BYTES_MAX:
+        bounds = f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8"
+        raise _refusal(f"must be {bounds}, which is what bcrypt can hash")
+    return text
+
+
+def _phone(text: str) -> str:
+    if not _PHONE.fullmatch(text):
+        raise _refusal("must be a phone number like +14155550100")
+    return text
+
+
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=EMAIL_MAX),
+    AfterValidator(_email),
+    Field(json_schema_extra={"format": "email"}, examples=["ada@example.org"]),
+]
+Password = Annotated[
+    str,
+    AfterValidator(_password),
+    # The bounds are of bytes, of which a character takes one to four.
+    Field(
+        description=f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8",
+        json_schema_extra={
+            "minLength": PASSWORD_BYTES_MIN // 4,
+            "maxLength": PASSWORD_BYTES_MAX,
+            "format": "password",
+        },
+    ),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=PHONE_MAX),
+    AfterValidator(_phone),
+    Field(json_schema_extra={"pattern": f"^{_PHONE.pattern}$"}, examples=["+14155550100"]),
+]
+Role = Literal["event_manager", "admin", "super_admin"]
+
+
+class Registration(Body):
+    """An admin who registers."""
+
+    email: Email
+    password: Password
+    name: Name
+    phone_number: Phone | None = None
+    role: Role = "event_manager"
+
+
+class Login(Body):
+    """Who logs in. Any text is taken: a password that could never be is simply wrong."""
+
+    allow_nul: ClassVar[bool] = True
+    email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class RefreshToken(Body):
+    """A refresh token, as it was given out."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise _refusal("must not hold a NUL character")
+    return text
+
+
+Filter = Annotated[SearchText, AfterValidator(_storable)]
+CITY = "Only in this city: its whole name, in any case"
+
+
+class Paging(Query):
+    """Which part of a list."""
+
+    page: Page = 1
+    limit: Limit = LIMIT_DEFAULT
+
+    @property
+    def offset(self) -> int:
+        """How many rows come before the page."""
+        return (self.page - 1) * self.limit
+
+
+class EventListQuery(Paging):
+    """Filters of the public list."""
+
+    type: Annotated[Filter | None, Field(description="Only this event_type, in any case")] = None
+    event_type: Annotated[Filter | None, Field(description="The same as `type`")] = None
+    city: Annotated[Filter | None, Field(description=CITY)] = None
+    date_from: DateFrom | None = None
+    date_to: DateTo | None = None
+
+    @model_validator(mode="after")
+    def _one_type_and_a_range(self) -> Self:
+        if self.type and self.event_type and self.type != self.event_type:
+            raise PydanticCustomError(
+                "refused", "{message}", {"message": "type and event_type must not differ"}
+            )
+        if self.date_from and self.date_to and self.date_from >= self.date_to:
+            raise PydanticCustomError(
+                "refused", "{message}", {"message": "date_from must not be after date_to"}
+            )
+        return self
+
+
+class AdminEventListQuery(Paging):
+    """Filters of an admin's own list."""
+
+    status: Annotated[
+        UpdatableStatus | None, Field(description="Only events with this status now")
+    ] = None
+
+
+class VenueListQuery(Paging):
+    """Filters of the venues."""
+
+    city: Annotated[Filter | None, Field(description=CITY)] = None
+    search: Annotated[
+        Filter | None, Field(description="Any part of name, address or city, in any case")
+    ] = None
+
+
+class CancellationQuery(Query):
+    """The version to cancel, for clients that send no body with DELETE."""
+
+    version: VersionParameter | None = None

@@ -1,0 +1,33 @@
+"""How long a request waits for its turn before it is dropped undone.
+
+Rule: the time is the caller's to say, within bounds; nobody works for a caller who has given up.
+"""
+
+import re
+import time
+
+from multidict import MultiMapping, istr
+
+from routes.contract.errors import invalid
+
+WAIT_HEADER = "X-Request-Timeout-Ms"
+# A booking client's patience; an admin's form has the same.
+WAIT_MS = 2000
+WAIT_MS_MAX = 30_000
+
+_WAIT_HEADER = istr(WAIT_HEADER)
+_WAIT_MS = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+
+
+def deadline_s(sent: MultiMapping[str]) -> float:
+    """When the caller gives up, by the monotonic clock; `sent` are the request's headers.
+
+    Raises ApiError 400.
+    """
+    given = sent.get(_WAIT_HEADER)
+    if given is None:
+        return time.monotonic() + WAIT_MS / 1000
+    if not _WAIT_MS.fullmatch(given) or int(given) > WAIT_MS_MAX:
+        message = f"{WAIT_HEADER} must be a whole number from 1 to {WAIT_MS_MAX}"
+        raise invalid((f"header.{WAIT_HEADER}", message))
+    return time.monotonic() + int(given) / 1000

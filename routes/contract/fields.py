@@ -1,0 +1,337 @@
+"""The fields that bodies, queries and paths are made of, each strict in its own way.
+
+Rule: what PostgreSQL or Python would quietly bend (True for 1, 1.005 for a price, a year that
+overflows, fullwidth digits) is refused here, with a message that says what is expected.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from routes.contract.errors import ApiError, invalid
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+PRICE_MAX = Decimal("9999999999.99")
+LAYOUT_BYTES_MAX = 16 * 1024
+LAYOUT_DEPTH_MAX = 20
+LIMIT_DEFAULT = 20
+LIMIT_MAX = 100
+
+UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_PAGE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+PAGE_MAX = 999_999_999
+_VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+# RFC 3339, section 5.6, with the offset that makes it an instant.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
+    re.ASCII,
+)
+# Further out, an offset or PostgreSQL's own arithmetic could leave the calendar.
+_YEAR_MIN, _YEAR_MAX = 1970, 9000
+
+
+class Body(BaseModel):
+    """A JSON object; what it does not know it ignores, so that answers may be sent back."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    # Whether its text may hold NUL, which PostgreSQL cannot store.
+    allow_nul: ClassVar[bool] = False
+
+
+class Query(BaseModel):
+    """The parameters after the `?`, each a string and given once."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class NoQuery(Query):
+    """No parameters."""
+
+
+def _refuse(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise PydanticCustomError("missing", "is required")
+    return text
+
+
+def _price(given: Any) -> Any:
+    if isinstance(given, bool) or not isinstance(given, int | Decimal):
+        raise _refuse("must be a JSON number")
+    price = Decimal(given)
+    if not price.is_finite() or not 0 <= price <= PRICE_MAX:
+        raise _refuse(f"must be between 0 and {PRICE_MAX}")
+    cents = price.quantize(Decimal("0.01"))
+    if cents != price:
+        raise _refuse("must have at most two decimals")
+    return abs(cents)
+
+
+def parse_instant(text: Any) -> datetime:
+    """An RFC 3339 time with an offset, as an aware datetime in UTC; raises a validation error."""
+    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
+        raise _refuse("must be an RFC 3339 time with an offset, like 2030-06-01T20:00:00Z")
+    if not _YEAR_MIN <= int(text[:4]) <= _YEAR_MAX:
+        raise _refuse(f"must be between the years {_YEAR_MIN} and {_YEAR_MAX}")
+    try:
+        return _instant(text)
+    except ValueError as error:
+        raise _refuse("must be a time that the calendar has") from error
+
+
+def _instant(text: str) -> datetime:
+    head, fraction = text[:19].upper().replace(" ", "T"), re.match(r"\.([0-9]+)", text[19:])
+    micros = int(fraction[1][:6].ljust(6, "0")) if fraction else 0
+    offset = text[-6:] if text[-1] not in "Zz" else "+00:00"
+    return datetime.fromisoformat(head + offset).astimezone(UTC) + timedelta(microseconds=micros)
+
+
+def _date_from(text: Any) -> datetime:
+    if isinstance(text, str) and _DATE.fullmatch(text):
+        return parse_instant(f"{text}T00:00:00Z")
+    return _bound(text)
+
+
+def _date_to(text: Any) -> datetime:
+    """The first instant that is out: the day after a date, just after a time."""
+    if isinstance(text, str) and _DATE.fullmatch(text):
+        return parse_instant(f"{text}T00:00:00Z") + timedelta(days=1)
+    return _bound(text) + timedelta(microseconds=1)
+
+
+def _bound(text: Any) -> datetime:
+    # An unescaped + in a query is a blank: 2030-01-01T00:00:00+02:00 arrives with one.
+    if isinstance(text, str):
+        text = re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text)
+    try:
+        return parse_instant(text)
+    except PydanticCustomError as error:
+        raise _refuse("must be a date like 2030-06-01 or an RFC 3339 time") from error
+
+
+def _layout(given: Any) -> Any:
+    try:
+        text = json.dumps(given, default=float, separators=(",", ":"), ensure_ascii=False)
+    except (ValueError, OverflowError) as error:
+        raise _refuse("must be a JSON object") from error
+    if len(text.encode()) > LAYOUT_BYTES_MAX:
+        raise _refuse(f"must not exceed {LAYOUT_BYTES_MAX} bytes")
+    if _depth(given) > LAYOUT_DEPTH_MAX:
+        raise _refuse(f"must not nest deeper than {LAYOUT_DEPTH_MAX} levels")
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _refuse(f"must not hold {name}")
+
+
+def _depth(given: Any) -> int:
+    level, depth = [given], 0
+    while level:
+        depth += any(isinstance(item, dict | list) for item in level)
+        inner = (item for item in level if isinstance(item, dict | list))
+        level = [child for item in inner for child in _children(item)]
+    return depth
+
+
+def _children(item: Any) -> list[Any]:
+    return list(item.values()) if isinstance(item, dict) else list(item)
+
+
+def _counted(name: str, pattern: re.Pattern[str], at_most: int) -> Callable[[Any], int]:
+    def parse(text: Any) -> int:
+        if isinstance(text, int) and not isinstance(text, bool):
+            return text
+        if not isinstance(text, str) or not pattern.fullmatch(text) or int(text) > at_most:
+            raise _refuse(f"must be a whole number from 1 to {at_most}")
+        return int(text)
+
+    parse.__name__ = name
+    return parse
+
+
+def _limit(text: Any) -> int:
+    return min(_counted("limit", _PAGE, PAGE_MAX)(text), LIMIT_MAX)
+
+
+def canonical_uuid(text: str) -> str | None:
+    """`text` as a lower-case UUID of 36 characters, or None where it is no such thing."""
+    return text.lower() if UUID.fullmatch(text) else None
+
+
+def _uuid(text: Any) -> str:
+    found = canonical_uuid(text) if isinstance(text, str) else None
+    if found is None:
+        raise _refuse("must be a UUID of 36 characters")
+    return found
+
+
+def _bounded(at_most: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, max_length=at_most)
+
+
+def _whole(at_most: int) -> dict[str, Any]:
+    """The JSON schema of what `_counted` takes."""
+    return {"type": "integer", "minimum": 1, "maximum": at_most}
+
+
+_DATE_OR_TIME: dict[str, Any] = {
+    "type": "string",
+    "pattern": f"^(?:{_DATE.pattern}|{_INSTANT.pattern})$",
+    "examples": ["2030-06-01"],
+}
+
+# What JSON schema cannot be told by pydantic's own types is told beside them: text is required
+# after it was trimmed, so that a blank is not text either.
+_REQUIRED = AfterValidator(_not_empty)
+_SOME = Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})
+Name = Annotated[str, _bounded(200), _REQUIRED, _SOME]
+Address = Annotated[str, _bounded(500), _REQUIRED, _SOME]
+Place = Annotated[str, _bounded(100), _REQUIRED, _SOME]
+Postal = Annotated[str, _bounded(20), _REQUIRED, _SOME]
+Description = Annotated[str, _bounded(10_000)]
+EventType = Annotated[str, _bounded(50), _REQUIRED, _SOME]
+SearchText = Annotated[str, _bounded(200)]
+
+Positive = Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32"})]
+Version = Annotated[int, Field(ge=1, le=INT64_MAX, json_schema_extra={"format": "int64"})]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(parse_instant, json_schema_input_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": "An RFC 3339 time with an offset, stored and answered in UTC",
+            "examples": ["2030-06-01T20:00:00Z"],
+        }
+    ),
+]
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_price),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": 0,
+            "maximum": float(PRICE_MAX),
+            "description": "At most two decimals",
+            "examples": [25.5],
+        }
+    ),
+]
+Uuid = Annotated[str, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+Layout = Annotated[
+    dict[str, Any],
+    AfterValidator(_layout),
+    Field(description=f"At most {LAYOUT_BYTES_MAX} bytes and {LAYOUT_DEPTH_MAX} levels"),
+]
+
+Page = Annotated[
+    int, BeforeValidator(_counted("page", _PAGE, PAGE_MAX)), WithJsonSchema(_whole(PAGE_MAX))
+]
+Limit = Annotated[
+    int,
+    BeforeValidator(_limit),
+    WithJsonSchema(
+        _whole(PAGE_MAX)
+        | {"description": f"Over {LIMIT_MAX} counts as {LIMIT_MAX}, and the answer says so"}
+    ),
+]
+VersionParameter = Annotated[
+    int,
+    BeforeValidator(_counted("version", _VERSION, INT64_MAX)),
+    WithJsonSchema(_whole(INT64_MAX) | {"format": "int64"}),
+]
+DateFrom = Annotated[
+    datetime,
+    BeforeValidator(_date_from),
+    WithJsonSchema(
+        _DATE_OR_TIME
+        | {"description": "Start at this RFC 3339 time or later, or on this UTC day or later"}
+    ),
+]
+DateTo = Annotated[
+    datetime,
+    BeforeValidator(_date_to),
+    WithJsonSchema(
+        _DATE_OR_TIME
+        | {"description": "Start at this RFC 3339 time or earlier, or on this UTC day or earlier"}
+    ),
+]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_body(model: type[M], value: Any) -> M:
+    """`value` as `model`. Raises ApiError 400 that names every bad field."""
+    if not isinstance(value, dict):
+        raise invalid(("body", "body must be a JSON object"))
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _invalid("body", error) from error
+
+
+def read_query(model: type[M], given: Mapping[str, str]) -> M:
+    """The parameters as `model`. Raises ApiError 400 that names every bad one."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _invalid("query", error) from error
+
+
+def _invalid(where: str, error: ValidationError) -> ApiError:
+    problems: dict[str, str] = {}
+    for found in error.errors(include_url=False, include_context=True):
+        path = [str(part) for part in found["loc"] if not str(part).startswith("function-")]
+        field = path[0] if path else where
+        name = f"{where}.{field}" if path else where
+        problems.setdefault(name, _message(field, found))
+    return invalid(*problems.items())
+
+
+# What pydantic says of a strict field, in words that name what to send instead.
+_MESSAGES = {
+    "int_type": "must be a JSON integer",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a JSON object",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_long": "must be at most {max_length} characters",
+    "string_too_short": "must be at least {min_length} characters",
+    "missing": "is required",
+}
+
+
+def _message(field: str, found: ErrorDetails) -> str:
+    context = found.get("ctx", {})
+    if found["type"] == "refused":
+        # What is wrong with the whole names the fields that it is about.
+        return f"{field} {context['message']}" if found["loc"] else str(context["message"])
+    if found["type"] in _MESSAGES:
+        return f"{field} {_MESSAGES[found['type']].format_map(context)}"
+    return f"{field}: {found['msg']}"

@@ -1,0 +1,14 @@
+"""An answer whose bytes are ready.
+
+Rule: the dispatcher sends it as it is.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is not JSON, or is encoded already."""
+
+    body: bytes
+    content_type: str = "application/json"

@@ -1,0 +1,77 @@
+"""Describes the API as an OpenAPI 3.1 document, from the endpoints' declarations.
+
+Rule: every endpoint is described, unless it says itself that it is not; this module only puts
+together what `operations`, `schemas` and `components` say.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from routes.contract.answers import encode
+from routes.contract.errors import STATUS, Code
+from routes.endpoint import Endpoint
+from routes.openapi.components import HEADERS, PARAMETERS, SECURITY_SCHEMES, error_examples
+from routes.openapi.operations import failure, operation
+from routes.openapi.prose import TAGS, TITLE, about
+from routes.openapi.schemas import Schema, all_schemas
+
+OPENAPI_VERSION = "3.1.0"
+DISTRIBUTION = "evently-event-service"
+
+
+def encoded_document(endpoints: Sequence[Endpoint]) -> Callable[[], bytes]:
+    """A function that gives the document as JSON, made when it is first called."""
+
+    @cache
+    def encoded() -> bytes:
+        return encode(document(endpoints))
+
+    return encoded
+
+
+def document(endpoints: Iterable[Endpoint]) -> Schema:
+    """The whole document, ready to be encoded; `extra={"documented": False}` leaves one out."""
+    shown = [endpoint for endpoint in endpoints if endpoint.extra.get("documented", True)]
+    paths: Schema = {}
+    for endpoint in shown:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation(endpoint)
+    return {
+        "openapi": OPENAPI_VERSION,
+        "info": {
+            "title": TITLE,
+            "version": service_version(),
+            "summary": "Events, venues and seats: sold once, counted right, fast.",
+            "description": about(),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": _tags(shown),
+        "paths": paths,
+        "components": _components(shown),
+    }
+
+
+def service_version() -> str:
+    """The installed distribution's version; `0+source` where only the source is there."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _tags(endpoints: Iterable[Endpoint]) -> list[Schema]:
+    names = dict.fromkeys(endpoint.tag for endpoint in endpoints)
+    return [{"name": name, "description": TAGS.get(name, "")} for name in names]
+
+
+def _components(endpoints: list[Endpoint]) -> Schema:
+    unrouted = {"NotFound": Code.NOT_FOUND, "MethodNotAllowed": Code.METHOD_NOT_ALLOWED}
+    return {
+        "schemas": all_schemas(endpoints),
+        "examples": error_examples(),
+        "responses": {name: failure(STATUS[code], [code]) for name, code in unrouted.items()},
+        "parameters": PARAMETERS,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY_SCHEMES,
+    }
