@@ -15,14 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
 )
+from pydantic_core import ErrorDetails
 
 PREFIX = "EVENTLY_"
 SECRETS_FILE = "secrets.env"
@@ -55,6 +57,12 @@ class SettingsError(Exception):
 def usable_cpus() -> int:
     """The processors this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers(processors: int, *, embedded: bool) -> int:
+    """A worker for each processor, less one for a database that shares the machine."""
+    wanted = processors - 1 if embedded else processors
+    return min(max(wanted, 1), WORKERS_MAX)
 
 
 def _postgres_url(url: str) -> str:
@@ -120,20 +128,22 @@ def _networks(given: Any) -> Any:
 PostgresUrl = Annotated[SecretStr, BeforeValidator(_postgres_url)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All that can be set; each is the environment variable of its name behind `EVENTLY_`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", validate_default=False
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: PostgresUrl | None = None
     read_database_url: PostgresUrl | None = None
     data_dir: Path = Path(".evently")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8002
-    workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = Field(default_factory=usable_cpus)
-    internal_api_keys: Annotated[dict[str, SecretStr], NoDecode, BeforeValidator(_keys)]
+    workers: Annotated[int, Field(ge=1, le=WORKERS_MAX)] = Field(
+        default_factory=lambda given: default_workers(
+            usable_cpus(), embedded=given.get("database_url") is None
+        )
+    )
+    internal_api_keys: Annotated[dict[str, SecretStr], BeforeValidator(_keys)]
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)]
     access_token_ttl_s: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 604_800
@@ -141,8 +151,8 @@ class Settings(BaseSettings):
     user_service_url: Annotated[str, AfterValidator(_http_url)] | None = None
     # Without one, the user service is shown the first of the internal keys.
     user_service_api_key: SecretStr | None = None
-    cors_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_origins)] = frozenset()
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = ()
+    cors_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
     log_format: Literal["json", "text"] = Field(
         default_factory=lambda: "text" if sys.stderr.isatty() else "json"
     )
@@ -156,18 +166,6 @@ class Settings(BaseSettings):
     def secrets_path(self) -> Path:
         """Where the secrets are kept that the service made itself."""
         return self.data_dir / SECRETS_FILE
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` hands over; it has read the environment."""
-        return (init_settings,)
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Self:
@@ -206,7 +204,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
         # A setting whose file cannot be read is told of once.
         problems += [
             _problem(found, given)
-            for found in error.errors()
+            for found in _errors(error)
             if f"{found['loc'][0]}{FILE_SUFFIX}" not in given
         ]
         raise SettingsError("\n".join(problems)) from None
@@ -257,8 +255,13 @@ def _others(given: Mapping[str, str]) -> list[str]:
     try:
         Settings.of(given)
     except ValidationError as error:
-        return [_problem(found, given) for found in error.errors() if found["type"] != "missing"]
+        return [_problem(found, given) for found in _errors(error) if found["type"] != "missing"]
     return []
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong with settings that were given; not that a default could not be derived."""
+    return [found for found in error.errors() if found["type"] != "default_factory_not_called"]
 
 
 def _unknown(given: Mapping[str, str]) -> list[str]:

@@ -24,7 +24,10 @@ from evently.supervisor import CannotListen, Supervisor
 @click.option("--host", help="Address to listen on.  [default: EVENTLY_HOST or 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: EVENTLY_PORT or 8002]")
 @click.option(
-    "--workers", type=int, help="Worker processes.  [default: EVENTLY_WORKERS or all processors]"
+    "--workers",
+    type=int,
+    help="Worker processes.  [default: EVENTLY_WORKERS, or one for each processor, less one for an"
+    " embedded database]",
 )
 @click.option("--demo", is_flag=True, help="Add venues and events to try things out with.")
 def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evently.settings import PREFIX, Settings, SettingsError, load_settings
+from evently.settings import PREFIX, Settings, SettingsError, default_workers, load_settings
 
 SECRET = "Zq3vN8rT1xKb6LwYc0PdUe7MhGf4JaSo"
 KEYS = "booking:abcdefghijklmnop"
@@ -49,6 +49,16 @@ def test_what_is_not_set_has_the_documented_default() -> None:
     assert settings.cors_origins == frozenset()
     assert settings.trusted_proxies == ()
     assert not settings.embedded
+
+
+@pytest.mark.parametrize(
+    ("processors", "embedded", "workers"),
+    [(1, True, 1), (2, True, 1), (8, True, 7), (1, False, 1), (2, False, 2), (500, False, 64)],
+)
+def test_an_embedded_database_gets_a_processor_of_its_own(
+    processors: int, embedded: bool, workers: int
+) -> None:
+    assert default_workers(processors, embedded=embedded) == workers
 
 
 def test_everything_can_be_set() -> None:
