@@ -43,10 +43,10 @@ from routes.caches.event_lists import EventLists
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
 from routes.openapi.document import encoded_document
+from routes.server.conclusion import Conclusion
 from routes.server.connection import EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
-from routes.server.handoff import Handoff
 from routes.services import Lifecycle, Services
 
 # How often figures that nobody counts (pool, actors) are read for the metrics.
@@ -66,10 +66,6 @@ class Node:
     def socket(self, index: int) -> Path:
         """Where worker `index` listens for the others."""
         return self.run_dir / f"worker-{index}.sock"
-
-    def door(self, index: int) -> Path:
-        """Where worker `index` takes connections from the others."""
-        return self.run_dir / f"worker-{index}.door"
 
     @cached_property
     def ring(self) -> Ring:
@@ -178,18 +174,11 @@ async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder
             link.close()
 
 
-def server(services: Services, handoff: Handoff | None = None) -> EdgeServer:
+def server(services: Services) -> EdgeServer:
     """The HTTP server in front of the services."""
-    dispatcher = Dispatcher(ENDPOINTS, services)
-    fast_path = FastPath(ENDPOINTS, services, dispatcher)
-    return EdgeServer(dispatcher, services.observer, fast_path, handoff)
-
-
-def handoff_of(node: Node, metrics: Metrics) -> Handoff | None:
-    """The way of connections to other workers and from them, if there are any."""
-    if node.workers == 1:
-        return None
-    return Handoff(node.index, node.ring, node.door, metrics.handed_off)
+    conclusion = Conclusion(services)
+    dispatcher = Dispatcher(ENDPOINTS, services, conclusion)
+    return EdgeServer(dispatcher, services.observer, FastPath(ENDPOINTS, services, conclusion))
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:

@@ -161,11 +161,6 @@ class Metrics:
         self._logins = Counter(
             "evently_logins_total", "Logins by how they ended", ("outcome",), registry=registry
         )
-        self._handed_off = Counter(
-            "evently_connections_handed_off_total",
-            "Clients' connections given to the worker whose events they move",
-            registry=registry,
-        )
         starts = Counter(
             "evently_worker_starts_total", "Worker processes started", registry=registry
         )
@@ -215,10 +210,6 @@ class Metrics:
     def login(self, outcome: str) -> None:
         """A login ended."""
         self._logins.labels(outcome).inc()
-
-    def handed_off(self) -> None:
-        """A client's connection was given to another worker."""
-        self._handed_off.inc()
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Export a figure that is read now and then; the workers' figures are summed."""

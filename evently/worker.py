@@ -1,8 +1,8 @@
 """One worker process: serves the public port, and owns its share of the events.
 
-Rule: it stops in the order in which nothing is lost: not ready, no connections of other workers,
-no new ones, the answers under way, the other workers' requests, the mailboxes, the database. It
-ends by itself when its supervisor is gone.
+Rule: it stops in the order in which nothing is lost: not ready, no new connections, the requests
+in progress, the other workers' requests, the mailboxes, the database. It ends by itself when its
+supervisor is gone.
 
 The supervisor starts it with a listening socket and one end of a control socket, on which the
 worker says that it is ready and then, twice a second, that its loop turns.
@@ -23,13 +23,12 @@ import msgspec
 import uvloop
 from aiohttp import web
 
-from evently.app import Node, handoff_of, running_services, server
+from evently.app import Node, running_services, server
 from evently.logs import set_up_logs
 from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, load_settings
 from evently.tracing import counting
 from routes.caches.revision import SharedRevision
-from routes.server.handoff import Handoff
 from routes.services import Services
 
 # Not __name__, which is __main__ here.
@@ -64,7 +63,7 @@ async def work(settings: Settings, place: Place) -> None:
             running_services(settings, place.dsn, metrics, revision, node)
         )
         listener = socket.socket(fileno=place.listener)
-        await stack.enter_async_context(_serving(services, listener, handoff_of(node, metrics)))
+        await stack.enter_async_context(_serving(services, listener))
         await stack.enter_async_context(_reporting(control, stopping))
         await stopping.wait()
         services.lifecycle.drain()
@@ -74,22 +73,15 @@ async def work(settings: Settings, place: Place) -> None:
 
 
 @asynccontextmanager
-async def _serving(
-    services: Services, listener: socket.socket, handoff: Handoff | None
-) -> AsyncIterator[None]:
-    """Answer requests on `listener` and of other workers' clients; at the end, those under way."""
-    edge = server(services, handoff)
-    runner = web.ServerRunner(edge, handle_signals=False, shutdown_timeout=DRAIN_S)
+async def _serving(services: Services, listener: socket.socket) -> AsyncIterator[None]:
+    """Answer requests on `listener`; at the end, those in progress."""
+    runner = web.ServerRunner(server(services), handle_signals=False, shutdown_timeout=DRAIN_S)
     await runner.setup()
     site = web.SockSite(runner, listener, backlog=BACKLOG)
     await site.start()
-    if handoff is not None:
-        handoff.start(edge.serve)
     try:
         yield
     finally:
-        if handoff is not None:
-            await handoff.stop()
         await site.stop()
         await asyncio.sleep(LINGER_S)
         await runner.cleanup()

@@ -28,7 +28,6 @@ from routes.auth.admin import Admin
 from routes.auth.admin_tokens import AdminTokens
 from routes.auth.bearer import Bearer
 from routes.auth.client_address import ClientAddress
-from routes.auth.credential_headers import AUTHORIZATION
 from routes.auth.passwords import Passwords
 from routes.auth.refresh_token import new_refresh_token, sha256_of
 from routes.auth.roles import ADMIN, PERMISSIONS, SUPER_ADMIN
@@ -37,6 +36,7 @@ from routes.auth.user_service import UserService
 from routes.contract.answers import LoggedIn, Message, Refreshed, Registered
 from routes.contract.bodies import Login, Registration
 from routes.contract.errors import ApiError, Code, forbidden, unauthorized
+from routes.contract.headers import AUTHORIZATION
 
 REFRESH_TTL_S = 7 * 86_400.0
 ANONYMOUS, COMMAND_LINE = "anonymous", "command line"

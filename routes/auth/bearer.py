@@ -11,10 +11,10 @@ from aiohttp import web
 from db.admin_store import AdminStore
 from routes.auth.admin import Admin
 from routes.auth.admin_tokens import AdminTokens, BadToken, SignedElsewhere, SignedHere
-from routes.auth.credential_headers import AUTHORIZATION, credential
 from routes.auth.roles import PERMISSIONS
 from routes.auth.user_service import UserService
 from routes.contract.errors import ApiError, unauthorized
+from routes.contract.headers import AUTHORIZATION, sent_once
 
 # RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
 _BEARER = re.compile(r"bearer +([^\s,]+)", re.ASCII | re.IGNORECASE)
@@ -63,7 +63,7 @@ class Bearer:
 
 
 def _token_in(request: web.BaseRequest) -> str:
-    header = credential(request.headers, AUTHORIZATION)
+    header = sent_once(request.headers, AUTHORIZATION)
     if header is None:
         raise unauthorized("An access token is needed: Authorization: Bearer <token>")
     found = _BEARER.fullmatch(header)

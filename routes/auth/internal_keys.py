@@ -10,8 +10,8 @@ from hmac import compare_digest
 
 from multidict import MultiMapping
 
-from routes.auth.credential_headers import API_KEY, AUTHORIZATION, credential
 from routes.contract.errors import ApiError, forbidden, unauthorized
+from routes.contract.headers import API_KEY, AUTHORIZATION, sent_once
 
 # Eight times what a key of 256 bits takes in hexadecimal; comparing more would be wasted.
 KEY_MAX = 512
@@ -28,9 +28,9 @@ class InternalKeys:
 
     def authenticate(self, headers: MultiMapping[str]) -> str:
         """The caller's name, `internal:<name>`. Raises ApiError 400, 401 or 403."""
-        key = credential(headers, API_KEY)
+        key = sent_once(headers, API_KEY)
         if AUTHORIZATION in headers:
-            key = _one_of(key, credential(headers, AUTHORIZATION) or "")
+            key = _one_of(key, sent_once(headers, AUTHORIZATION) or "")
         if not key:
             raise _unknown(f"An internal key is needed: X-API-Key, or Authorization: {SCHEME}")
         if len(key) > KEY_MAX or not key.isascii():

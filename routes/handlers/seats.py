@@ -7,8 +7,6 @@ Idempotency-Key tells what became of the move.
 import asyncio
 import re
 
-from multidict import istr
-
 from actors.envelope import Request
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
@@ -19,11 +17,10 @@ from routes.contract.bodies import SeatMove as SeatMoveBody
 from routes.contract.bodies import SeatReturn
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import ApiError, Code, event_not_found, invalid, refused
+from routes.contract.headers import IDEMPOTENCY_KEY
 from routes.contract.ids import random_id
 from routes.endpoint import Access, Endpoint, SplitHandler
 from routes.handlers.events import look_up
-
-IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
 _BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 # RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.

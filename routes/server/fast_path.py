@@ -1,15 +1,15 @@
-"""The fast path: answers plain requests to hot endpoints without a task or a request of aiohttp.
+"""The fast path: answers plain requests to hot endpoints without a task or an aiohttp request.
 
 Rules:
 
-1. It takes a request only if nothing about it is special: HTTP/1.1, kept alive, its whole body at
-   hand, an endpoint whose handler is split. All else goes the long way, through `dispatch`.
-2. What it answers is what the long way would: it runs the same checks and the same handlers, in
-   the same order, and hands every error to the dispatcher.
+1. It takes a request only if nothing about it is special: HTTP/1.1, keep-alive, the whole body
+   received, an endpoint whose handler is split. Everything else goes to the dispatcher.
+2. It answers what the dispatcher would: `admission`, the handlers and `conclusion` are the same,
+   in the same order.
 
-aiohttp makes a task, a request, a writer and a timer of every request, which together cost more
-than a read of an event does; here a handler is called in the turn of the loop that brought the
-bytes, and if it has to wait, a callback writes the answer.
+aiohttp creates a task, a request, a writer and a timer for every request, which together cost
+more than reading an event. Here the handler is called in the turn of the event loop in which the
+bytes arrived; if it has to wait, a callback writes the answer.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ from multidict import istr
 from routes.call import Call
 from routes.contract.answers import encode
 from routes.contract.errors import ApiError
-from routes.contract.fields import Body, NoQuery, read_body, read_query
+from routes.contract.fields import Body
 from routes.contract.raw import Raw
-from routes.endpoint import Access, Endpoint, SplitHandler
+from routes.endpoint import Endpoint, SplitHandler
+from routes.server.admission import admit, query_of, request_id
+from routes.server.conclusion import Conclusion, unchanged
 from routes.server.cors import allow_origin
-from routes.server.dispatch import Dispatcher, matches, once, refuse_doubles, request_id
-from routes.server.read_json import BODY_BYTES_MAX, expect_json, parse_json, too_large
-from routes.server.response import Response, date_line, status_line
+from routes.server.read_json import BODY_BYTES_MAX, expect_json, parse_body
+from routes.server.response import date_line, status_line
 from routes.server.router import Router, canonical_ids
 from routes.services import Services
 
@@ -43,7 +44,6 @@ TARGETS_MAX, KNOWN_TARGET_BYTES_MAX = 1024, 256
 # Bodies whose meaning is remembered, and how long they may be; 2 MB at most.
 KNOWN_BODIES_MAX, KNOWN_BODY_BYTES_MAX = 4096, 128
 
-_IF_NONE_MATCH = istr("If-None-Match")
 _CONTENT_LENGTH = istr("Content-Length")
 _EXPECT = istr("Expect")
 
@@ -58,13 +58,12 @@ class Route:
     `head` begins a good answer, `head_unchanged` the one that the client has it already.
     """
 
-    __slots__ = ("checked", "endpoint", "handler", "head", "head_unchanged")
+    __slots__ = ("endpoint", "handler", "head", "head_unchanged")
 
     def __init__(self, endpoint: Endpoint) -> None:
         assert isinstance(endpoint.handler, SplitHandler), "only split handlers are hot"
         self.endpoint = endpoint
         self.handler: SplitHandler[Any] = endpoint.handler
-        self.checked = endpoint.access is not Access.PUBLIC or endpoint.idempotent
         shared = (
             f"Cache-Control: {endpoint.cache_control}\r\n"
             "X-Content-Type-Options: nosniff\r\nServer: evently\r\n"
@@ -88,19 +87,19 @@ class FastPath:
     """Finds out whether a request is a plain one to a hot endpoint, and begins to answer it."""
 
     def __init__(
-        self, endpoints: Iterable[Endpoint], services: Services, dispatcher: Dispatcher
+        self, endpoints: Iterable[Endpoint], services: Services, conclusion: Conclusion
     ) -> None:
         hot = [one for one in endpoints if isinstance(one.handler, SplitHandler)]
         self._router = Router(hot)
         self._routes = {id(one): Route(one) for one in hot}
         self._targets: dict[str, dict[str, Target]] = {one.method: {} for one in hot}
         self.services = services
-        self.dispatcher = dispatcher
+        self.conclusion = conclusion
 
     def take(
         self, message: RawRequestMessage, payload: StreamReader, respond: Respond
     ) -> "Exchange | None":
-        """Answer a request through `respond`, now or later; None where it must go the long way.
+        """Answer a request through `respond`, now or later; None where the dispatcher must.
 
         `respond` takes the bytes of the answer, and whether it is the connection's last.
         """
@@ -132,16 +131,14 @@ class FastPath:
         return targets.get(message.path) or self._resolve(message, targets)
 
     def _resolve(self, message: RawRequestMessage, targets: dict[str, Target]) -> Target | None:
-        """The target by its own text; what is wrong with one, the long way tells."""
+        """The target by its own text; whatever is wrong with it, the dispatcher says."""
         path = message.path.partition("?")[0]
         try:
             methods, params = self._router.find(path)
             endpoint = methods.get(message.method)
             if endpoint is None:
                 return None
-            query = None
-            if endpoint.query is not NoQuery:
-                query = read_query(endpoint.query, once(message.path, message.url.query))
+            query = query_of(endpoint, message.path, message.url.query)
             target = Target(self._routes[id(endpoint)], canonical_ids(params), query)
         except ApiError:
             return None
@@ -153,27 +150,22 @@ class FastPath:
 
 
 def _body(model: type[Body], payload: StreamReader) -> Body:
-    """What the whole body holds. Raises ApiError 400 or 413.
+    """The whole body, already received. Raises ApiError 400 or 413.
 
-    The stream's own way to give its bytes away asks aiohttp to go on reading, which it never
-    stopped: half as much work again as to parse the request.
+    The stream's own way to hand out its bytes asks aiohttp to resume reading, which was never
+    paused: half as much work again as parsing the request.
     """
     if payload is EMPTY_PAYLOAD:
-        # It is no stream, and has nothing to give away.
-        return _read(model, b"")
+        # This is not a stream: it has no buffer.
+        return parse_body(model, b"")
     raw = b"".join(payload._buffer)  # noqa: SLF001 - see above
-    return _known_body(model, raw) if len(raw) <= KNOWN_BODY_BYTES_MAX else _read(model, raw)
+    return _known_body(model, raw) if len(raw) <= KNOWN_BODY_BYTES_MAX else parse_body(model, raw)
 
 
-def _read(model: type[Body], raw: bytes) -> Body:
-    if len(raw) > BODY_BYTES_MAX:
-        raise too_large()
-    return read_body(model, parse_json(raw, allow_nul=model.allow_nul))
-
-
-# Bookings differ little: most bodies are one of a few hundred, and to look one up takes a tenth of
-# the 5 us that it takes to parse and validate it. What is refused is not remembered.
-_known_body = lru_cache(KNOWN_BODIES_MAX)(_read)
+# Bookings differ little: most bodies are one of a few hundred, and a lookup takes a tenth of the
+# 5 us that parsing and validating take. What is refused is not remembered. Only hot endpoints
+# remember bodies, and none of those carries a secret.
+_known_body = lru_cache(KNOWN_BODIES_MAX)(parse_body)
 
 
 class Exchange:
@@ -194,25 +186,12 @@ class Exchange:
         call.query = target.query
         self.future: asyncio.Future[Any] | None = None
 
-    @property
-    def changed_event(self) -> str | None:
-        """The id of the event that the request changes, if it does."""
-        return self._call.params["event_id"] if self._route.endpoint.waits else None
-
-    @property
-    def body_bytes(self) -> int:
-        """The length of the request's body."""
-        return int(self._call.sent.get(_CONTENT_LENGTH, 0))
-
     def begin(self, payload: StreamReader) -> None:
         """Check the request and let its handler begin."""
         call, route = self._call, self._route
         endpoint = route.endpoint
         try:
-            if route.checked:
-                refuse_doubles(call.sent)
-            if endpoint.access is Access.INTERNAL:
-                call.caller = call.services.internal_keys.authenticate(call.sent)
+            admit(endpoint, call)
             if endpoint.body is not None:
                 expect_json(call.sent)
                 call.body = _body(endpoint.body, payload)
@@ -246,7 +225,7 @@ class Exchange:
         if more or last:
             if last:
                 more["Connection"] = "close"
-            if "ETag" in more and matches(call.sent.get(_IF_NONE_MATCH), more["ETag"]):
+            if unchanged(call):
                 head, status, body = route.head_unchanged, HTTPStatus.NOT_MODIFIED.value, b""
             lines = "".join([f"{name}: {value}\r\n" for name, value in more.items()])
         length = f"Content-Length: {len(body)}\r\n" if body else ""
@@ -254,15 +233,9 @@ class Exchange:
         return text.encode("latin-1") + body, last, status
 
     def _bad(self, error: Exception) -> Ending:
-        call, services = self._call, self._call.services
-        response: Response = self._path.dispatcher.refusal(error, call, self._route.endpoint.path)
-        if services.cors_origins:
-            allow_origin(call.sent, response.head, services.cors_origins)
+        response = self._path.conclusion.refusal(error, self._call, self._route.endpoint.path)
         return response.as_bytes(), response.closes, response.status
 
     def _end(self, answer: bytes, last: bool, status: int) -> None:
         self._respond(answer, last)
-        endpoint = self._route.endpoint
-        self._path.dispatcher.conclude(
-            self._call, endpoint.path, status, self._started_s, hot=endpoint.hot
-        )
+        self._path.conclusion.conclude(self._call, self._route.endpoint, status, self._started_s)

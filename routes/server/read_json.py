@@ -1,21 +1,25 @@
 """Reads a request's body as JSON, and nothing but JSON.
 
-Rule: the bytes decide, not the client's word for them: UTF-8 only, no compression, no key
-twice, no NaN, no text that UTF-8 or PostgreSQL could not store, and numbers with a point or an
-exponent are Decimal, so that no price ever passes through binary floating point. (aiohttp's own
+Rule: the bytes decide, not what the client calls them: UTF-8 only, no compression, no duplicate
+key, no NaN, no text that UTF-8 or PostgreSQL could not store. Numbers with a point or an exponent
+become Decimal, so that no price ever passes through binary floating point. (aiohttp's own
 `request.json()` decodes with whatever charset the client names, which takes seconds with some.)
+
+The dispatcher waits for the bytes (`read_bytes`), the fast path has them; both then call
+`parse_body`.
 """
 
 import asyncio
 import json
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 from multidict import MultiMapping, istr
 
 from routes.contract.errors import ApiError, Code, invalid
+from routes.contract.fields import Body, read_body
 
 # Four times the largest body the API can use (a layout of 16 KiB).
 BODY_BYTES_MAX = 64 * 1024
@@ -27,11 +31,30 @@ _CONTENT_TYPE = istr("Content-Type")
 _CONTENT_ENCODING = istr("Content-Encoding")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+B = TypeVar("B", bound=Body)
 
-async def read_json(request: web.BaseRequest, *, allow_nul: bool = False) -> Any:
-    """The body's value. Raises ApiError 400, 408, 413 or 415."""
+
+async def read_bytes(request: web.BaseRequest) -> bytes:
+    """The whole body of a request that announces JSON. Raises ApiError 408, 413 or 415."""
     expect_json(request.headers)
-    return parse_json(await _read(request), allow_nul=allow_nul)
+    content = request.content
+    if content.is_eof():
+        return content.read_nowait()
+    _invite(request)
+    try:
+        async with asyncio.timeout(BODY_READ_S):
+            return await _read_bounded(request)
+    except TimeoutError as error:
+        message = f"The body did not arrive within {BODY_READ_S:.0f} seconds"
+        headers = {"Connection": "close"}
+        raise ApiError(Code.REQUEST_TIMEOUT, message, headers=headers) from error
+
+
+def parse_body(model: type[B], raw: bytes) -> B:
+    """The body `raw` as `model`. Raises ApiError 413, or 400 that names every bad field."""
+    if len(raw) > BODY_BYTES_MAX:
+        raise too_large()
+    return read_body(model, parse_json(raw, allow_nul=model.allow_nul))
 
 
 def expect_json(headers: MultiMapping[str]) -> None:
@@ -60,23 +83,6 @@ def parse_json(raw: bytes, *, allow_nul: bool = False) -> Any:
     except (ValueError, RecursionError, InvalidOperation) as error:
         raise invalid(("body", "Invalid JSON")) from error
     return value
-
-
-async def _read(request: web.BaseRequest) -> bytes:
-    content = request.content
-    if content.is_eof():
-        body = content.read_nowait()
-        if len(body) > BODY_BYTES_MAX:
-            raise too_large()
-        return body
-    _invite(request)
-    try:
-        async with asyncio.timeout(BODY_READ_S):
-            return await _read_bounded(request)
-    except TimeoutError as error:
-        message = f"The body did not arrive within {BODY_READ_S:.0f} seconds"
-        headers = {"Connection": "close"}
-        raise ApiError(Code.REQUEST_TIMEOUT, message, headers=headers) from error
 
 
 async def _read_bounded(request: web.BaseRequest) -> bytes:

@@ -25,7 +25,6 @@ import aiohttp
 import pytest
 
 from evently.embedded import EmbeddedPostgres
-from routes.server.handoff import MOVES_MIN
 from tests.acceptance.service import Heard, Service, raw_socket, running, until
 
 # Until an event answers again whose owner was killed.
@@ -244,88 +243,6 @@ async def test_rolling_restarts_lose_no_request(cluster: Service) -> None:
     ledger = await cluster.ledger(event_id)
     assert len(ledger) - 2 == sum(row["kind"] == "reserved" for row in ledger)
     await all_ready(cluster)
-
-
-# Given to the worker whose events they move
-
-
-HANDED_OFF = "evently_connections_handed_off_total"
-
-
-async def handed_off(service: Service) -> float:
-    return sum(value for name, value in (await counters(service)).items() if name == HANDED_OFF)
-
-
-async def test_clients_that_book_one_event_come_to_its_worker_and_go_home_when_they_only_read(
-    cluster: Service,
-) -> None:
-    event_id = (await cluster.published_event(total_capacity=100_000))["event_id"]
-    before = await handed_off(cluster)
-    heard: list[Heard] = []
-
-    async def enough() -> bool:
-        heard.extend(await book(cluster, event_id, 2000))
-        return await handed_off(cluster) - before > CLIENTS / 4
-
-    await until(enough, 60, "connections that went to the event's worker")
-    assert Counter(one.status for one in heard) == {200: len(heard)}
-    assert not any(one.lost or one.busy or one.replayed for one in heard)
-    await cluster.check_promise(heard)
-    assert len(await cluster.ledger(event_id)) == len(heard) + 2
-
-    came = await handed_off(cluster)
-    path = f"/api/v1/events/{event_id}/availability"
-
-    async def gone() -> bool:
-        reads = await asyncio.gather(*(cluster.send("GET", path) for _ in range(CLIENTS)))
-        assert {one.status for one in reads} == {200}
-        return await handed_off(cluster) - came > CLIENTS / 8
-
-    await until(gone, 60, "connections that went home")
-
-
-async def test_clients_on_their_way_between_workers_that_are_replaced_lose_nothing(
-    cluster: Service,
-) -> None:
-    events = [
-        (await event_owned_by(cluster, index, total_capacity=100_000))["event_id"]
-        for index in range(cluster.workers)
-    ]
-    before = await handed_off(cluster)
-    heard: list[Heard] = []
-    rolling = True
-
-    async def wander(client: int) -> None:
-        """Book one event for a while, then one that lives elsewhere, and so on."""
-        while rolling:
-            client += 1
-            for _ in range(3 * MOVES_MIN):
-                key = str(uuid4())
-                heard.append(await cluster.reserve_for_sure(events[client % len(events)], key))
-
-    async with asyncio.TaskGroup() as tasks:
-        clients = [tasks.create_task(wander(client)) for client in range(CLIENTS)]
-        await until(lambda: later(cluster, before), 60, "connections on their way")
-        old = set(cluster.worker_pids().values())
-        cluster.roll()
-
-        def replaced() -> bool:
-            now = {pid for pid, command in cluster.processes().items() if "index" in command}
-            return len(now) == cluster.workers and not now & old
-
-        await until(replaced, 60, "new workers in every place")
-        await all_ready(cluster)
-        between = await handed_off(cluster)
-        await until(lambda: later(cluster, between), 60, "connections on their way again")
-        rolling = False
-        await asyncio.gather(*clients)
-    assert Counter(one.status for one in heard) == {200: len(heard)}
-    await cluster.check_promise(heard)
-    assert sum([len(await cluster.ledger(one)) - 2 for one in events]) == len(heard)
-
-
-async def later(service: Service, before: float) -> bool:
-    return await handed_off(service) > before
 
 
 async def test_no_counter_goes_backwards_when_workers_are_replaced(cluster: Service) -> None:

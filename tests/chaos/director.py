@@ -36,7 +36,6 @@ _OWNERS_MOVE = re.compile(
     re.MULTILINE,
 )
 # Since the service was started last.
-_HANDED_OFF = re.compile(r"^evently_connections_handed_off_total (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +184,6 @@ class Director:
         counts["replayed"] = sum(attempt.replayed for _, attempt in history.attempts)
         log = self._stage.service.log()[self._log_seen :]
         counts["statements in doubt"] = log.count("batches is unknown")
-        text = self._stage.service.probe_text("/metrics") or ""
-        handed_off = _HANDED_OFF.search(text)
-        counts["handed off"] = int(float(handed_off[1])) if handed_off else 0
         answered = (attempt for _, attempt in history.attempts if attempt.told)
         self.outcome.slowest_s = max((a.took_s for a in answered), default=0.0)
 

@@ -11,6 +11,7 @@ from aiohttp.test_utils import RawTestServer, TestClient
 from evently.domain.outcomes import Answer
 from routes.contract.answers import Health
 from routes.endpoint import Endpoint, Handler
+from routes.server.conclusion import Conclusion
 from routes.server.dispatch import Dispatcher
 from routes.services import Services
 
@@ -56,6 +57,8 @@ async def dispatching(
         cors_origins=frozenset(origins),
         lifecycle=SimpleNamespace(draining=False),
     )
-    browser: Browser = TestClient(RawTestServer(Dispatcher(endpoints, cast("Services", parts))))
+    services = cast("Services", parts)
+    dispatcher = Dispatcher(endpoints, services, Conclusion(services))
+    browser: Browser = TestClient(RawTestServer(dispatcher))
     async with browser:
         yield browser

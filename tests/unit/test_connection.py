@@ -21,6 +21,7 @@ from evently.domain.state import EventState, Status
 from evently.metrics import make_metrics
 from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
+from routes.server.conclusion import Conclusion
 from routes.server.connection import EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import (
@@ -29,7 +30,6 @@ from routes.server.fast_path import (
     FastPath,
     _known_body,
 )
-from routes.server.handoff import GUEST_ANSWERS, MOVES_MIN, Handoff
 from routes.server.read_json import BODY_BYTES_MAX
 from routes.services import Lifecycle, Services
 from tests.examples import ADMIN, EVENT, NOW, published
@@ -92,26 +92,10 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
-class Elsewhere:
-    """The other workers: they own every event but ADMIN, and take every connection."""
-
-    def __init__(self) -> None:
-        self.given: list[asyncio.BaseTransport] = []
-
-    def owner(self, event_id: str) -> int | None:
-        return None if event_id == ADMIN else 1
-
-    def give(self, to: int, transport: asyncio.BaseTransport, home: int | None) -> bool:
-        assert (to, home) in {(1, None), (2, 2)}
-        self.given.append(transport)
-        transport.close()
-        return True
-
-
 class Client:
     """A client and its connection to a service whose events are in the test's hand."""
 
-    def __init__(self, elsewhere: Elsewhere | None = None, home: int | None = None) -> None:
+    def __init__(self) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
         services = cast(
@@ -124,12 +108,12 @@ class Client:
                 cors_origins=frozenset(),
             ),
         )
-        dispatcher = Dispatcher(ENDPOINTS, services)
-        self.fast_path = FastPath(ENDPOINTS, services, dispatcher)
-        handoff = cast("Handoff | None", elsewhere)
-        server = EdgeServer(dispatcher, services.observer, self.fast_path, handoff)
+        conclusion = Conclusion(services)
+        dispatcher = Dispatcher(ENDPOINTS, services, conclusion)
+        self.fast_path = FastPath(ENDPOINTS, services, conclusion)
+        server = EdgeServer(dispatcher, services.observer, self.fast_path)
         self.wire = Wire()
-        self.connection = server.serve(home)
+        self.connection = server()
         self.connection.connection_made(self.wire)
 
     def send(self, method: str, path: str, body: str = "", *headers: str) -> None:
@@ -451,7 +435,7 @@ async def test_what_fails_after_the_answer_is_not_answered_again(
     def fail(*given: Any, **named: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Dispatcher, "conclude", fail)
+    monkeypatch.setattr(Conclusion, "conclude", fail)
     with pytest.raises(ZeroDivisionError):
         client.send("GET", READ)
 
@@ -514,175 +498,3 @@ async def test_only_short_bodies_that_are_good_are_remembered(client: Client) ->
 
     assert client.statuses() == [200, 200, 400]
     assert _known_body.cache_info().currsize == 1
-
-
-# Clients that move another worker's events
-
-
-@pytest.fixture
-def elsewhere() -> Elsewhere:
-    return Elsewhere()
-
-
-@pytest.fixture
-async def mover(elsewhere: Elsewhere) -> Client:
-    """A client that has made all moves but one of those after which it is given away."""
-    found = Client(elsewhere)
-    await until(lambda: found.connection._waiter is not None)
-    for _ in range(MOVES_MIN - 1):
-        found.reserve()
-        await found.answer()
-    await turns()
-    assert elsewhere.given == []
-    return found
-
-
-async def turns() -> None:
-    """More turns of the loop than anything here takes."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-async def test_who_moves_another_worker_s_events_is_given_to_it_with_every_answer(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    mover.reserve()
-    await mover.answer()
-    await until(lambda: elsewhere.given == [mover.wire])
-
-    assert mover.statuses() == [200] * MOVES_MIN
-
-
-async def test_reads_in_between_change_nothing(mover: Client, elsewhere: Elsewhere) -> None:
-    mover.send("GET", f"/internal/events/{ADMIN}")
-    assert mover.statuses()[-1] == 200
-    head, _, body = request("POST", RESERVE, MOVE).partition(b"\r\n\r\n")
-    mover.connection.data_received(head + b"\r\n\r\n")
-    mover.connection.data_received(body)
-    mover.events.asked[-1][1].set_result(done(9))
-
-    await until(lambda: elsewhere.given == [mover.wire])
-
-
-async def test_a_move_of_an_event_that_lives_here_keeps_the_client_here(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    mover.send("POST", RESERVE.replace(EVENT, ADMIN), MOVE)
-    await mover.answer()
-    mover.reserve()
-    await mover.answer()
-    await turns()
-
-    assert elsewhere.given == []
-
-
-@pytest.mark.parametrize("early", [1, 10, 60, 140, len(MOVE) + 140])
-async def test_what_has_come_of_the_next_request_keeps_the_client_until_it_is_answered(
-    mover: Client, elsewhere: Elsewhere, early: int
-) -> None:
-    following = request("POST", RESERVE, MOVE)
-    mover.connection.data_received(request("POST", RESERVE, MOVE) + following[:early])
-    await mover.answer()
-    await turns()
-    assert elsewhere.given == []
-
-    mover.connection.data_received(following[early:])
-    await mover.answer()
-    await turns()
-    if not elsewhere.given:
-        mover.reserve()
-        await mover.answer()
-        await turns()
-
-    assert elsewhere.given == [mover.wire]
-
-
-async def test_a_next_request_that_comes_before_the_answer_has_left_is_answered_here(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    mover.reserve()
-    mover.events.asked[-1][1].set_result(done(7))
-    await until(lambda: len(mover.statuses()) == MOVES_MIN)
-    mover.reserve()
-    await turns()
-    assert elsewhere.given == []
-
-    await mover.answer()
-    await until(lambda: elsewhere.given == [mover.wire])
-
-
-async def test_an_answer_that_has_not_left_keeps_the_client(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    mover.wire.unsent_bytes = 1
-    mover.reserve()
-    await mover.answer()
-    await turns()
-    assert elsewhere.given == []
-
-    mover.wire.unsent_bytes = 0
-    mover.reserve()
-    await mover.answer()
-    await until(lambda: elsewhere.given == [mover.wire])
-
-
-async def test_a_worker_that_drains_closes_and_gives_nothing_away(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    mover.reserve()
-    mover.lifecycle.drain()
-    await mover.answer()
-    await turns()
-
-    assert elsewhere.given == []
-    assert mover.wire.closed
-    assert mover.answers()[-1][1]["Connection"] == "close"
-
-
-async def test_a_guest_that_only_reads_goes_back_with_every_answer(elsewhere: Elsewhere) -> None:
-    guest = Client(elsewhere, home=2)
-    await until(lambda: guest.connection._waiter is not None)
-    for _ in range(GUEST_ANSWERS - 1):
-        guest.send("GET", READ)
-    await turns()
-    assert elsewhere.given == []
-
-    guest.send("GET", READ)
-    await until(lambda: elsewhere.given == [guest.wire])
-
-    assert guest.statuses() == [200] * GUEST_ANSWERS
-
-
-async def test_a_guest_whose_reads_come_in_one_piece_stays_until_they_do_not(
-    elsewhere: Elsewhere,
-) -> None:
-    guest = Client(elsewhere, home=2)
-    await until(lambda: guest.connection._waiter is not None)
-    guest.connection.data_received(GUEST_ANSWERS * request("GET", READ))
-    await until(lambda: len(guest.statuses()) == GUEST_ANSWERS)
-    await turns()
-    assert elsewhere.given == []
-
-    for _ in range(GUEST_ANSWERS):
-        guest.send("GET", READ)
-    await until(lambda: elsewhere.given == [guest.wire])
-
-    assert guest.statuses() == [200] * (2 * GUEST_ANSWERS)
-
-
-async def test_half_a_head_that_looks_like_the_end_of_a_body_is_not_given_away(
-    mover: Client, elsewhere: Elsewhere
-) -> None:
-    # The head of the second request ends in another piece than it came in, so that the first end
-    # of a head in that piece is the one that its body begins with.
-    padded = f"\r\n\r\n{MOVE}"
-    one, two = request("POST", RESERVE, MOVE), request("POST", RESERVE, padded)
-    split = two.index(b"\r\n\r\n") + 3
-    mover.connection.data_received(one + two[:split])
-    await mover.answer()
-    mover.connection.data_received(two[split:] + b"POST")
-    await mover.answer()
-    await until(lambda: mover.wire.closed)
-
-    assert elsewhere.given == []
-    assert mover.statuses() == [200] * (MOVES_MIN + 1)
