@@ -59,8 +59,7 @@ def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fre
                     outcome.entry,
                     request.key,
                     envelope.text,
-                    request.caller,
-                    request.request_id,
+                    request.origin,
                 )
             )
         elif not envelope.checked and (request.keyed or _is_ahead(outcome)):

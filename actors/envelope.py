@@ -7,6 +7,7 @@ it is open waits for the same answer.
 import asyncio
 
 from evently.domain.commands import Command, Reserve, Return
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer, Done, Refusal
 from evently.domain.value import value
 
@@ -16,16 +17,15 @@ class Request:
     """What is asked of an event, by whom.
 
     `key` is unique per event; `keyed` tells that the caller chose it and may send it again.
-    `caller` and `request_id` are written in the ledger. After `deadline_s`, by the monotonic
-    clock that all processes of a machine share, nobody waits for the answer any more. A
+    `origin` goes into the ledger. After `deadline_s`, by the monotonic clock that all processes
+    of a machine share, nobody waits for the answer any more. A
     `doubtful` request may have been carried out before: a refusal of it is not final.
     """
 
     command: Command
     key: str
     keyed: bool
-    caller: str
-    request_id: str
+    origin: Origin
     deadline_s: float
     doubtful: bool = False
 

@@ -13,6 +13,7 @@ import asyncpg
 
 from db.audit_store import AuditEntry
 from db.database import Database
+from db.statements import Statement
 from evently.domain.value import value
 
 EMAIL_ONCE = "admins_email_once"
@@ -75,7 +76,7 @@ class AdminStore:
 
     async def find_admin_by_email(self, email: str) -> Credentials | None:
         """What a login with `email` is checked against, or None where nobody has it."""
-        row = await self._database.fetchrow("find_admin_by_email", email)
+        row = await self._database.fetchrow(Statement.FIND_ADMIN_BY_EMAIL, email)
         if row is None:
             return None
         admin_id = str(row["admin_id"])
@@ -83,19 +84,21 @@ class AdminStore:
 
     async def find_admin(self, admin_id: str) -> Standing | None:
         """What the admin may do, or None where there is no such admin (any more)."""
-        row = await self._database.fetchrow("find_admin", admin_id)
+        row = await self._database.fetchrow(Statement.FIND_ADMIN, admin_id)
         return None if row is None else Standing(row["role"], row["is_active"])
 
     async def change_role(self, email: str, role: str, caller: str, request_id: str) -> str | None:
         """Give the admin with `email` this role and note it; the role before, None for nobody."""
-        row = await self._database.fetchrow("change_role", email, role, caller, request_id)
+        row = await self._database.fetchrow(Statement.CHANGE_ROLE, email, role, caller, request_id)
         return None if row is None else str(row["role"])
 
     async def change_activity(
         self, email: str, caller: str, request_id: str, *, is_active: bool
     ) -> bool | None:
         """Let the admin with `email` in or shut him out; what was so before, None for nobody."""
-        row = await self._database.fetchrow("change_activity", email, is_active, caller, request_id)
+        row = await self._database.fetchrow(
+            Statement.CHANGE_ACTIVITY, email, is_active, caller, request_id
+        )
         return None if row is None else bool(row["is_active"])
 
     async def change_password(
@@ -103,13 +106,13 @@ class AdminStore:
     ) -> bool:
         """Give the admin with `email` another password; False for nobody."""
         row = await self._database.fetchrow(
-            "change_password", email, password_hash, caller, request_id
+            Statement.CHANGE_PASSWORD, email, password_hash, caller, request_id
         )
         return row is not None
 
     async def list_admins(self) -> Sequence[Listed]:
         """All admins, by email."""
-        return [Listed(**row) for row in await self._database.fetch("list_admins")]
+        return [Listed(**row) for row in await self._database.fetch(Statement.LIST_ADMINS)]
 
     async def add_admin(
         self, admin: NewAdmin, entry: AuditEntry, family: NewFamily | None = None
@@ -117,11 +120,11 @@ class AdminStore:
         """Add `admin`, logged in if a `family` is given; False where the email is taken."""
         try:
             async with self._database.transaction() as session:
-                await session.execute("add_admin", *_columns(admin))
+                await session.execute(Statement.ADD_ADMIN, *_columns(admin))
                 if family is not None:
                     row = (str(uuid.uuid4()), admin.admin_id, family.token_sha256, family.ttl_s)
-                    await session.execute("start_refresh_family", *row)
-                await session.execute("record_audit", *entry.columns)
+                    await session.execute(Statement.START_REFRESH_FAMILY, *row)
+                await session.execute(Statement.RECORD_AUDIT, *entry.columns)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != EMAIL_ONCE:
                 raise

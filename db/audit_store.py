@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from db.database import Database
+from db.statements import Statement
 from evently.domain.value import value
 
 
@@ -51,4 +52,4 @@ class AuditStore:
 
     async def record_audit(self, entry: AuditEntry) -> None:
         """Note `entry`."""
-        await self._database.execute("record_audit", *entry.columns)
+        await self._database.execute(Statement.RECORD_AUDIT, *entry.columns)

@@ -14,6 +14,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
+from db.statements import Statement
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 
 # Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves ten workers.
@@ -47,7 +48,7 @@ class Session:
         self._executor = executor
 
     async def fetch(
-        self, name: str, *args: object, timeout_s: float | None = None
+        self, name: Statement, *args: object, timeout_s: float | None = None
     ) -> list[asyncpg.Record]:
         """All rows of the statement `name`. Raises a domain fault when nothing answers.
 
@@ -59,13 +60,13 @@ class Session:
             )
             return rows
 
-    async def fetchrow(self, name: str, *args: object) -> asyncpg.Record | None:
+    async def fetchrow(self, name: Statement, *args: object) -> asyncpg.Record | None:
         """The first row of the statement `name`, or None."""
         with translated():
             row: asyncpg.Record | None = await self._executor.fetchrow(load(name), *args)
             return row
 
-    async def execute(self, name: str, *args: object) -> None:
+    async def execute(self, name: Statement, *args: object) -> None:
         """Run the statement `name` for its effect."""
         with translated():
             await self._executor.execute(load(name), *args)

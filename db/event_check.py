@@ -13,6 +13,7 @@ import asyncpg
 
 from db.database import CONNECT_S, SERVER_SETTINGS, Session, close, prepare_connection
 from db.failures import translated
+from db.statements import Statement
 from evently.domain.state import ON_SALE, Status
 from evently.domain.value import value
 
@@ -127,16 +128,18 @@ class EventCheck:
 
     async def count(self) -> int:
         """How many events there are."""
-        row = await self._session.fetchrow("count_events")
+        row = await self._session.fetchrow(Statement.COUNT_EVENTS)
         return row["events"] if row is not None else 0
 
     async def pages(self) -> AsyncIterator[list[Replayed]]:
         """Every event and every ledger, in the order of their ids."""
         first = _FIRST
         while True:
-            end = await self._session.fetchrow("find_page_end", first, self._page_events - 1)
+            end = await self._session.fetchrow(
+                Statement.FIND_PAGE_END, first, self._page_events - 1
+            )
             last = _LAST if end is None else UUID(bytes=end["event_id"].bytes)
-            rows = await self._session.fetch("replay_events", first, last)
+            rows = await self._session.fetch(Statement.REPLAY_EVENTS, first, last)
             yield [_replayed(row) for row in rows]
             if last == _LAST:
                 return

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from db.database import Session
+from db.statements import Statement
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import Status
 from evently.domain.value import value
@@ -66,7 +67,7 @@ class EventLedger:
 
     async def sales(self, event_id: str) -> EventSales | None:
         """What the event has sold by now, or None where there is no such event."""
-        row = await self._database.fetchrow("find_event_sales", event_id)
+        row = await self._database.fetchrow(Statement.FIND_EVENT_SALES, event_id)
         if row is None:
             return None
         return EventSales(
@@ -86,12 +87,12 @@ class EventLedger:
         page deep in the past costs as much as the first.
         """
         newest = version - offset
-        rows = await self._database.fetch("list_ledger", event_id, newest, newest - limit)
+        rows = await self._database.fetch(Statement.LIST_LEDGER, event_id, newest, newest - limit)
         return tuple(map(_version, rows))
 
     async def by_day(self, event_id: str, version: int) -> tuple[DaySales, ...]:
         """Sales of each UTC day on which seats moved, up to `version`, oldest first."""
-        rows = await self._database.fetch("sum_ledger_by_day", event_id, version)
+        rows = await self._database.fetch(Statement.SUM_LEDGER_BY_DAY, event_id, version)
         return tuple(DaySales(*row) for row in rows)
 
 

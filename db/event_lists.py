@@ -6,36 +6,13 @@ page itself does not tell how many there are.
 """
 
 from datetime import datetime
-from decimal import Decimal
-
-import asyncpg
+from typing import TypeAlias
 
 from db.database import Session
+from db.event_rows import ListedEvent, listed
+from db.statements import Statement
 from evently.domain.state import ON_SALE, Status
 from evently.domain.value import value
-
-
-@value
-class ListedEvent:
-    """An event as lists show it; `status` is the one to answer."""
-
-    event_id: str
-    name: str
-    event_type: str
-    venue_id: str
-    venue_name: str
-    venue_city: str
-    start_datetime: datetime
-    end_datetime: datetime
-    total_capacity: int
-    available_seats: int
-    base_price: Decimal
-    max_tickets_per_booking: int
-    status: Status
-    version: int
-    created_by: str
-    created_at: datetime
-    updated_at: datetime
 
 
 @value
@@ -56,6 +33,21 @@ class OnSaleFilter:
     starts_before: datetime | None = None
 
 
+# The statement that reads a page, and the one that counts all that match.
+Pair: TypeAlias = tuple[Statement, Statement]
+_ON_SALE = (Statement.LIST_EVENTS_ON_SALE, Statement.COUNT_EVENTS_ON_SALE)
+_ON_SALE_BY_CITY = (
+    Statement.LIST_EVENTS_ON_SALE_BY_CITY,
+    Statement.COUNT_EVENTS_ON_SALE_BY_CITY,
+)
+_ON_SALE_BY_TYPE = (
+    Statement.LIST_EVENTS_ON_SALE_BY_TYPE,
+    Statement.COUNT_EVENTS_ON_SALE_BY_TYPE,
+)
+_OF_ADMIN = (Statement.LIST_EVENTS_OF_ADMIN, Statement.COUNT_EVENTS_OF_ADMIN)
+_OF_ALL = (Statement.LIST_EVENTS_OF_ALL, Statement.COUNT_EVENTS_OF_ALL)
+
+
 class EventListReader:
     """Reads lists of events, by start and id."""
 
@@ -67,32 +59,32 @@ class EventListReader:
         filters: tuple[object, ...] = (wanted.starts_from, wanted.starts_before)
         if wanted.city is not None:
             filters = (*filters, wanted.event_type, wanted.city)
-            return await self._page("events_on_sale_by_city", filters, limit, offset)
+            return await self._page(_ON_SALE_BY_CITY, filters, limit, offset)
         if wanted.event_type is not None:
             filters = (*filters, wanted.event_type)
-            return await self._page("events_on_sale_by_type", filters, limit, offset)
-        return await self._page("events_on_sale", filters, limit, offset)
+            return await self._page(_ON_SALE_BY_TYPE, filters, limit, offset)
+        return await self._page(_ON_SALE, filters, limit, offset)
 
     async def of_admin(
         self, admin_id: str, status: str | None, limit: int, offset: int
     ) -> EventPage:
         """What the admin created, of the status that is answered now, or of any."""
         filters = (admin_id, *_stored(status))
-        return await self._page("events_of_admin", filters, limit, offset)
+        return await self._page(_OF_ADMIN, filters, limit, offset)
 
     async def of_all(self, status: str | None, limit: int, offset: int) -> EventPage:
         """What all admins created, of the status that is answered now, or of any."""
-        return await self._page("events_of_all", _stored(status), limit, offset)
+        return await self._page(_OF_ALL, _stored(status), limit, offset)
 
     async def _page(
-        self, which: str, filters: tuple[object, ...], limit: int, offset: int
+        self, which: Pair, filters: tuple[object, ...], limit: int, offset: int
     ) -> EventPage:
-        rows = await self._database.fetch(f"list_{which}", *filters, limit, offset)
-        events = tuple(map(_listed, rows))
+        rows = await self._database.fetch(which[0], *filters, limit, offset)
+        events = tuple(map(listed, rows))
         if 0 < len(events) < limit or (not events and not offset):
             return EventPage(events, offset + len(events))
-        counted = await self._database.fetchrow(f"count_{which}", *filters)
-        assert counted is not None, f"count_{which} always has a row"
+        counted = await self._database.fetchrow(which[1], *filters)
+        assert counted is not None, "a count always has a row"
         return EventPage(events, counted["total"])
 
 
@@ -103,25 +95,3 @@ def _stored(status: str | None) -> tuple[list[str] | None, bool | None]:
     if status == Status.COMPLETED:
         return sorted(ON_SALE), True
     return [status], False if status in ON_SALE else None
-
-
-def _listed(row: asyncpg.Record) -> ListedEvent:
-    return ListedEvent(
-        event_id=str(row["event_id"]),
-        name=row["name"],
-        event_type=row["event_type"],
-        venue_id=str(row["venue_id"]),
-        venue_name=row["venue_name"],
-        venue_city=row["venue_city"],
-        start_datetime=row["start_datetime"],
-        end_datetime=row["end_datetime"],
-        total_capacity=row["total_capacity"],
-        available_seats=row["available_seats"],
-        base_price=row["base_price"],
-        max_tickets_per_booking=row["max_tickets_per_booking"],
-        status=Status(row["status"]),
-        version=row["version"],
-        created_by=str(row["created_by"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )

@@ -16,6 +16,7 @@ import asyncpg
 from db.database import CONNECT_S, SERVER_SETTINGS
 from db.failures import translated
 from db.sql import load
+from db.statements import Statement
 from evently.domain.value import value
 
 SERVER_VERSION_MIN = 15
@@ -83,9 +84,9 @@ async def pending(
     """What is still to be applied. Raises MigrationError when the database does not fit."""
     known = migrations() if known is None else known
     _check_server(connection)
-    if not await connection.fetchval(load("has_migrations_table")):
+    if not await connection.fetchval(load(Statement.HAS_MIGRATIONS_TABLE)):
         return tuple(known)
-    rows = await connection.fetch(load("applied_migrations"))
+    rows = await connection.fetch(load(Statement.APPLIED_MIGRATIONS))
     _check_history({row["number"]: row["sha256"] for row in rows}, known)
     return tuple(known[len(rows) :])
 
@@ -127,7 +128,7 @@ async def migrate(
     _check_server(connection)
     await _take_turn(connection)
     try:
-        await connection.execute(load("create_migrations_table"))
+        await connection.execute(load(Statement.CREATE_MIGRATIONS_TABLE))
         missing = await pending(connection, known)
         for migration in missing:
             await _apply(connection, migration)
@@ -162,7 +163,7 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
             )
             await connection.execute(migration.sql, timeout=MIGRATION_S)
             await connection.execute(
-                load("note_migration"), migration.number, migration.name, migration.sha256
+                load(Statement.NOTE_MIGRATION), migration.number, migration.name, migration.sha256
             )
     except asyncpg.PostgresError as error:
         raise MigrationError(f"migration {migration} was not applied: {error}") from error

@@ -9,6 +9,7 @@ import uuid
 
 from db.admin_store import NewFamily
 from db.database import Database
+from db.statements import Statement
 from evently.domain.value import value
 
 
@@ -29,13 +30,15 @@ class RefreshStore:
     async def start_refresh_family(self, admin_id: str, family: NewFamily) -> None:
         """Store the first token of a login."""
         row = (str(uuid.uuid4()), admin_id, family.token_sha256, family.ttl_s)
-        await self._database.execute("start_refresh_family", *row)
+        await self._database.execute(Statement.START_REFRESH_FAMILY, *row)
 
     async def rotate_refresh_token(
         self, used_sha256: bytes, next_sha256: bytes, ttl_s: float
     ) -> TokenOwner | None:
         """Put the next token in place of the used one; None where that one is not good."""
-        row = await self._database.fetchrow("rotate_refresh_token", used_sha256, next_sha256, ttl_s)
+        row = await self._database.fetchrow(
+            Statement.ROTATE_REFRESH_TOKEN, used_sha256, next_sha256, ttl_s
+        )
         return None if row is None else TokenOwner(str(row["admin_id"]), row["role"])
 
     async def revoke_reused_family(
@@ -47,10 +50,13 @@ class RefreshStore:
         for a connection is not in `waited_s`, so in doubt it does.
         """
         row = await self._database.fetchrow(
-            "revoke_reused_family", token_sha256, waited_s, request_id
+            Statement.REVOKE_REUSED_FAMILY, token_sha256, waited_s, request_id
         )
         return row is not None
 
     async def revoke_family(self, token_sha256: bytes, request_id: str) -> bool:
         """End the family of a token, used or not; False where the token is unknown."""
-        return await self._database.fetchrow("revoke_family", token_sha256, request_id) is not None
+        return (
+            await self._database.fetchrow(Statement.REVOKE_FAMILY, token_sha256, request_id)
+            is not None
+        )

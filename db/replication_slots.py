@@ -5,6 +5,7 @@ Rule: it only looks. A slot that nobody reads holds back WAL until the server's
 """
 
 from db.database import Session
+from db.statements import Statement
 from evently.domain.value import value
 
 
@@ -18,6 +19,6 @@ class SlotLag:
 
 async def read_slot_lag(session: Session) -> SlotLag:
     """The lag of this database's logical slots; 0 where there are none."""
-    row = await session.fetchrow("read_slot_lag")
+    row = await session.fetchrow(Statement.READ_SLOT_LAG)
     assert row is not None, "the statement returns one row, always"
     return SlotLag(row["lag_bytes"], row["lost"])

@@ -1,14 +1,86 @@
 """Reads the statements of `db/queries`.
 
-Rule: one statement to a file, named after the method that runs it; a name without a file is a
-bug that shows at once.
+Rules:
+
+1. One statement to a file, named after the method that runs it.
+2. Lists of columns are derived from the domain's one declaration of an event's fields: where a file
+   says `{listed_columns}` or the like, the statement that is sent has the list of columns.
+   `python -m db.sql NAME` prints a statement as it is sent.
 """
 
+import re
+import sys
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from db.ledger_rows import LEDGER_COLUMNS
+from db.statements import Statement
+from evently.domain.columns import columns_of
+from evently.domain.state import EventDetails, EventState
+
+_FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
+_EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
+# The database fills these in when an event is created.
+_FILLED_IN = frozenset({"created_at", "updated_at", "revenue"})
+_GIVEN = {name: column for name, column in _EVENT.items() if name not in _FILLED_IN}
+
+# Nothing that is still to end starts before the first event that is on now.
+_FIRST_ON_NOW = """(
+    SELECT coalesce(min(lower(tstzrange(start_datetime, end_datetime))), now())
+      FROM events
+     WHERE status IN ('published', 'sold_out')
+       AND tstzrange(start_datetime, end_datetime) @> now())"""
+_ANSWERED_STATUS = """CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
+    THEN 'completed' ELSE e.status END AS status"""
+
+
+def _ledger_arrays(first: int) -> str:
+    """The parameters of `unnest` for ledger rows, from number `first` on."""
+    numbered = enumerate(LEDGER_COLUMNS.values(), first)
+    return ", ".join(f"${number}::{column.sent_as}[]" for number, column in numbered)
+
+
+def _edits() -> str:
+    """Each editable field takes its value in the JSON object `b.edit`, if it has one there."""
+    return ",\n".join(
+        f"{name} = coalesce((b.edit ->> '{name}')::{column.sql}, e.{name})"
+        for name, column in _EVENT.items()
+        # The actor decides on the status, which seat moves change too.
+        if column.editable and name != "status"
+    )
+
+
+# What a file may ask for by name; only `ledger_arrays` takes a number.
+_FRAGMENTS: Mapping[str, Callable[[int], str]] = {
+    "state_columns": lambda _: ", ".join(f"e.{name}" for name in _EVENT),
+    "listed_columns": lambda _: ", ".join(
+        [
+            *(f"e.{name}" for name, one in _EVENT.items() if one.listed and name != "status"),
+            _ANSWERED_STATUS,
+            "v.name AS venue_name",
+            "v.city AS venue_city",
+        ]
+    ),
+    "given_columns": lambda _: ", ".join(_GIVEN),
+    "given_types": lambda _: ", ".join(f"{name} {one.sql}" for name, one in _GIVEN.items()),
+    "edits": lambda _: _edits(),
+    "first_on_now": lambda _: _FIRST_ON_NOW,
+    "ledger_columns": lambda _: ", ".join(LEDGER_COLUMNS),
+    "ledger_values": lambda _: ", ".join(
+        f"l.{name}" if one.sent_as == one.sql else f"l.{name}::{one.sql}"
+        for name, one in LEDGER_COLUMNS.items()
+    ),
+    "ledger_arrays": _ledger_arrays,
+}
+
 
 @cache
-def load(name: str) -> str:
-    """The statement `name`. Raises FileNotFoundError where there is none."""
-    return files("db").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+def load(statement: Statement) -> str:
+    """The text of a statement, as it is sent."""
+    text = files("db").joinpath("queries", f"{statement}.sql").read_text(encoding="utf-8")
+    return _FRAGMENT.sub(lambda found: _FRAGMENTS[found[1]](int(found[2] or 0)), text)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(load(Statement(name)) for name in sys.argv[1:]))

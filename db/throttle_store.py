@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from db.database import Database
+from db.statements import Statement
 from evently.domain.value import value
 
 
@@ -28,20 +29,20 @@ class ThrottleStore:
 
     async def read_attempts(self, buckets: Sequence[bytes]) -> dict[bytes, Attempts]:
         """What was counted; a bucket that holds nothing is left out."""
-        return _by_bucket(await self._database.fetch("read_attempts", list(buckets)))
+        return _by_bucket(await self._database.fetch(Statement.READ_ATTEMPTS, list(buckets)))
 
     async def count_attempts(self, windows_s: Mapping[bytes, float]) -> dict[bytes, Attempts]:
         """Count one attempt in every bucket, whose window is given in seconds."""
         buckets, seconds = list(windows_s), list(windows_s.values())
-        found = _by_bucket(await self._database.fetch("count_attempts", buckets, seconds))
+        found = _by_bucket(await self._database.fetch(Statement.COUNT_ATTEMPTS, buckets, seconds))
         if any(attempts.count == 1 for attempts in found.values()):
             # A row was added, or begun anew: the moment to look for ones to drop.
-            await self._database.execute("prune_attempts")
+            await self._database.execute(Statement.PRUNE_ATTEMPTS)
         return found
 
     async def forget_attempts(self, buckets: Sequence[bytes]) -> None:
         """Count the buckets from 0 again."""
-        await self._database.execute("forget_attempts", list(buckets))
+        await self._database.execute(Statement.FORGET_ATTEMPTS, list(buckets))
 
 
 def _by_bucket(rows: Sequence[asyncpg.Record]) -> dict[bytes, Attempts]:

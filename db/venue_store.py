@@ -14,6 +14,7 @@ import asyncpg
 
 from db.audit_store import Audited, AuditEntry
 from db.database import Database, Session
+from db.statements import Statement
 from evently.domain.value import value
 
 VENUE_EXISTS = "events_venue_exists"
@@ -107,22 +108,22 @@ class VenueStore:
         venue_id = str(uuid.uuid4())
         given = [fields.get(name) for name in FIELDS]
         async with self._database.transaction() as session:
-            row = await session.fetchrow("add_venue", venue_id, *given, author.admin_id)
+            row = await session.fetchrow(Statement.ADD_VENUE, venue_id, *given, author.admin_id)
             await _note(session, Audited.VENUE_CREATED, venue_id, author, {"name": fields["name"]})
         assert row is not None, "add_venue returns what it added"
         return _venue(row)
 
     async def get(self, venue_id: str) -> Venue | None:
         """The venue, or None."""
-        row = await self._database.fetchrow("find_venue", venue_id)
+        row = await self._database.fetchrow(Statement.FIND_VENUE, venue_id)
         return None if row is None else _venue(row)
 
     async def list(
         self, *, city: str | None, search: str | None, limit: int, offset: int
     ) -> VenuePage:
         """Venues by name: of `city`, whole and ignoring case, with `search` in any of its texts."""
-        rows = await self._database.fetch("list_venues", city, search, limit, offset)
-        counted = await self._database.fetchrow("count_venues", city, search)
+        rows = await self._database.fetch(Statement.LIST_VENUES, city, search, limit, offset)
+        counted = await self._database.fetchrow(Statement.COUNT_VENUES, city, search)
         assert counted is not None, "count_venues always has a row"
         return VenuePage(tuple(map(_venue, rows)), counted["total"])
 
@@ -131,7 +132,7 @@ class VenueStore:
     ) -> UpdateOutcome:
         """Set the FIELDS in `changes`; a refusal changes nothing."""
         async with self._database.transaction() as session:
-            row = await session.fetchrow("lock_venue", venue_id)
+            row = await session.fetchrow(Statement.LOCK_VENUE, venue_id)
             if row is None:
                 return VenueNotFound()
             refusal = await _refuse_smaller(session, row, changes)
@@ -143,7 +144,7 @@ class VenueStore:
         """Delete the venue unless any event, past or cancelled ones too, names it."""
         try:
             async with self._database.transaction() as session:
-                row = await session.fetchrow("delete_venue", venue_id)
+                row = await session.fetchrow(Statement.DELETE_VENUE, venue_id)
                 if row is None:
                     return VenueNotFound()
                 details = {"name": row["name"]}
@@ -151,7 +152,7 @@ class VenueStore:
         except asyncpg.ForeignKeyViolationError as error:
             if error.constraint_name != VENUE_EXISTS:
                 raise
-            counted = await self._database.fetchrow("count_events_at_venue", venue_id)
+            counted = await self._database.fetchrow(Statement.COUNT_EVENTS_AT_VENUE, venue_id)
             assert counted is not None, "count_events_at_venue always has a row"
             return VenueNamedByEvents(counted["total"])
         return VenueDeleted()
@@ -163,7 +164,7 @@ async def _refuse_smaller(
     capacity = changes.get("capacity", row["capacity"])
     if capacity >= row["capacity"]:
         return None
-    largest = await session.fetchrow("find_largest_coming_event", row["venue_id"])
+    largest = await session.fetchrow(Statement.FIND_LARGEST_COMING_EVENT, row["venue_id"])
     if largest is None or largest["total_capacity"] <= capacity:
         return None
     return VenueTooSmall(capacity, str(largest["event_id"]), largest["total_capacity"])
@@ -176,7 +177,7 @@ async def _write(
     if not changed:
         return _venue(row)
     after = [changes.get(name, row[name]) for name in FIELDS]
-    written = await session.fetchrow("update_venue", row["venue_id"], *after)
+    written = await session.fetchrow(Statement.UPDATE_VENUE, row["venue_id"], *after)
     assert written is not None, "the venue is locked, so it is there"
     details = {name: {"from": row[name], "to": to} for name, to in changed.items()}
     await _note(session, Audited.VENUE_UPDATED, str(row["venue_id"]), author, details)
@@ -187,7 +188,7 @@ async def _note(
     session: Session, action: Audited, venue_id: str, author: Author, details: Mapping[str, Any]
 ) -> None:
     entry = AuditEntry(action, author.caller, author.request_id, venue_id, details)
-    await session.execute("record_audit", *entry.columns)
+    await session.execute(Statement.RECORD_AUDIT, *entry.columns)
 
 
 def _venue(row: asyncpg.Record) -> Venue:

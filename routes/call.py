@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from multidict import MultiMapping
 
+from evently.domain.origin import Origin
 from routes.auth.admin import Admin
 from routes.services import Services
 
@@ -60,6 +61,11 @@ class Call:
         if self._request is None:
             raise AssertionError("on the fast path there is no request")
         return self._request
+
+    @property
+    def origin(self) -> Origin:
+        """Who asks, and in which request: what the ledger and the audit log record."""
+        return Origin(self.caller, self.request_id)
 
     @property
     def event_id(self) -> str:

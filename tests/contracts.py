@@ -15,11 +15,11 @@ from uuid import uuid4
 import pytest
 
 from actors.store import Lane
-from db.event_store import Creation
 from evently.domain.commands import Command
-from evently.domain.commits import Batch, Broken, EventKey, KeyTaken, Loaded, Noted
+from evently.domain.commits import Batch, Broken, EventKey, KeyTaken, Loaded, Noted, Record
 from evently.domain.event import created
-from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
+from evently.domain.origin import Origin
+from evently.domain.outcomes import Done, LedgerKind
 from evently.domain.state import EventState, Status
 from tests.examples import (
     ADMIN,
@@ -44,7 +44,7 @@ class Store(Protocol):
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]: ...
 
-    async def create(self, state: EventState, entry: LedgerEntry, record: Creation) -> bool: ...
+    async def create(self, state: EventState, record: Record) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -393,8 +393,8 @@ def _id(state: EventState) -> str:
 async def _try_to_create(setting: Setting, venue_id: str, capacity: int) -> tuple[bool, str]:
     event_id = str(uuid4())
     state, entry = created(details(event_id, venue_id=venue_id), capacity, NOW)
-    creation = Creation("create", f"admin:{ADMIN}", "request-0")
-    return await setting.store.create(state, entry, creation), event_id
+    record = Record(entry, "create", "create", Origin(f"admin:{ADMIN}", "request-0"))
+    return await setting.store.create(state, record), event_id
 
 
 async def _created(setting: Setting, capacity: int) -> EventState:

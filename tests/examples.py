@@ -12,6 +12,7 @@ from actors.envelope import Request, canonical
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.commits import Batch, Record
 from evently.domain.event import created, decide
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Accepted
 from evently.domain.state import EventDetails, EventState, Status
 
@@ -20,6 +21,7 @@ ADMIN = "00000000-0000-0000-0000-00000000000a"
 VENUE = "00000000-0000-0000-0000-00000000000b"
 EVENT = "00000000-0000-0000-0000-000000000001"
 VENUE_CAPACITY = 40
+ORIGIN = Origin("key:booking", "request-1")
 
 
 def details(event_id: str = EVENT, **changed: Any) -> EventDetails:
@@ -93,7 +95,7 @@ def batch(base: EventState, *moves: tuple[str, Command], now: datetime = NOW) ->
         outcome = decide(state, command, now)
         assert isinstance(outcome, Accepted), outcome
         state = outcome.state
-        record = Record(outcome.entry, key, canonical(command), "key:booking", "request-1")
+        record = Record(outcome.entry, key, canonical(command), ORIGIN)
         records.append(record)
     return Batch(base, state, tuple(records))
 
@@ -108,4 +110,4 @@ def request(
 ) -> Request:
     """A request, by default to take one seat under the key `k`."""
     wanted = reserve() if command is None else command
-    return Request(wanted, key, keyed, "key:booking", "request-1", deadline_s, doubtful)
+    return Request(wanted, key, keyed, ORIGIN, deadline_s, doubtful)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import ClassVar
 
-from db.event_store import Creation
 from evently.domain.commits import (
     Batch,
     Broken,
@@ -27,6 +26,7 @@ from evently.domain.commits import (
 )
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 from evently.domain.event import DETAIL_FIELDS, NO_MONEY
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
 from evently.domain.state import ON_SALE, EventState, Status
 
@@ -176,7 +176,7 @@ class MemoryDatabase:
         details = replace(state.details, description=f"by another writer, {self.foreign}")
         after = replace(state, details=details, version=state.version + 1)
         key = f"foreign-{self.foreign}"
-        record = Record(entry, key, "elsewhere", "admin:elsewhere", "elsewhere")
+        record = Record(entry, key, "elsewhere", Origin("admin:elsewhere", "elsewhere"))
         self.execute([Batch(state, after, (record,))], "foreign", self.time())
 
     def _after(self, batch: Batch, now: datetime) -> EventState:
@@ -280,13 +280,12 @@ class MemoryStore:
         await self.pause(step.after_s)
         return noted
 
-    async def create(self, state: EventState, entry: LedgerEntry, record: Creation) -> bool:
+    async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small."""
         await self._begin(Call("create"))
         if self.database.venues.get(state.details.venue_id, -1) < state.total_capacity:
             return False
-        row = Record(entry, record.key, "create", record.caller, record.request_id)
-        self.database.insert(state, row)
+        self.database.insert(state, record)
         return True
 
     def step(self, call: Call) -> Step:

@@ -1,18 +1,23 @@
-"""What workers of one node say to each other: frames over a Unix socket.
+"""What the workers of one node send each other: frames over a Unix socket.
 
-Rule: a frame is four bytes of length (big-endian) and that many bytes of MessagePack; both ends
-run the same code, so the layout may change with any release, but a frame never carries code.
+Rule: a frame is four bytes of length (big-endian) and that many bytes of MessagePack. All workers
+of a node are started by one supervisor from one release, so the layout may change with any
+release; a frame never carries code.
+
+There is one format for a request and one for its answer. A seat move, which most requests are,
+fills only plain fields; an admin's change adds an Edit, and an answer that is more than Done adds
+its own part.
 """
 
 import struct
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from actors.envelope import Request
+from evently.domain.columns import types_of
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import (
     AnswerLost,
@@ -22,6 +27,8 @@ from evently.domain.errors import (
     OutcomeUnknown,
     Overloaded,
 )
+from evently.domain.event import UPDATABLE
+from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     Answer,
     CapacityBelowSold,
@@ -36,15 +43,17 @@ from evently.domain.outcomes import (
     SeatsExceedCapacity,
     StaleVersion,
 )
-from evently.domain.state import EventState, Status
+from evently.domain.state import EventDetails, EventState, Status
 
-# An event with the longest texts is 60 KB as a frame; anything larger is no frame of ours.
+# An event with the longest texts is 60 KB as a frame; anything larger is not a frame of ours.
 FRAME_BYTES_MAX = 1024 * 1024
 
 _LENGTH = struct.Struct(">I")
 _ENCODER = msgspec.msgpack.Encoder()
+_NOTHING = msgspec.Raw(_ENCODER.encode(None))
 
-COMMANDS: tuple[type, ...] = (Reserve, Return, Update, Cancel)
+DONE = 0
+# An answer's kind is its place here.
 ANSWERS: tuple[type, ...] = (
     Done,
     KeyReused,
@@ -58,6 +67,7 @@ ANSWERS: tuple[type, ...] = (
     CapacityBelowSold,
     InvalidFields,
 )
+# A fault's kind is its place here.
 FAULTS: tuple[type[Fault], ...] = (
     Overloaded,
     DatabaseUnavailable,
@@ -66,20 +76,42 @@ FAULTS: tuple[type[Fault], ...] = (
     CommandFailed,
 )
 
+# An admin's changes, with the types that MessagePack alone would lose.
+_Changes: Any = msgspec.defstruct(
+    "_Changes",
+    [
+        (name, kind | msgspec.UnsetType, msgspec.UNSET)
+        for name, kind in {**types_of(EventDetails), **types_of(EventState)}.items()
+        if name in UPDATABLE
+    ],
+    omit_defaults=True,
+)
+
+
+class Edit(msgspec.Struct, array_like=True):
+    """What an admin asks for: the changes of an Update, or none, which is a Cancel."""
+
+    admin_id: str
+    any_owner: bool
+    venue_capacity: int
+    changes: msgspec.Raw = _NOTHING
+
 
 class AskFrame(msgspec.Struct, tag=1, array_like=True):
-    """A request to an event that is no seat move; `kind` is the command's place in COMMANDS."""
+    """A request to an event: a seat move of `quantity`, as clients send it, or an `edit`."""
 
     id: int
     event_id: str
-    kind: int
-    command: msgspec.Raw
+    quantity: int
+    version: int | None
+    retry: bool
     key: str
     keyed: bool
     caller: str
     request_id: str
     deadline_s: float
     doubtful: bool
+    edit: Edit | None = None
 
 
 class ReadFrame(msgspec.Struct, tag=2, array_like=True):
@@ -90,11 +122,21 @@ class ReadFrame(msgspec.Struct, tag=2, array_like=True):
 
 
 class AnswerFrame(msgspec.Struct, tag=3, array_like=True):
-    """An answer to an AskFrame; `kind` is its place in ANSWERS."""
+    """An answer to an AskFrame; `kind` is its place in ANSWERS.
+
+    The fields are those of Done. `more` is Done's state, if it has one, or the whole of any other
+    answer, whose fields here mean nothing.
+    """
 
     id: int
     kind: int
-    answer: msgspec.Raw
+    version: int = 0
+    available_seats: int = 0
+    status: Status = Status.DRAFT
+    committed_at: datetime | None = None
+    retried: bool = False
+    replayed: bool = False
+    more: msgspec.Raw = _NOTHING
 
 
 class FaultFrame(msgspec.Struct, tag=4, array_like=True):
@@ -112,73 +154,15 @@ class StateFrame(msgspec.Struct, tag=5, array_like=True):
     state: msgspec.Raw
 
 
-class MoveFrame(msgspec.Struct, tag=6, array_like=True):
-    """A seat move, in one piece, for it is what most frames are: `quantity` as clients send it."""
-
-    id: int
-    event_id: str
-    quantity: int
-    version: int | None
-    retry: bool
-    key: str
-    keyed: bool
-    caller: str
-    request_id: str
-    deadline_s: float
-    doubtful: bool
-
-
-class DoneFrame(msgspec.Struct, tag=7, array_like=True):
-    """An answer that is Done and has no state with it: a seat move's, or one from the ledger."""
-
-    id: int
-    version: int
-    available_seats: int
-    status: Status
-    committed_at: datetime
-    retried: bool
-    replayed: bool
-
-
-Asking = AskFrame | MoveFrame
-Answering = AnswerFrame | DoneFrame
-Frame = Asking | Answering | ReadFrame | FaultFrame | StateFrame
-
-
-class _Changes(msgspec.Struct, omit_defaults=True):
-    """An admin's changes, with the types that MessagePack alone would lose."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | msgspec.UnsetType = msgspec.UNSET
-    venue_id: str | msgspec.UnsetType = msgspec.UNSET
-    event_type: str | msgspec.UnsetType = msgspec.UNSET
-    start_datetime: datetime | msgspec.UnsetType = msgspec.UNSET
-    end_datetime: datetime | msgspec.UnsetType = msgspec.UNSET
-    base_price: Decimal | msgspec.UnsetType = msgspec.UNSET
-    max_tickets_per_booking: int | msgspec.UnsetType = msgspec.UNSET
-    total_capacity: int | msgspec.UnsetType = msgspec.UNSET
-    status: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class _Update(msgspec.Struct, array_like=True):
-    admin_id: str
-    any_owner: bool
-    version: int
-    changes: _Changes
-    venue_capacity: int
-
+Frame = AskFrame | ReadFrame | AnswerFrame | FaultFrame | StateFrame
 
 _FRAME: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
-_COMMAND: dict[int, msgspec.msgpack.Decoder[Any]] = {
-    kind: msgspec.msgpack.Decoder(_Update if command is Update else command)
-    for kind, command in enumerate(COMMANDS)
-    if command not in (Reserve, Return)
-}
+_CHANGES: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Changes)
 _ANSWER: dict[int, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(answer) for kind, answer in enumerate(ANSWERS)
 }
 _STATE = msgspec.msgpack.Decoder(EventState | None)
-_KIND = {found: kind for kinds in (COMMANDS, ANSWERS, FAULTS) for kind, found in enumerate(kinds)}
+_KIND = {found: kind for kinds in (ANSWERS, FAULTS) for kind, found in enumerate(kinds)}
 
 
 def encode(frame: Frame) -> bytes:
@@ -194,7 +178,7 @@ class FrameReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are complete with `data`. Raises ValueError for what is no frame."""
+        """The frames that are complete with `data`. Raises ValueError for anything else."""
         if self._rest:
             data = self._rest + data
         at, size = 0, len(data)
@@ -212,102 +196,105 @@ class FrameReader:
             self._rest = data[at:]
 
 
-def ask_frame(frame_id: int, event_id: str, request: Request) -> Asking:
+def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     """`request` as a frame."""
-    command = request.command
-    if isinstance(command, Reserve | Return):
-        return MoveFrame(
-            frame_id,
-            event_id,
-            command.seats if isinstance(command, Return) else -command.seats,
-            command.version,
-            command.retry,
-            request.key,
-            request.keyed,
-            request.caller,
-            request.request_id,
-            request.deadline_s,
-            request.doubtful,
-        )
+    command, origin = request.command, request.origin
+    quantity, retry, edit = 0, False, None
+    if isinstance(command, Reserve):
+        quantity, retry = -command.seats, command.retry
+    elif isinstance(command, Return):
+        quantity, retry = command.seats, command.retry
+    else:
+        edit = _edit(command)
     return AskFrame(
         frame_id,
         event_id,
-        _KIND[type(command)],
-        msgspec.Raw(_ENCODER.encode(_plain(command))),
+        quantity,
+        command.version,
+        retry,
         request.key,
         request.keyed,
-        request.caller,
-        request.request_id,
+        origin.caller,
+        origin.request_id,
         request.deadline_s,
         request.doubtful,
+        edit,
     )
 
 
-def request_in(frame: Asking) -> Request:
+def _edit(command: Update | Cancel) -> Edit:
+    if isinstance(command, Cancel):
+        return Edit(command.admin_id, command.any_owner, 0)
+    changes = msgspec.Raw(_ENCODER.encode(_Changes(**command.changes)))
+    return Edit(command.admin_id, command.any_owner, command.venue_capacity, changes)
+
+
+def request_in(frame: AskFrame) -> Request:
     """The request that `frame` carries."""
-    command: Command
-    if isinstance(frame, MoveFrame):
-        if frame.quantity < 0:
-            command = Reserve(-frame.quantity, frame.version, frame.retry)
-        else:
-            command = Return(frame.quantity, frame.version, frame.retry)
-    else:
-        command = _command(frame)
     return Request(
-        command,
+        _command(frame),
         frame.key,
         frame.keyed,
-        frame.caller,
-        frame.request_id,
+        Origin(frame.caller, frame.request_id),
         frame.deadline_s,
         frame.doubtful,
     )
 
 
 def _command(frame: AskFrame) -> Command:
-    command: Command | _Update = _COMMAND[frame.kind].decode(frame.command)
-    if isinstance(command, _Update):
-        changes = msgspec.structs.asdict(command.changes)
-        given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
-        command = Update(
-            command.admin_id, command.any_owner, command.version, given, command.venue_capacity
-        )
-    return command
+    edit, version = frame.edit, frame.version
+    if edit is None:
+        if frame.quantity < 0:
+            return Reserve(-frame.quantity, version, frame.retry)
+        return Return(frame.quantity, version, frame.retry)
+    if version is None:
+        raise ValueError("an admin's change names the version it is based on")
+    if edit.changes == _NOTHING:
+        return Cancel(edit.admin_id, edit.any_owner, version)
+    changes = msgspec.structs.asdict(_CHANGES.decode(edit.changes))
+    given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
+    return Update(edit.admin_id, edit.any_owner, version, given, edit.venue_capacity)
 
 
-def answer_frame(frame_id: int, answer: Answer) -> Answering:
+def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:
     """`answer` as a frame."""
-    if isinstance(answer, Done) and answer.state is None:
-        return DoneFrame(
-            frame_id,
-            answer.version,
-            answer.available_seats,
-            answer.status,
-            answer.committed_at,
-            answer.retried,
-            answer.replayed,
-        )
-    return AnswerFrame(frame_id, _KIND[type(answer)], msgspec.Raw(_ENCODER.encode(answer)))
+    if not isinstance(answer, Done):
+        more = msgspec.Raw(_ENCODER.encode(answer))
+        return AnswerFrame(frame_id, _KIND[type(answer)], more=more)
+    state = answer.state
+    return AnswerFrame(
+        frame_id,
+        DONE,
+        answer.version,
+        answer.available_seats,
+        answer.status,
+        answer.committed_at,
+        answer.retried,
+        answer.replayed,
+        _NOTHING if state is None else msgspec.Raw(_ENCODER.encode(state)),
+    )
 
 
-def answer_in(frame: Answering) -> Answer:
+def answer_in(frame: AnswerFrame) -> Answer:
     """The answer that `frame` carries."""
-    if isinstance(frame, DoneFrame):
-        return Done(
-            frame.version,
-            frame.available_seats,
-            frame.status,
-            frame.committed_at,
-            None,
-            frame.retried,
-            frame.replayed,
-        )
-    answer: Answer = _ANSWER[frame.kind].decode(frame.answer)
-    return answer
+    if frame.kind != DONE:
+        answer: Answer = _ANSWER[frame.kind].decode(frame.more)
+        return answer
+    if frame.committed_at is None:
+        raise ValueError("what is done was committed at some time")
+    return Done(
+        frame.version,
+        frame.available_seats,
+        frame.status,
+        frame.committed_at,
+        None if frame.more == _NOTHING else _STATE.decode(frame.more),
+        frame.retried,
+        frame.replayed,
+    )
 
 
 def fault_frame(frame_id: int, fault: BaseException) -> FaultFrame:
-    """`fault` as a frame; what is no fault of the domain is a bug, and its text stays here."""
+    """`fault` as a frame; anything but a domain fault is a bug, whose text stays here."""
     if type(fault) in _KIND:
         return FaultFrame(frame_id, _KIND[type(fault)], str(fault))
     return FaultFrame(frame_id, _KIND[CommandFailed], "")
@@ -327,12 +314,3 @@ def decode_state(raw: bytes) -> EventState | None:
     """The state that a StateFrame carries."""
     state: EventState | None = _STATE.decode(raw)
     return state
-
-
-def _plain(command: Command) -> object:
-    if not isinstance(command, Update):
-        return command
-    changes = _Changes(**command.changes)
-    return _Update(
-        command.admin_id, command.any_owner, command.version, changes, command.venue_capacity
-    )

@@ -5,7 +5,6 @@ and not answered may have been done.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,8 +13,7 @@ from actors.envelope import Request
 from actors.peers.frame_stream import FrameStream
 from actors.peers.frames import (
     AnswerFrame,
-    Asking,
-    DoneFrame,
+    AskFrame,
     FaultFrame,
     Frame,
     ReadFrame,
@@ -41,8 +39,6 @@ UNDER_WAY_S = 9.0
 READ_S = 2.5
 # How often overdue answers are given up.
 SWEEP_S = 0.5
-# Events whose last state is kept decoded, beside its bytes.
-DECODED_MAX = 1024
 
 
 class LinkDown(Exception):
@@ -57,16 +53,13 @@ Lost: TypeAlias = Callable[[], None]
 
 
 class _Waiting:
-    """Who waits for a frame: `event_id` where the answer is a state, `lost` for bad news."""
+    """A future that waits for a frame until `by_s`; `lost` is called if none comes."""
 
-    __slots__ = ("by_s", "event_id", "future", "lost")
+    __slots__ = ("by_s", "future", "lost")
 
-    def __init__(
-        self, future: "asyncio.Future[Any]", by_s: float, event_id: str, lost: Lost
-    ) -> None:
+    def __init__(self, future: "asyncio.Future[Any]", by_s: float, lost: Lost) -> None:
         self.future = future
         self.by_s = by_s
-        self.event_id = event_id
         self.lost = lost
 
 
@@ -80,7 +73,6 @@ class PeerLink:
         self._down_until_s = float("-inf")
         self._next_id = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._decoded: OrderedDict[str, tuple[bytes, EventState | None]] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
@@ -111,14 +103,14 @@ class PeerLink:
         `lost` is called instead when the worker goes away. Raises Overloaded.
         """
         frame = ask_frame(self._new_id(), event_id, request)
-        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, "", lost))
+        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, lost))
 
     def look_up(
         self, event_id: str, future: "asyncio.Future[EventState | None]", lost: Lost
     ) -> None:
         """Ask over the open link for an event's committed state, as `submit` does."""
         frame = ReadFrame(self._new_id(), event_id)
-        self._send(frame, _Waiting(future, self._loop.time() + READ_S, event_id, lost))
+        self._send(frame, _Waiting(future, self._loop.time() + READ_S, lost))
 
     def close(self) -> None:
         """Give up what is not answered."""
@@ -132,7 +124,7 @@ class PeerLink:
         self._next_id += 1
         return self._next_id
 
-    def _send(self, frame: Asking | ReadFrame, waiting: _Waiting) -> None:
+    def _send(self, frame: AskFrame | ReadFrame, waiting: _Waiting) -> None:
         assert self._stream is not None, "the link is open"
         if len(self._waiting) >= PENDING_MAX:
             raise Overloaded("too many requests are on their way to another worker")
@@ -162,16 +154,16 @@ class PeerLink:
             self._connecting = None
 
     def _arrived(self, stream: FrameStream, frame: Frame) -> None:
-        if isinstance(frame, Asking | ReadFrame):
+        if isinstance(frame, AskFrame | ReadFrame):
             raise TypeError("a peer that is asked does not ask back")
         waiting = self._waiting.pop(frame.id, None)
         if waiting is None or waiting.future.done():
             return
         match frame:
-            case DoneFrame() | AnswerFrame():
+            case AnswerFrame():
                 waiting.future.set_result(answer_in(frame))
             case StateFrame():
-                waiting.future.set_result(self._decode(waiting.event_id, bytes(frame.state)))
+                waiting.future.set_result(decode_state(frame.state))
             case FaultFrame():
                 waiting.future.set_exception(fault_in(frame))
 
@@ -189,16 +181,6 @@ class PeerLink:
         overdue = [frame_id for frame_id, one in self._waiting.items() if one.by_s < now_s]
         for frame_id in overdue:
             _give_up(self._waiting.pop(frame_id))
-
-    def _decode(self, event_id: str, raw: bytes) -> EventState | None:
-        known = self._decoded.get(event_id)
-        if known is not None and known[0] == raw:
-            return known[1]
-        state = decode_state(raw)
-        self._decoded[event_id] = (raw, state)
-        if len(self._decoded) > DECODED_MAX:
-            self._decoded.popitem(last=False)
-        return state
 
 
 def _give_up(waiting: _Waiting) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
-# Event ids whose order is remembered; a lookup then takes 0.1 us instead of 1 us a worker.
+# Event ids whose order is remembered: a lookup takes 0.1 us instead of 1.3 us for each worker, and
+# every request makes one.
 MEMO_MAX = 65_536
 
 

@@ -5,7 +5,6 @@ takes nothing back.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,9 +14,7 @@ import msgspec
 from actors.peers.frame_stream import FrameStream
 from actors.peers.frames import (
     AskFrame,
-    Asking,
     Frame,
-    MoveFrame,
     ReadFrame,
     StateFrame,
     answer_frame,
@@ -30,9 +27,6 @@ from evently.domain.errors import Fault
 from evently.domain.state import EventState
 
 T = TypeVar("T")
-
-# Events whose state is kept as bytes; a state is read many times before it changes.
-ENCODED_MAX = 1024
 
 
 class _Reply(asyncio.Future[T]):
@@ -72,7 +66,6 @@ class PeerServer:
         self._server: asyncio.Server | None = None
         self._streams: set[FrameStream] = set()
         self._reads: set[asyncio.Future[EventState | None]] = set()
-        self._encoded: OrderedDict[str, tuple[EventState, msgspec.Raw]] = OrderedDict()
 
     async def start(self) -> None:
         """Listen; a socket that a killed worker left is replaced."""
@@ -100,14 +93,14 @@ class PeerServer:
         return stream
 
     def _arrived(self, stream: FrameStream, frame: Frame) -> None:
-        if isinstance(frame, MoveFrame | AskFrame):
+        if isinstance(frame, AskFrame):
             self._ask(stream, frame)
         elif isinstance(frame, ReadFrame):
             self._read(stream, frame)
         else:
             raise TypeError(f"a peer asks, it does not answer: {type(frame).__name__}")
 
-    def _ask(self, stream: FrameStream, frame: Asking) -> None:
+    def _ask(self, stream: FrameStream, frame: AskFrame) -> None:
         try:
             reply = _Reply(stream, frame.id, answer_frame)
             self._registry.submit(frame.event_id, request_in(frame), reply)
@@ -115,25 +108,15 @@ class PeerServer:
             stream.send(fault_frame(frame.id, fault))
 
     def _read(self, stream: FrameStream, frame: ReadFrame) -> None:
-        def state_frame(frame_id: int, state: EventState | None) -> StateFrame:
-            return StateFrame(frame_id, self._encode(frame.event_id, state))
-
         state = self._registry.snapshot(frame.event_id)
         if state is not None:
-            stream.send(state_frame(frame.id, state))
+            stream.send(_state_frame(frame.id, state))
             return
-        reply = _Reply(stream, frame.id, state_frame)
+        reply = _Reply(stream, frame.id, _state_frame)
         self._reads.add(reply)
         reply.add_done_callback(self._reads.discard)
         self._registry.read_through(frame.event_id, reply)
 
-    def _encode(self, event_id: str, state: EventState | None) -> msgspec.Raw:
-        known = self._encoded.get(event_id)
-        if known is not None and known[0] is state:
-            return known[1]
-        raw = msgspec.Raw(encode_state(state))
-        if state is not None:
-            self._encoded[event_id] = (state, raw)
-            if len(self._encoded) > ENCODED_MAX:
-                self._encoded.popitem(last=False)
-        return raw
+
+def _state_frame(frame_id: int, state: EventState | None) -> StateFrame:
+    return StateFrame(frame_id, msgspec.Raw(encode_state(state)))

@@ -16,16 +16,7 @@ moved AS (
            version = b.version,
            terms_version = b.terms_version,
            updated_at = now(),
-           name = coalesce(b.edit ->> 'name', e.name),
-           description = coalesce(b.edit ->> 'description', e.description),
-           venue_id = coalesce((b.edit ->> 'venue_id')::uuid, e.venue_id),
-           event_type = coalesce(b.edit ->> 'event_type', e.event_type),
-           start_datetime = coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime),
-           end_datetime = coalesce((b.edit ->> 'end_datetime')::timestamptz, e.end_datetime),
-           base_price = coalesce((b.edit ->> 'base_price')::numeric, e.base_price),
-           max_tickets_per_booking =
-               coalesce((b.edit ->> 'max_tickets_per_booking')::integer, e.max_tickets_per_booking),
-           total_capacity = coalesce((b.edit ->> 'total_capacity')::integer, e.total_capacity)
+           {edits}
       FROM (SELECT event_id, base_version, version, seat_delta, money_delta, status, terms_version,
                    changes::jsonb AS edit
               FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[],
@@ -41,17 +32,9 @@ moved AS (
     RETURNING e.event_id
 ),
 noted AS (
-    INSERT INTO event_ledger (event_id, version, kind, seat_delta, capacity_delta, money_delta,
-                              available_seats, status, request_key, request, caller, request_id,
-                              changes)
-    SELECT l.event_id, l.version, l.kind, l.seat_delta, l.capacity_delta, l.money_delta::numeric,
-           l.available_seats, l.status, l.request_key, l.request, l.caller, l.request_id,
-           l.changes::jsonb
-      FROM unnest($9::uuid[], $10::bigint[], $11::text[], $12::integer[], $13::integer[],
-                  $14::text[], $15::integer[], $16::text[], $17::text[], $18::text[], $19::text[],
-                  $20::text[], $21::text[])
-           AS l (event_id, version, kind, seat_delta, capacity_delta, money_delta, available_seats,
-                 status, request_key, request, caller, request_id, changes)
+    INSERT INTO event_ledger ({ledger_columns})
+    SELECT {ledger_values}
+      FROM unnest({ledger_arrays:9}) AS l ({ledger_columns})
       JOIN moved USING (event_id)
 )
 SELECT now() AS committed_at,

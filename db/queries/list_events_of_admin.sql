@@ -2,11 +2,7 @@
 -- these are given; no row: it is past the end.
 -- The inner scan finds the page in an index alone; only the page's own rows are read, one by one
 -- (LIMIT 1) even where the planner does not know how short a page is.
-SELECT e.event_id, e.name, e.event_type, e.venue_id, v.name AS venue_name, v.city AS venue_city,
-       e.start_datetime, e.end_datetime, e.total_capacity, e.available_seats, e.base_price,
-       e.max_tickets_per_booking, e.version, e.created_by, e.created_at, e.updated_at,
-       CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
-            THEN 'completed' ELSE e.status END AS status
+SELECT {listed_columns}
   FROM (SELECT event_id, start_datetime
           FROM events
          WHERE created_by = $1

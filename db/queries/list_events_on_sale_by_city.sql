@@ -1,9 +1,7 @@
 -- A page of the events on sale in city $4, of type $3 if it is given, that start in [$1, $2); no
 -- row: the page is past the end. Each venue of the city gives its first events, as many as could
 -- come to stand on the page, so that neither a large city nor an unknown one reads all events.
-SELECT e.event_id, e.name, e.event_type, e.venue_id, v.name AS venue_name, v.city AS venue_city,
-       e.start_datetime, e.end_datetime, e.total_capacity, e.available_seats, e.base_price,
-       e.max_tickets_per_booking, e.status, e.version, e.created_by, e.created_at, e.updated_at
+SELECT {listed_columns}
   FROM (SELECT near.event_id, near.start_datetime
           FROM venues AS place
          CROSS JOIN LATERAL (
@@ -13,11 +11,7 @@ SELECT e.event_id, e.name, e.event_type, e.venue_id, v.name AS venue_name, v.cit
                   AND status IN ('published', 'sold_out')
                   AND ($3::text IS NULL OR lower(event_type) = lower($3))
                   AND end_datetime > now()
-                  AND start_datetime >= greatest($1::timestamptz, (
-                      SELECT coalesce(min(lower(tstzrange(start_datetime, end_datetime))), now())
-                        FROM events
-                       WHERE status IN ('published', 'sold_out')
-                         AND tstzrange(start_datetime, end_datetime) @> now()))
+                  AND start_datetime >= greatest($1::timestamptz, {first_on_now})
                   AND start_datetime < coalesce($2::timestamptz, 'infinity')
                 ORDER BY start_datetime, event_id
                 LIMIT $5::bigint + $6::bigint) AS near

@@ -14,20 +14,23 @@ from bisect import bisect
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
+from typing import TypeAlias
 from uuid import UUID, uuid5
 
 import click
 from tqdm import tqdm
 
 from db.database import Session
-from db.seed_store import SeedEvent, SeedStore, SeedVenue
+from db.new_events import create_events
+from db.seed_store import SeedStore, SeedVenue
 from evently.commands.database import command_database, telling_why
 from evently.commands.demo_data import EVENT_NAMES, VENUES, DemoVenue
 from evently.domain.commands import Update
 from evently.domain.commits import Record
 from evently.domain.event import created, decide
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Accepted, LedgerEntry
-from evently.domain.state import EventDetails, Status
+from evently.domain.state import EventDetails, EventState, Status
 from evently.domain.value import value
 from evently.settings import Settings, load_settings
 
@@ -55,6 +58,10 @@ class Seeded:
     events: int
 
 
+# A published event, and the records of its two versions.
+NewEvent: TypeAlias = tuple[EventState, tuple[Record, ...]]
+
+
 async def seed(
     database: Session,
     *,
@@ -68,12 +75,12 @@ async def seed(
     drafts = list(demo_events(now or datetime.now(UTC)))
     for start in range(0, len(drafts), BATCH_EVENTS):
         batch = drafts[start : start + BATCH_EVENTS]
-        events += await store.add_seed_events(batch)
+        events += await create_events(database, batch)
         advance(len(batch))
     return Seeded(venues, events)
 
 
-def demo_events(now: datetime) -> Iterator[SeedEvent]:
+def demo_events(now: datetime) -> Iterator[NewEvent]:
     """The demo's events as they are on the day `now`, published, in the six months after it."""
     for venue in VENUES:
         for slot in range(EVENTS_PER_VENUE):
@@ -97,7 +104,7 @@ def _venue(venue: DemoVenue) -> SeedVenue:
     )
 
 
-def _event(venue: DemoVenue, slot: int, now: datetime) -> SeedEvent:
+def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
     """The venue's event number `slot`; its id decides on all that looks like chance."""
     event_id = uuid5(NAMESPACE, f"event {venue.slug} {slot}")
     event_type = venue.types[slot % len(venue.types)]
@@ -131,17 +138,17 @@ def _local(now: datetime, days: int, hour: int, utc_offset_h: float) -> datetime
 
 def _published(
     details: EventDetails, capacity: int, venue_capacity: int, now: datetime
-) -> SeedEvent:
+) -> NewEvent:
     state, first = created(details, capacity, now)
     publish = Update(SEEDER, False, state.version, {"status": Status.PUBLISHED}, venue_capacity)
     outcome = decide(state, publish, now)
     assert isinstance(outcome, Accepted), f"{details.name} cannot be published: {outcome}"
     records = (_record(first, "create"), _record(outcome.entry, f"update at {state.version}"))
-    return SeedEvent(outcome.state, records)
+    return outcome.state, records
 
 
 def _record(entry: LedgerEntry, request: str) -> Record:
-    return Record(entry, f"seed {entry.version}", request, CALLER, "seed")
+    return Record(entry, f"seed {entry.version}", request, Origin(CALLER, "seed"))
 
 
 HELP = f"""Add venues and events to try things out with.

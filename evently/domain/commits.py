@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Done, LedgerEntry
 from evently.domain.state import EventState
 from evently.domain.value import value
@@ -21,8 +22,7 @@ class Record:
     entry: LedgerEntry
     key: str
     request: str
-    caller: str
-    request_id: str
+    origin: Origin
 
 
 @value

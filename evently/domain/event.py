@@ -18,6 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
+from evently.domain.columns import columns_of
 from evently.domain.commands import Cancel, Command, Reserve, Return, SeatMove, Update
 from evently.domain.outcomes import (
     Accepted,
@@ -51,31 +52,12 @@ TRANSITIONS: dict[Status, dict[str, LedgerKind]] = {
     Status.SOLD_OUT: {Status.CANCELLED: LedgerKind.CANCELLED},
 }
 
+_COLUMNS = {**columns_of(EventDetails), **columns_of(EventState)}
+# What an admin may change, and which of it stands in EventDetails.
+UPDATABLE = frozenset(name for name, column in _COLUMNS.items() if column.editable)
+DETAIL_FIELDS = UPDATABLE & columns_of(EventDetails).keys()
 # A change of one of these makes a new offer. Name, description and type do not.
-TERMS = frozenset(
-    {
-        "base_price",
-        "start_datetime",
-        "end_datetime",
-        "max_tickets_per_booking",
-        "total_capacity",
-        "venue_id",
-        "status",
-    }
-)
-DETAIL_FIELDS = frozenset(
-    {
-        "name",
-        "description",
-        "venue_id",
-        "event_type",
-        "start_datetime",
-        "end_datetime",
-        "base_price",
-        "max_tickets_per_booking",
-    }
-)
-UPDATABLE = DETAIL_FIELDS | {"total_capacity", "status"}
+TERMS = frozenset(name for name, column in _COLUMNS.items() if column.term)
 
 
 def decide(state: EventState, command: Command, now: datetime) -> Outcome:

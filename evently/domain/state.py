@@ -1,13 +1,16 @@
 """The committed state of one event, as its actor holds it and as its row stores it.
 
 Rule: what changes with every seat move stands in `EventState`, what only an admin changes in
-`EventDetails`, so that a seat move makes one small value and shares the rest.
+`EventDetails`, so that a seat move makes one small value and shares the rest. Each field says in
+its annotation how it is stored and what a change of it means; this is the only such list.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
+from evently.domain.columns import Column
 from evently.domain.value import value
 
 
@@ -28,17 +31,17 @@ ON_SALE = frozenset({Status.PUBLISHED, Status.SOLD_OUT})
 class EventDetails:
     """What an admin says of an event. `venue_id`, `event_id`, `created_by` are canonical UUIDs."""
 
-    event_id: str
-    name: str
-    description: str
-    venue_id: str
-    event_type: str
-    start_datetime: datetime
-    end_datetime: datetime
-    base_price: Decimal
-    max_tickets_per_booking: int
-    created_by: str
-    created_at: datetime
+    event_id: Annotated[str, Column("uuid")]
+    name: Annotated[str, Column("text", editable=True)]
+    description: Annotated[str, Column("text", editable=True, listed=False)]
+    venue_id: Annotated[str, Column("uuid", editable=True, term=True, shared=True)]
+    event_type: Annotated[str, Column("text", editable=True, shared=True)]
+    start_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
+    end_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
+    base_price: Annotated[Decimal, Column("numeric", editable=True, term=True)]
+    max_tickets_per_booking: Annotated[int, Column("integer", editable=True, term=True)]
+    created_by: Annotated[str, Column("uuid", shared=True)]
+    created_at: Annotated[datetime, Column("timestamptz")]
 
 
 @value
@@ -46,13 +49,13 @@ class EventState:
     """One version of one event. `status` is the stored one, `updated_at` the database's time."""
 
     details: EventDetails
-    total_capacity: int
-    available_seats: int
-    status: Status
-    version: int
-    terms_version: int
-    revenue: Decimal
-    updated_at: datetime
+    total_capacity: Annotated[int, Column("integer", editable=True, term=True)]
+    available_seats: Annotated[int, Column("integer")]
+    status: Annotated[Status, Column("text", editable=True, term=True)]
+    version: Annotated[int, Column("bigint")]
+    terms_version: Annotated[int, Column("bigint", listed=False)]
+    revenue: Annotated[Decimal, Column("numeric", listed=False)]
+    updated_at: Annotated[datetime, Column("timestamptz")]
 
     @property
     def seats_out(self) -> int:

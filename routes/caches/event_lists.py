@@ -11,12 +11,19 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
-from db.event_lists import EventPage, ListedEvent, OnSaleFilter
+from db.event_lists import EventPage, OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable
 from evently.domain.value import value
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.revision import Revision
-from routes.contract.answers import AdminEventList, EventInAdminList, EventInList, EventList, encode
+from routes.contract.answers import (
+    AdminEventList,
+    EventInAdminList,
+    EventInList,
+    EventList,
+    encode,
+    filled,
+)
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.raw import Raw
 
@@ -89,7 +96,7 @@ class EventLists:
             page = await self._primary.of_all(status, limit, offset)
         else:
             page = await self._primary.of_admin(admin_id, status, limit, offset)
-        events = [_in_admin_list(event) for event in page.events]
+        events = [filled(EventInAdminList, event) for event in page.events]
         return AdminEventList(events, page.total, query.page, limit)
 
     async def stop(self) -> None:
@@ -101,7 +108,7 @@ class EventLists:
         wanted = OnSaleFilter(event_type, city, starts_from, starts_before)
         offset = (page - 1) * limit
         found = await self._page(wanted, limit, offset)
-        events = [_in_list(event) for event in found.events]
+        events = [filled(EventInList, event) for event in found.events]
         has_more = offset + limit < found.total
         return _listing(EventList(events, found.total, page, limit, has_more))
 
@@ -147,44 +154,3 @@ def _listing(answer: EventList) -> Listing:
 
 def _bytes(listing: Listing) -> int:
     return len(listing.raw.body) + ENTRY_BYTES
-
-
-def _in_list(event: ListedEvent) -> EventInList:
-    return EventInList(
-        event_id=event.event_id,
-        name=event.name,
-        event_type=event.event_type,
-        venue_id=event.venue_id,
-        venue_name=event.venue_name,
-        venue_city=event.venue_city,
-        start_datetime=event.start_datetime,
-        end_datetime=event.end_datetime,
-        total_capacity=event.total_capacity,
-        available_seats=event.available_seats,
-        base_price=float(event.base_price),
-        max_tickets_per_booking=event.max_tickets_per_booking,
-        status=event.status,
-        version=event.version,
-    )
-
-
-def _in_admin_list(event: ListedEvent) -> EventInAdminList:
-    return EventInAdminList(
-        event_id=event.event_id,
-        name=event.name,
-        event_type=event.event_type,
-        venue_id=event.venue_id,
-        venue_name=event.venue_name,
-        venue_city=event.venue_city,
-        start_datetime=event.start_datetime,
-        end_datetime=event.end_datetime,
-        total_capacity=event.total_capacity,
-        available_seats=event.available_seats,
-        base_price=float(event.base_price),
-        max_tickets_per_booking=event.max_tickets_per_booking,
-        status=event.status,
-        version=event.version,
-        created_by=event.created_by,
-        created_at=event.created_at,
-        updated_at=event.updated_at,
-    )

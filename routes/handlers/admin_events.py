@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from actors.envelope import Request
-from db.event_store import Creation
 from evently.domain.commands import Cancel, Command, Update
+from evently.domain.commits import Record
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
@@ -42,8 +42,8 @@ async def create_event(call: Call) -> AdminEventDetail:
         **body.model_dump(exclude={"total_capacity"}),
     )
     state, entry = created(details, body.total_capacity, now)
-    creation = Creation(random_id(), call.caller, call.request_id)
-    if not await services.event_store.create(state, entry, creation):
+    record = Record(entry, random_id(), "create", call.origin)
+    if not await services.event_store.create(state, record):
         raise invalid(("body.venue_id", "venue does not exist or has become too small"))
     services.revision.bump()
     call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
@@ -109,9 +109,7 @@ def _committed() -> Iterator[None]:
 
 
 async def _ask(call: Call, command: Command) -> Done:
-    request = Request(
-        command, random_id(), False, call.caller, call.request_id, deadline_s(call.sent)
-    )
+    request = Request(command, random_id(), False, call.origin, deadline_s(call.sent))
     answer = await call.services.events.ask(call.event_id, request)
     match answer:
         case Done():

@@ -4,6 +4,7 @@ Rule: `/healthz` says that the process answers and asks nobody; `/health/ready` 
 should be sent here.
 """
 
+from db.statements import Statement
 from evently.domain.errors import Fault
 from routes.call import Call
 from routes.contract.answers import Health, Readiness
@@ -25,7 +26,7 @@ async def ready(call: Call) -> Readiness:
     if services.lifecycle.draining:
         raise _not_ready("This worker is stopping", "draining")
     try:
-        row = await services.database.fetchrow("check_ready")
+        row = await services.database.fetchrow(Statement.CHECK_READY)
     except Fault as fault:
         raise _not_ready("The database does not answer", "unreachable") from fault
     assert row is not None, "the statement returns one row, always"

@@ -40,8 +40,7 @@ def move(call: Call) -> "asyncio.Future[Answer]":
         command,
         key or random_id(),
         key is not None,
-        call.caller,
-        call.request_id,
+        call.origin,
         deadline_s(call.sent),
     )
     return call.services.events.submit(call.params["event_id"], request)

@@ -5,8 +5,10 @@ from decimal import Decimal
 from uuid import uuid4
 
 from db.database import Database
-from db.event_store import Creation, EventStore
+from db.event_store import EventStore
+from evently.domain.commits import Record
 from evently.domain.event import created
+from evently.domain.origin import Origin
 from tests.examples import details
 
 
@@ -25,4 +27,6 @@ async def store_draft(dsn: str, event_id: str, venue_id: str, admin_id: str, sea
     state, entry = created(said, seats, now)
     async with Database(dsn) as database:
         store = EventStore(database, dsn)
-        assert await store.create(state, entry, Creation(uuid4().hex, "test", "request"))
+        assert await store.create(
+            state, Record(entry, uuid4().hex, "create", Origin("test", "request"))
+        )

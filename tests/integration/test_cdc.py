@@ -18,6 +18,7 @@ import pytest
 
 from db.migrate import migrate, migrations
 from db.sql import load
+from db.statements import Statement
 from evently.embedded import EmbeddedPostgres
 from tests.acceptance.service import ROOT, Service, running, until
 
@@ -150,7 +151,7 @@ async def backfill(source: Connection, page: int = PAGE) -> dict[str, Row]:
     found: dict[str, Row] = {}
     after = FIRST
     while True:
-        rows = await source.fetch(load("page_search_documents"), after, page)
+        rows = await source.fetch(load(Statement.PAGE_SEARCH_DOCUMENTS), after, page)
         found |= {str(row["event_id"]): _document(row) for row in rows}
         if len(rows) < page:
             return found
@@ -459,7 +460,7 @@ async def test_the_documented_role_reads_what_is_published_and_nothing_else(
         reader = await asyncpg.connect(database_url, user=role)
         for table, columns in (await published_columns(source)).items():
             await reader.fetch(f"SELECT {', '.join(columns)} FROM {table}")
-        await reader.fetch(load("page_search_documents"), FIRST, PAGE)
+        await reader.fetch(load(Statement.PAGE_SEARCH_DOCUMENTS), FIRST, PAGE)
         for secret in ("revenue FROM events", "email FROM admins", "caller FROM event_ledger"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await reader.fetch(f"SELECT {secret}")

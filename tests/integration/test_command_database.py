@@ -10,6 +10,7 @@ import click
 import pytest
 
 from db.migrate import MigrationsMissing, migrations
+from db.statements import Statement
 from evently.commands import database as module
 from evently.commands.database import command_database, command_dsn, telling_why
 from evently.embedded import (
@@ -31,7 +32,7 @@ def settings() -> Iterator[Settings]:
 async def applied(settings: Settings) -> int:
     """How many migrations a command finds."""
     async with command_database(settings) as database:
-        return len(await database.fetch("applied_migrations"))
+        return len(await database.fetch(Statement.APPLIED_MIGRATIONS))
 
 
 def test_a_server_that_nobody_runs_is_started_migrated_and_stopped(settings: Settings) -> None:

@@ -20,7 +20,7 @@ from actors.envelope import Request
 from actors.peers import link as peer_link
 from actors.peers.forwarder import Forwarder
 from actors.peers.frame_stream import FrameStream
-from actors.peers.frames import Asking, Frame, ReadFrame, request_in
+from actors.peers.frames import AskFrame, Frame, ReadFrame, request_in
 from actors.peers.link import LinkDown, LinkLost, PeerLink
 from actors.peers.ring import Ring
 from actors.peers.server import PeerServer
@@ -29,6 +29,7 @@ from db.database import Database
 from db.event_store import EventStore
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import OutcomeUnknown, Overloaded
+from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     Answer,
     Done,
@@ -64,7 +65,12 @@ def ask_for(
 ) -> Request:
     deadline_s = time.monotonic() + wait_s
     return Request(
-        command, key or uuid4().hex, key is not None, "test", "request", deadline_s, doubtful
+        command,
+        key or uuid4().hex,
+        key is not None,
+        Origin("test", "request"),
+        deadline_s,
+        doubtful,
     )
 
 
@@ -353,7 +359,7 @@ class Lossy(PeerServer):
     after_commit = True
     asked = 0
 
-    def _ask(self, stream: FrameStream, frame: Asking) -> None:
+    def _ask(self, stream: FrameStream, frame: AskFrame) -> None:
         self.asked += 1
         if not self.after_commit:
             self._break(stream)

@@ -52,12 +52,12 @@ def test_venues_and_events_are_what_an_admin_may_enter() -> None:
         fields = ["name", "address", "city", "state", "country", "postal_code", "capacity"]
         read_body(NewVenue, {name: getattr(venue, name) for name in fields})
     for event in demo_events(NOON):
-        details = event.state.details
+        details = event[0].details
         fields = ["name", "description", "venue_id", "event_type", "max_tickets_per_booking"]
         given = {name: getattr(details, name) for name in fields}
         given["start_datetime"] = details.start_datetime.isoformat()
         given["end_datetime"] = details.end_datetime.isoformat()
-        given["total_capacity"] = event.state.total_capacity
+        given["total_capacity"] = event[0].total_capacity
         given["base_price"] = details.base_price
         read_body(NewEvent, given)
 
@@ -65,7 +65,7 @@ def test_venues_and_events_are_what_an_admin_may_enter() -> None:
 @pytest.mark.parametrize("hour", range(0, 24, 3))
 def test_events_lie_in_the_six_months_to_come(hour: int) -> None:
     now = NOON.replace(hour=hour)
-    starts = [event.state.details.start_datetime for event in demo_events(now)]
+    starts = [event[0].details.start_datetime for event in demo_events(now)]
     assert now + timedelta(days=1) < min(starts) < now + timedelta(days=7)
     assert now + timedelta(days=150) < max(starts) < now + timedelta(days=181)
     assert len({start.date() for start in starts}) > 100
@@ -111,7 +111,7 @@ async def test_the_ledger_tells_what_was_created_and_published(
     database: Database, other: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     await seed(database)
-    event = next(demo_events(NOON)).state.details
+    event = next(demo_events(NOON))[0].details
     rows = await other.fetch(
         "SELECT kind, changes::text FROM event_ledger WHERE event_id = $1 ORDER BY version",
         event.event_id,

@@ -20,6 +20,7 @@ from db.event_check import EventCheck
 from db.event_store import EventStore
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.errors import Overloaded
+from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     Answer,
     Done,
@@ -93,7 +94,10 @@ class Pair:
         self, which: int, event_id: str, command: Command, key: str | None = None
     ) -> Answer:
         request = Request(
-            *(command, key or uuid4().hex, key is not None, "test", "request"),
+            command,
+            key or uuid4().hex,
+            key is not None,
+            Origin("test", "request"),
             time.monotonic() + 20,
         )
         return await self.registries[which].ask(event_id, request)

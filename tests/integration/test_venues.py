@@ -12,6 +12,7 @@ import pytest
 from multidict import CIMultiDict
 
 from db.database import Database
+from db.statements import Statement
 from db.venue_store import (
     Author,
     Venue,
@@ -366,7 +367,7 @@ async def test_an_event_finds_no_venue_that_was_deleted_before_it(
 ) -> None:
     created = await setting.create()
     async with Database(database_url) as database, database.transaction() as session:
-        await session.fetchrow("delete_venue", created.venue_id)
+        await session.fetchrow(Statement.DELETE_VENUE, created.venue_id)
         adding = asyncio.create_task(setting.add_event(created.venue_id, 10))
         watcher = await asyncpg.connect(database_url)
         async with asyncio.timeout(5):

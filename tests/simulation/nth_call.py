@@ -16,6 +16,7 @@ from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.commits import Record
 from evently.domain.errors import Fault
 from evently.domain.event import created
+from evently.domain.origin import Origin
 from tests.examples import ADMIN, VENUE, VENUE_CAPACITY, batch, details, publish
 from tests.examples import NOW as EPOCH
 from tests.memory_store import Call, Fate, MemoryDatabase, MemoryStore, Step
@@ -122,7 +123,7 @@ class Play:
     def _open(self, index: int) -> str:
         event_id = f"00000000-0000-0000-0000-{index:012d}"
         state, entry = created(details(event_id), 10, EPOCH)
-        self.database.insert(state, Record(entry, "create", "create", ADMIN, "set-up"))
+        self.database.insert(state, Record(entry, "create", "create", Origin(ADMIN, "set-up")))
         state = self.database.states[event_id]
         self.database.execute([batch(state, ("publish", publish()))], "foreign")
         return event_id
@@ -142,7 +143,9 @@ class Play:
         now_s = self.loop.time()
         attempt = Attempt(event_id, move.key, move.keyed, move.command, "worker", now_s)
         self.checker.sent(attempt)
-        request = Request(move.command, move.key, move.keyed, "booking", "request", now_s + 2.0)
+        request = Request(
+            move.command, move.key, move.keyed, Origin("booking", "request"), now_s + 2.0
+        )
         try:
             self.checker.answered(attempt, await registry.ask(event_id, request))
         except Fault as fault:

@@ -18,6 +18,7 @@ from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.commits import Batch, Record
 from evently.domain.errors import Fault
 from evently.domain.event import created
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState
 from tests.examples import ADMIN, VENUE, VENUE_CAPACITY, batch, details, publish
@@ -136,7 +137,7 @@ class World:
         starts = EPOCH + timedelta(seconds=starts_s)
         times = {"start_datetime": starts, "end_datetime": starts + timedelta(hours=2)}
         state, entry = created(details(event_id, **times), capacity, EPOCH)
-        self.database.insert(state, Record(entry, "create", "create", ADMIN, "set-up"))
+        self.database.insert(state, Record(entry, "create", "create", Origin(ADMIN, "set-up")))
         if self.chance.random() < 0.9:
             state = self.database.states[event_id]
             self.database.execute([batch(state, ("publish", publish()))], "foreign")
@@ -307,7 +308,9 @@ class World:
         attempt = Attempt(move.event_id, move.key, move.keyed, move.command, worker.name, now_s)
         self.checker.sent(attempt)
         wait_s = self.chance.choice((2.0, 2.0, 2.0, 0.002))
-        request = Request(move.command, move.key, move.keyed, "booking", "request", now_s + wait_s)
+        request = Request(
+            move.command, move.key, move.keyed, Origin("booking", "request"), now_s + wait_s
+        )
         try:
             answer = await worker.registry.ask(move.event_id, request)
         except asyncio.CancelledError:

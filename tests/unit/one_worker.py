@@ -10,6 +10,7 @@ from actors.registry import Registry
 from evently.domain.commands import Command
 from evently.domain.commits import Record
 from evently.domain.event import created
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer
 from tests.examples import (
     ADMIN,
@@ -62,7 +63,7 @@ class OneWorker:
     def open(self, event_id: str = EVENT, capacity: int = 10) -> str:
         """Put an event on sale."""
         _, entry = created(details(event_id), capacity, NOW)
-        row = Record(entry, "create", "create", ADMIN, "set-up")
+        row = Record(entry, "create", "create", Origin(ADMIN, "set-up"))
         self.database.insert(draft(capacity, event_id), row)
         self.write(event_id, ("publish", publish()))
         return event_id

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from db.event_lists import EventPage, ListedEvent, OnSaleFilter
+from db.event_lists import EventPage, OnSaleFilter
+from db.event_rows import ListedEvent
 from db.venue_store import Venue
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
@@ -61,25 +62,25 @@ class Source:
 
 
 def _event(seats: int) -> ListedEvent:
-    return ListedEvent(
-        event_id="0" * 36,
-        name="<Night>",
-        event_type="concert",
-        venue_id="1" * 36,
-        venue_name="Hall",
-        venue_city="Oslo",
-        start_datetime=START,
-        end_datetime=START + timedelta(hours=2),
-        total_capacity=100,
-        available_seats=seats,
-        base_price=Decimal("25.50"),
-        max_tickets_per_booking=10,
-        status=Status.PUBLISHED,
-        version=3,
-        created_by="2" * 36,
-        created_at=START,
-        updated_at=START,
-    )
+    return {
+        "event_id": "0" * 36,
+        "name": "<Night>",
+        "event_type": "concert",
+        "venue_id": "1" * 36,
+        "venue_name": "Hall",
+        "venue_city": "Oslo",
+        "start_datetime": START,
+        "end_datetime": START + timedelta(hours=2),
+        "total_capacity": 100,
+        "available_seats": seats,
+        "base_price": Decimal("25.50"),
+        "max_tickets_per_booking": 10,
+        "status": Status.PUBLISHED,
+        "version": 3,
+        "created_by": "2" * 36,
+        "created_at": START,
+        "updated_at": START,
+    }
 
 
 class Setting:

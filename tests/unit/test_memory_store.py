@@ -6,6 +6,7 @@ import pytest
 
 from evently.domain.commits import Batch, FateUnknown, Locked, Record
 from evently.domain.event import created
+from evently.domain.origin import Origin
 from tests.contracts import EventStoreContract, Setting, Version
 from tests.examples import EVENT, NOW, batch, details, publish, reserve
 from tests.memory_store import LOCK_S, Fate, MemoryDatabase, MemoryStore, Step
@@ -53,7 +54,7 @@ class Misbehaving:
         self.loop = asyncio.get_running_loop()
         self.database = MemoryDatabase(NOW, self.loop.time)
         state, entry = created(details(), 10, NOW)
-        self.database.insert(state, Record(entry, "create", "create", "admin", "request"))
+        self.database.insert(state, Record(entry, "create", "create", Origin("admin", "request")))
         self.database.execute([batch(self.database.states[EVENT], ("publish", publish()))])
         planned = list(steps)
         self.store = MemoryStore(self.database, lambda call: planned.pop(0) if planned else Step())

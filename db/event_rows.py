@@ -1,0 +1,73 @@
+"""Turns rows of events into the domain's values, and values into rows.
+
+Rule: no field is named here; the domain declares them.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from sys import intern
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+from evently.domain.columns import columns_of, types_of
+from evently.domain.state import EventDetails, EventState, Status
+
+_Convert: TypeAlias = Callable[[Any], Any]
+
+# An event as lists show it, by the names of its fields; `venue_name` and `venue_city` beside them.
+ListedEvent: TypeAlias = Mapping[str, Any]
+
+
+def _shared_uuid(given: UUID) -> str:
+    return intern(str(given))
+
+
+def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
+    """How each column's value becomes the field's; what many events share is one object for all."""
+    found: list[tuple[str, _Convert | None]] = []
+    types = types_of(cls)
+    for name, column in columns_of(cls).items():
+        convert: _Convert | None = None
+        if column.sql == "uuid":
+            convert = _shared_uuid if column.shared else str
+        elif types[name] is Status:
+            convert = Status
+        elif column.shared:
+            convert = intern
+        assert convert is not None or types[name] in (str, int, datetime, Decimal), name
+        found.append((name, convert))
+    return found
+
+
+_DETAILS, _STATE = _conversions(EventDetails), _conversions(EventState)
+_BY_NAME = dict((*_DETAILS, *_STATE))
+
+
+def state_of(row: asyncpg.Record) -> EventState:
+    """An event's row as a state."""
+    details = EventDetails(
+        *[row[name] if convert is None else convert(row[name]) for name, convert in _DETAILS]
+    )
+    return EventState(
+        details, *[row[name] if convert is None else convert(row[name]) for name, convert in _STATE]
+    )
+
+
+def listed(row: asyncpg.Record) -> ListedEvent:
+    """A row of a list; its `status` is the one to answer."""
+    found = dict(row)
+    for name, value in found.items():
+        convert = _BY_NAME.get(name)
+        if convert is not None:
+            found[name] = convert(value)
+    return found
+
+
+def values_of(state: EventState) -> dict[str, Any]:
+    """The values of a state's columns, by name."""
+    found = {name: getattr(state.details, name) for name, _ in _DETAILS}
+    found.update((name, getattr(state, name)) for name, _ in _STATE)
+    return found

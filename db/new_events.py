@@ -1,0 +1,31 @@
+"""Creates events, each with its whole ledger.
+
+Rule: an event that exists already stays as it is, whatever has become of it since; an event is
+created with all its ledger rows or not at all.
+"""
+
+from collections.abc import Sequence
+
+from db.database import Session
+from db.event_rows import values_of
+from db.ledger_rows import columns, ledger_row, to_json
+from db.statements import Statement
+from evently.domain.commits import Record
+from evently.domain.state import EventState
+
+
+async def create_events(
+    database: Session, events: Sequence[tuple[EventState, Sequence[Record]]]
+) -> int:
+    """Create `events`, each with the records of every version up to its state.
+
+    Returns how many were created: one that exists, or whose venue is unknown or too small, is
+    left out.
+    """
+    rows = [
+        ledger_row(state.details.event_id, record)
+        for state, records in events
+        for record in records
+    ]
+    states = to_json([values_of(state) for state, _ in events])
+    return len(await database.fetch(Statement.CREATE_EVENTS, states, *columns(rows)))

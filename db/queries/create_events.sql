@@ -1,0 +1,27 @@
+-- Creates the events in the JSON array $1, each with its ledger rows; an event that is not returned
+-- exists already, or its venue is unknown or too small, and nothing of it was written.
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS g ({given_types})
+),
+held AS (
+    SELECT venue_id, capacity
+      FROM venues
+     WHERE venue_id IN (SELECT venue_id FROM given)
+       FOR SHARE
+),
+made AS (
+    INSERT INTO events ({given_columns})
+    SELECT {given_columns}
+      FROM given
+      JOIN held USING (venue_id)
+     WHERE capacity >= total_capacity
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING event_id
+),
+noted AS (
+    INSERT INTO event_ledger ({ledger_columns})
+    SELECT {ledger_values}
+      FROM unnest({ledger_arrays:2}) AS l ({ledger_columns})
+      JOIN made USING (event_id)
+)
+SELECT event_id FROM made

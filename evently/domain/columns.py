@@ -1,0 +1,46 @@
+"""How the fields of an event are stored and what a change of one means.
+
+Rule: a field is declared once, with a Column in its annotation; statements, frames, ledger
+entries and answers derive from that what they need to know of it.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+from evently.domain.value import value
+
+
+@value
+class Column:
+    """A field of an event.
+
+    `sql` is its PostgreSQL type. Admins may write it if it is `editable`. A change of a `term`
+    makes a new offer, to which a buyer has to agree anew. A `shared` text is the same in many
+    events. Lists show the `listed` fields.
+    """
+
+    sql: str
+    editable: bool = False
+    term: bool = False
+    shared: bool = False
+    listed: bool = True
+
+
+@cache
+def columns_of(cls: type) -> Mapping[str, Column]:
+    """The columns of a class whose fields are annotated with one, in their order."""
+    hints = get_type_hints(cls, include_extras=True)
+    found = {}
+    for name, hint in hints.items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Column):
+                found[name] = note
+    return found
+
+
+@cache
+def types_of(cls: type) -> Mapping[str, Any]:
+    """The Python types of the same fields."""
+    hints = get_type_hints(cls)
+    return {name: hints[name] for name in columns_of(cls)}
