@@ -7,10 +7,12 @@ Rules:
 2. A batch carries one ledger entry for every version between `base` and `after`.
 3. A refusal is answered with the batch, because the batch's commit proves the state it was
    decided on. A batch without entries proves nothing: its refusals are answered only on a state
-   that was read a moment ago, and anything less is a doubt, to be decided again on facts.
-4. A refusal of a request that carries its caller's key is a doubt until the ledger was asked
-   for that key: the first try may have been carried out. So is one that was given before.
+   that was read a moment ago; otherwise they are unproven, and decided again after a read.
+4. A refusal of a request that carries its caller's key is unproven until the ledger has been
+   checked for that key: the first try may have been carried out. So is one that was given before.
 5. A command that raises fails alone; `decide` is pure, so nothing of it is left behind.
+6. A change that needs room at its venue is the last of its batch: if the venue has none, it is
+   clear which command is refused.
 """
 
 from collections.abc import Sequence
@@ -28,14 +30,15 @@ from evently.domain.value import value
 class Plan:
     """What to do with the envelopes that were taken.
 
-    `batch` is None when nothing changes. `replies` wait for the batch, `doubts` want to be
-    decided again after the database was asked, `failures` met a bug.
+    `batch` is None when nothing changes. `replies` wait for the batch, `unproven` are decided again
+    after a read, `postponed` in the next batch; `failures` met a bug.
     """
 
     batch: Batch | None
     replies: list[tuple[Envelope, Outcome]]
-    doubts: list[Envelope]
+    unproven: list[Envelope]
     failures: list[tuple[Envelope, Exception]]
+    postponed: Sequence[Envelope] = ()
 
 
 def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fresh: bool) -> Plan:
@@ -43,9 +46,10 @@ def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fre
     after = state
     records: list[Record] = []
     replies: list[tuple[Envelope, Outcome]] = []
-    doubts: list[Envelope] = []
+    unproven: list[Envelope] = []
+    postponed: Sequence[Envelope] = ()
     failures: list[tuple[Envelope, Exception]] = []
-    for envelope in envelopes:
+    for position, envelope in enumerate(envelopes, 1):
         request = envelope.request
         try:
             outcome = envelope.refusal or decide(after, request.command, now)
@@ -62,16 +66,20 @@ def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime, *, fre
                     request.origin,
                 )
             )
+            if outcome.entry.needs_room:
+                replies.append((envelope, outcome))
+                postponed = envelopes[position:]
+                break
         elif not envelope.checked and (request.keyed or _is_ahead(outcome)):
-            doubts.append(envelope)
+            unproven.append(envelope)
             continue
         replies.append((envelope, outcome))
     if records:
-        return Plan(Batch(state, after, tuple(records)), replies, doubts, failures)
+        return Plan(Batch(state, after, tuple(records)), replies, unproven, failures, postponed)
     if not fresh:
-        doubts.extend(envelope for envelope, _ in replies if not envelope.checked)
+        unproven.extend(envelope for envelope, _ in replies if not envelope.checked)
         replies = [(envelope, outcome) for envelope, outcome in replies if envelope.checked]
-    return Plan(None, replies, doubts, failures)
+    return Plan(None, replies, unproven, failures)
 
 
 def _is_ahead(outcome: Outcome) -> bool:

@@ -138,7 +138,7 @@ class Committer:
             self._observer.failed("bug")
             for actor in actors:
                 self._forget(actor)
-                actor.let_go(CommandFailed())
+                actor.evict(CommandFailed())
         # Those that did not fit come first in the next turn, for they have waited longer.
         for actor in (*actors[planned:], *actors[:planned]):
             self._afterwards(actor)
@@ -170,14 +170,14 @@ class Committer:
             lost = isinstance(fault, AnswerLost)
             told = DatabaseUnavailable(str(fault)) if lost else fault
             for actor in asking:
-                actor.untold(told)
+                actor.not_loaded(told)
             return
         self._clock.tell(loaded.now)
         by_event: dict[str, dict[str, Noted]] = {}
         for (event_id, key), known in noted.items():
             by_event.setdefault(event_id, {})[key] = known
         for actor in asking:
-            actor.told(loaded.states.get(actor.event_id), by_event.get(actor.event_id, {}))
+            actor.loaded(loaded.states.get(actor.event_id), by_event.get(actor.event_id, {}))
 
     def _plan(self, actors: Sequence[EventActor]) -> tuple[list[Work], int]:
         """The batches of as many actors as one statement takes, and how many those are."""
@@ -226,6 +226,8 @@ class Committer:
         for actor, batch in work:
             if batch.event_id in done.event_ids:
                 actor.settle(done.now)
+            elif batch.event_id in done.no_room:
+                actor.no_room()
             else:
                 overtaken += 1
                 actor.overtaken()
@@ -244,13 +246,15 @@ class Committer:
         actor, _ = work[0]
         if isinstance(error, Locked):
             self._observer.failed("locked")
-            actor.park(DatabaseUnavailable("somebody else holds the event's row"))
+            actor.park(DatabaseUnavailable("another transaction holds the event's row"))
         else:
             self._observer.failed("broken")
             log.error("the database refuses a batch of %s: %s", actor.event_id, error)
             actor.broken()
 
     def _resolve(self, work: Sequence[Work]) -> None:
+        for actor, _ in work:
+            actor.unresolved()
         lane, self._lane = self._lane, self._store.lane()
         self._resolver.resolve(work, lane, self._resolved)
 
@@ -282,5 +286,5 @@ def _without_taken(work: Sequence[Work], event_id: str | None) -> Sequence[Work]
     """Send the event whose key is taken to look it up, or all of them; the rest of `work`."""
     for actor, batch in work:
         if event_id in (None, batch.event_id):
-            actor.keys_taken()
+            actor.overtaken()
     return [one for one in work if one[0].busy]

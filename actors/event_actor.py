@@ -1,11 +1,12 @@
-"""The actor of one event: its mailbox, its committed state, and what is under way.
+"""The actor of one event: its mailbox, its committed state, and the batch in progress.
 
 Rules:
 
-1. One batch of an event is under way at a time; until its fate is known, no other is planned.
+1. One batch of an event is in progress at a time; until its outcome is known, no other is planned.
 2. `state` is committed state, always: it changes when a commit or a read from the database says
-   so, and never on the way.
+   so, and never before.
 3. Every envelope that was admitted is answered or failed, whatever happens.
+4. What the actor may do next is its phase's to say (`actors/actor_phase.py` has the table).
 
 An actor has no task of its own. The committer runs it (`plan`, then `settle` or one of its
 siblings), all synchronous: 1000 actors cost no 1000 wake-ups per commit, and nothing can come
@@ -14,19 +15,19 @@ between a decision and the state it was made on.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from actors.actor_phase import Phase, Step, after
 from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
 from actors.envelope import Envelope, Request, canonical, repeated
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX, Mailbox
-from evently.domain.commands import Update
 from evently.domain.commits import Batch, Noted
 from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded
-from evently.domain.outcomes import Answer, Done, InvalidFields, KeyReused, NotFound, Refusal
+from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound, Refusal
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -37,14 +38,11 @@ BATCH_MAX = 64
 SNAPSHOT_MAX_AGE_S = 0.25
 # How often a batch may be overtaken by another writer before its commands are given up.
 ATTEMPTS_MAX = 8
-# How long an event whose row somebody else holds refuses at once.
+# How long an event whose row another transaction holds refuses at once.
 PARKED_S = 1.0
-# What the venue must have room for, and what is said where it has none.
-VENUE_BOUND = frozenset({"venue_id", "total_capacity"})
-NO_ROOM = InvalidFields((("venue_id", "venue does not exist or has become too small"),))
 
-# The version that a batch started from, and those of its commands that need room at a venue.
-Misfits = tuple[int, list[Envelope]]
+_IN_PROGRESS = frozenset({Phase.COMMITTING, Phase.UNRESOLVED})
+_AT_REST = frozenset({Phase.UNREAD, Phase.READY, Phase.EVICTED})
 
 
 class EventActor:
@@ -52,18 +50,17 @@ class EventActor:
 
     __slots__ = (
         "_asked_at_s",
-        "_asking",
         "_clock",
+        "_in_front",
         "_keys",
         "_mailbox",
-        "_misfits",
+        "_one_by_one",
         "_open",
         "_parked_until_s",
+        "_phase",
         "_plan",
         "_proven_at_s",
-        "_solo",
-        "_suspect",
-        "_vetted",
+        "_reading",
         "event_id",
         "state",
         "touched_at_s",
@@ -82,23 +79,30 @@ class EventActor:
         self._clock = clock
         self._keys = keys
         self._mailbox = Mailbox(mailbox_max)
-        self._asking: list[Envelope] = []
-        self._open: dict[str, Envelope] | None = None
+        self._phase = Phase.UNREAD
+        # The envelopes that wait for a read, and those of the batch in progress.
+        self._reading: Sequence[Envelope] = ()
         self._plan: Plan | None = None
-        self._misfits: Misfits | None = None
+        # Open requests with a client's key, by that key; None until there is one.
+        self._open: dict[str, Envelope] | None = None
+        # So many envelopes in front are decided without those behind them, or one by one.
+        self._in_front = 0
+        self._one_by_one = False
         self._asked_at_s = float("-inf")
         self._proven_at_s = float("-inf")
         self._parked_until_s = float("-inf")
-        self._suspect = True
-        self._solo = 0
-        self._vetted = 0
 
     def __repr__(self) -> str:
         version = self.state.version if self.state else None
-        busy = " busy" if self.busy else ""
-        return f"<EventActor {self.event_id} v{version} waiting={self.waiting}{busy}>"
+        phase = self._phase.name.lower()
+        return f"<EventActor {self.event_id} v{version} {phase} waiting={self.waiting}>"
 
     # What waits
+
+    @property
+    def phase(self) -> Phase:
+        """What the actor is doing."""
+        return self._phase
 
     @property
     def waiting(self) -> int:
@@ -107,13 +111,13 @@ class EventActor:
 
     @property
     def busy(self) -> bool:
-        """Whether a batch is under way."""
-        return self._plan is not None
+        """Whether a batch is in progress."""
+        return self._phase in _IN_PROGRESS
 
     @property
     def idle(self) -> bool:
-        """Whether the actor could be let go."""
-        return not self._mailbox and self._plan is None and not self._asking
+        """Whether the actor could be evicted."""
+        return not self._mailbox and self._phase in _AT_REST
 
     def ask(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
         """Admit a request; `future` gets its answer. Returns whether there is something to do.
@@ -122,7 +126,7 @@ class EventActor:
         """
         now_s = self.touched_at_s = self._clock.monotonic()
         if now_s < self._parked_until_s:
-            raise Overloaded("somebody else holds the event's row")
+            raise Overloaded("another transaction holds the event's row")
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True
@@ -161,53 +165,56 @@ class EventActor:
     def questions(self) -> tuple[bool, list[str]]:
         """Whether the state must be read before the next plan, and the keys to look up.
 
-        The envelopes these are asked for wait until `told`, ahead of all that come meanwhile.
+        The envelopes these are asked for wait until `loaded`, ahead of all that come meanwhile.
         """
-        if not self._suspect:
+        if self._phase is not Phase.UNREAD:
             return False, []
+        self._step(Step.READ_BEGUN)
         self._asked_at_s = self._clock.monotonic()
-        self._asking = self._take(BATCH_MAX)
+        self._reading = self._take(BATCH_MAX)
         # Every key, also one that was not there before: a state that another writer left may
         # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
-        asked = (e.request for e in self._asking if e.request.keyed or e.attempts)
+        asked = (e.request for e in self._reading if e.request.keyed or e.attempts)
         return True, [request.key for request in asked]
 
-    def told(self, state: EventState | None, noted: Mapping[str, Noted]) -> None:
+    def loaded(self, state: EventState | None, noted: Mapping[str, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
-        misfits = self._take_misfits(state)
         self.state = state
         # The keys are read after the state: one of them may tell of a version beyond it.
         newest = max((known.done.version for known in noted.values()), default=0)
-        self._suspect = state is None or state.version < newest
-        self._proven_at_s = float("-inf") if self._suspect else self._asked_at_s
+        if state is None or state.version < newest:
+            self._step(Step.INCONCLUSIVE)
+            self._proven_at_s = float("-inf")
+        else:
+            self._step(Step.READ)
+            self._proven_at_s = self._asked_at_s
         rest = []
-        for envelope in self._asking:
+        for envelope in self._reading:
             envelope.checked = True
             known = noted.get(envelope.request.key)
             if known is not None:
                 self._answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
                 self._answer(envelope, NotFound())
-            elif envelope in misfits:
-                self._answer(envelope, NO_ROOM)
             else:
                 rest.append(envelope)
-        self._asking = []
+        self._reading = ()
         self._mailbox.put_back(rest)
-        # What failed once is tried without newcomers, whose keys nobody has looked up.
-        self._vetted = len(rest) if any(envelope.attempts for envelope in rest) else 0
+        # What failed once is decided without newcomers, whose keys nobody has looked up.
+        if not self._one_by_one:
+            self._in_front = len(rest) if any(envelope.attempts for envelope in rest) else 0
 
-    def untold(self, fault: Fault) -> None:
-        """The database did not answer what was asked: all who wait hear so, and need not queue."""
-        asking, self._asking = self._asking, []
-        for envelope in (*asking, *self._take(len(self._mailbox))):
-            self._fail(envelope, fault)
+    def not_loaded(self, fault: Fault) -> None:
+        """Fail all who wait: the database did not answer what was asked."""
+        if self._phase is Phase.READING:
+            self._step(Step.READ_FAILED)
+        self._fail_all(fault)
 
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
-        """Take over a state that a read brought, unless something is under way that knows more."""
+        """Take over a state that a read brought, unless something is in progress here."""
         if self.idle and (self.state is None or state.version >= self.state.version):
+            self._step(Step.REFRESHED)
             self.state = state
-            self._suspect = False
             self._proven_at_s = max(asked_at_s, self._proven_at_s)
 
     def snapshot(self, max_age_s: float) -> EventState | None:
@@ -218,63 +225,67 @@ class EventActor:
     # What is decided, and what became of it
 
     def plan(self) -> Batch | None:
-        """Decide what waits. A batch is under way until one of the methods below is called."""
-        assert self._plan is None, "a batch is under way"
-        if self.state is None or self._suspect:
+        """Decide what waits. A batch is in progress until one of the methods below is called."""
+        assert self._plan is None, "a batch is in progress"
+        if self.state is None or self._phase is not Phase.READY:
             return None
-        taken = self._take(1 if self._solo else self._vetted or BATCH_MAX)
-        self._solo = max(0, self._solo - 1)
-        self._vetted = 0
         self._asked_at_s = self._clock.monotonic()
         fresh = self._asked_at_s - self._proven_at_s <= SNAPSHOT_MAX_AGE_S
-        planned = plan(self.state, taken, self._clock.now(), fresh=fresh)
+        planned = plan(self.state, self._take_next(), self._clock.now(), fresh=fresh)
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
             self._fail(envelope, CommandFailed())
-        if planned.doubts:
-            self._suspect = True
-            self._mailbox.put_back(planned.doubts)
+        self._mailbox.put_back([*planned.unproven, *planned.postponed])
         if planned.batch is None:
+            if planned.unproven:
+                self._step(Step.UNPROVEN)
             self._reply(planned, self.state.updated_at)
             return None
+        self._step(Step.BATCH_SENT)
         self._plan = planned
         return planned.batch
 
-    def settle(self, now: datetime) -> None:
-        """The batch was committed at `now`: its state is the state, and its callers hear so."""
+    def settle(self, now: datetime, *, moved_since: bool = False) -> None:
+        """Answer the batch's callers: it was committed at `now`.
+
+        `moved_since` tells that others may have moved the event since.
+        """
         planned, batch = self._release()
+        known = not moved_since and not planned.unproven
+        self._step(Step.COMMITTED if known else Step.COMMITTED_BEFORE)
         self.state = committed(batch.after, now)
-        self._proven_at_s = self._asked_at_s
+        self._proven_at_s = float("-inf") if moved_since else self._asked_at_s
         self._reply(planned, now)
 
-    def settle_late(self, now: datetime) -> None:
-        """The batch was committed at `now`, and others may have moved the event since."""
-        self.settle(now)
-        self._suspect = True
-        self._proven_at_s = float("-inf")
-
     def overtaken(self) -> None:
-        """Another writer was there first: decide again on what it left.
+        """Decide again: another writer was first, or a key of the batch is in the ledger."""
+        planned, _ = self._release()
+        self._step(Step.NOT_COMMITTED)
+        self._proven_at_s = float("-inf")
+        back = []
+        for envelope, _ in planned.replies:
+            envelope.attempts += 1
+            envelope.checked = False
+            if envelope.attempts < ATTEMPTS_MAX:
+                back.append(envelope)
+            else:
+                self._fail(envelope, Overloaded("other writers were faster every time"))
+        self._mailbox.put_back(back)
 
-        Or the venue has become too small, or is gone, since the command was sent. That is so if
-        the version turns out to be the same: the commit refuses for these two reasons only.
-        """
-        assert self._plan is not None, "no batch is under way"
-        assert self._plan.batch is not None, "what is under way is a batch"
-        bound = [envelope for envelope, _ in self._plan.replies if _needs_room(envelope)]
-        self._misfits = (self._plan.batch.base.version, bound) if bound else None
-        self._again()
-
-    def keys_taken(self) -> None:
-        """A key of the statement was in the ledger: look ours up and decide the rest again."""
-        self._again()
+    def no_room(self) -> None:
+        """Refuse the change that needs room at its venue, which has none; decide the rest again."""
+        planned, _ = self._release()
+        self._step(Step.NOT_COMMITTED)
+        *others, (last, _) = planned.replies
+        self._mailbox.put_back([envelope for envelope, _ in others])
+        self._answer(last, NO_ROOM)
 
     def broken(self) -> None:
-        """The database calls the batch wrong: find the command that makes it so, alone."""
+        """Decide one by one: the database calls the batch wrong, and one command makes it so."""
         planned, batch = self._release()
-        self._suspect = True
+        self._step(Step.NOT_COMMITTED)
         if len(planned.replies) > 1:
-            self._solo = len(planned.replies)
+            self._in_front, self._one_by_one = len(planned.replies), True
             self._mailbox.put_back([envelope for envelope, _ in planned.replies])
             return
         for envelope, _ in planned.replies:
@@ -282,40 +293,57 @@ class EventActor:
             self._fail(envelope, CommandFailed())
 
     def park(self, fault: Fault) -> None:
-        """Somebody else holds the row: refuse at once for a while, for all who wait."""
+        """Refuse all who wait, and all who come for a while: another transaction holds the row."""
         self._parked_until_s = self._clock.monotonic() + PARKED_S
         self.refuse(fault)
         for envelope in self._take(len(self._mailbox)):
             self._fail(envelope, fault)
 
     def refuse(self, fault: Fault) -> None:
-        """Nothing of the batch was done, and nothing will be: its callers hear why."""
+        """Fail the batch's callers: nothing of it was done, and nothing will be."""
         planned, _ = self._release()
-        self._suspect = True
+        self._step(Step.NOT_COMMITTED)
         for envelope, _ in planned.replies:
             self._fail(envelope, fault)
 
-    def doubtful(self) -> None:
-        """The batch's fate is still open, and its callers have waited long enough: say so."""
-        assert self._plan is not None, "no batch is under way"
+    def unresolved(self) -> None:
+        """Wait for the resolver: the outcome of the batch is unknown."""
+        self._step(Step.OUTCOME_UNKNOWN)
+
+    def report_unknown(self) -> None:
+        """Tell the batch's callers that its outcome is unknown: they have waited long enough."""
+        assert self._plan is not None, "no batch is in progress"
         for envelope, _ in self._plan.replies:
             envelope.fail(OutcomeUnknown(envelope.request.key))
 
-    def relieve(self) -> None:
-        """Answer those whose deadline has passed while a batch is under way."""
+    def drop_overdue(self) -> None:
+        """Fail those whose deadline has passed while a batch is in progress."""
         self._mailbox.put_back(self._take(len(self._mailbox)))
 
-    def let_go(self, fault: Fault) -> None:
-        """Answer all who wait, what is under way as unknown; the actor is never used again."""
+    def evict(self, fault: Fault) -> None:
+        """Fail all who wait, those of the batch as unknown; the actor is never used again."""
+        self._step(Step.EVICT)
         if self._plan is not None:
-            self.doubtful()
+            self.report_unknown()
             self._plan = None
-        self.untold(fault)
+        self._fail_all(fault)
 
     # Its own
 
+    def _step(self, step: Step) -> None:
+        self._phase = after(self._phase, step)
+
+    def _take_next(self) -> list[Envelope]:
+        """What the next batch is planned from."""
+        if not self._in_front:
+            return self._take(BATCH_MAX)
+        at_most = 1 if self._one_by_one else self._in_front
+        self._in_front -= at_most
+        self._one_by_one = self._one_by_one and self._in_front > 0
+        return self._take(at_most)
+
     def _take(self, at_most: int) -> list[Envelope]:
-        """Envelopes somebody waits for; of the others, nothing was done and nothing will be."""
+        """Envelopes whose answer somebody waits for; the others are dropped undone."""
         now_s = self._clock.monotonic()
         taken: list[Envelope] = []
         while self._mailbox and len(taken) < at_most:
@@ -328,36 +356,11 @@ class EventActor:
                     taken.append(envelope)
         return taken
 
-    def _take_misfits(self, state: EventState | None) -> list[Envelope]:
-        """Those whose venue had no room for them, now that the event's state was read again."""
-        misfits, self._misfits = self._misfits, None
-        if misfits is None or state is None or state.version != misfits[0]:
-            return []
-        if len(misfits[1]) > 1:
-            # One of them fits, perhaps: try them alone.
-            self._solo = BATCH_MAX
-            return []
-        return misfits[1]
-
     def _release(self) -> tuple[Plan, Batch]:
         planned, self._plan = self._plan, None
-        assert planned is not None, "no batch is under way"
-        assert planned.batch is not None, "what is under way is a batch"
+        assert planned is not None, "no batch is in progress"
+        assert planned.batch is not None, "what is in progress is a batch"
         return planned, planned.batch
-
-    def _again(self) -> None:
-        planned, _ = self._release()
-        self._suspect = True
-        self._proven_at_s = float("-inf")
-        back = []
-        for envelope, _ in planned.replies:
-            envelope.attempts += 1
-            envelope.checked = False
-            if envelope.attempts < ATTEMPTS_MAX:
-                back.append(envelope)
-            else:
-                self._fail(envelope, Overloaded("other writers were faster every time"))
-        self._mailbox.put_back(back)
 
     def _reply(self, planned: Plan, now: datetime) -> None:
         for envelope, outcome in planned.replies:
@@ -376,12 +379,11 @@ class EventActor:
         self._forget(envelope)
         envelope.fail(fault)
 
+    def _fail_all(self, fault: Fault) -> None:
+        reading, self._reading = self._reading, ()
+        for envelope in (*reading, *self._take(len(self._mailbox))):
+            self._fail(envelope, fault)
+
     def _forget(self, envelope: Envelope) -> None:
         if self._open is not None and envelope.request.keyed:
             self._open.pop(envelope.request.key, None)
-
-
-def _needs_room(envelope: Envelope) -> bool:
-    """Whether the commit asks the venue if the command fits."""
-    command = envelope.request.command
-    return isinstance(command, Update) and not command.changes.keys().isdisjoint(VENUE_BOUND)

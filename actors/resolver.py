@@ -130,12 +130,12 @@ class _Search:
     def _tell_doubt(self) -> None:
         log.error("the fate of %d batches stays unknown; go on", len(self._open))
         for actor, _ in self._open:
-            actor.doubtful()
+            actor.report_unknown()
 
     def _relieve(self) -> None:
         self._relief = asyncio.get_running_loop().call_later(RELIEF_S, self._relieve)
         for actor, _ in self._open:
-            actor.relieve()
+            actor.drop_overdue()
 
     async def _search(self) -> None:
         pause_s = PAUSE_MIN_S
@@ -177,10 +177,14 @@ class _Search:
 
     async def _run_again(self, lane: Lane, work: Sequence[Work]) -> None:
         done = await lane.commit([batch for _, batch in work])
-        missing = [one for one in work if one[1].event_id not in done.event_ids]
+        missing = []
         for one in work:
-            if one not in missing:
+            event_id = one[1].event_id
+            if event_id in done.event_ids:
                 self._known(one, lambda actor: actor.settle(done.now))
+            elif event_id not in done.no_room:
+                missing.append(one)
+            # Else the base version still stands, and the first run may yet find room.
         if missing:
             await self._look_up(missing)
 
@@ -199,7 +203,7 @@ class _Search:
 
     def _let_go(self, actor: EventActor) -> None:
         self._forget(actor)
-        actor.let_go(DatabaseUnavailable("the event's last commit could not be resolved"))
+        actor.evict(DatabaseUnavailable("the event's last commit could not be resolved"))
 
 
 Verdict = Callable[[EventActor], None]
@@ -214,8 +218,8 @@ def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict:
     }
     committed_at = times.pop()
     if committed_at is None or times:
-        return EventActor.keys_taken
-    return lambda actor: actor.settle_late(committed_at)
+        return EventActor.overtaken
+    return lambda actor: actor.settle(committed_at, moved_since=True)
 
 
 def _is(known: Noted, record: Record) -> bool:
@@ -228,4 +232,4 @@ def _is(known: Noted, record: Record) -> bool:
 
 def _fenced(error: StoreError) -> Verdict:
     """What an error says of a batch that neither run of the statement can commit."""
-    return EventActor.keys_taken if isinstance(error, KeyTaken) else EventActor.broken
+    return EventActor.overtaken if isinstance(error, KeyTaken) else EventActor.broken

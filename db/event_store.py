@@ -18,6 +18,7 @@ from db.ledger_rows import columns, ledger_row, to_json
 from db.new_events import create_events
 from db.sql import load
 from db.statements import Statement
+from evently.domain.commands import NEEDING_ROOM
 from evently.domain.commits import (
     Batch,
     Broken,
@@ -138,7 +139,7 @@ class CommitLane:
         moved = row["event_ids"]
         if moved is None:
             moved = [batch.event_id for batch in batches]
-        return Committed(row["committed_at"], frozenset(moved))
+        return Committed(row["committed_at"], frozenset(moved), row["no_room"] or ())
 
     async def close(self) -> None:
         """Drop the connection, with a goodbye if it can be said in time."""
@@ -204,7 +205,7 @@ def _edit(batch: Batch) -> str | None:
     changes = batch.changes
     if changes is None:
         return None
-    if changes.keys() & {"venue_id", "total_capacity"}:
+    if not changes.keys().isdisjoint(NEEDING_ROOM):
         changes["venue_id"] = batch.after.details.venue_id
         changes["total_capacity"] = batch.after.total_capacity
     return to_json(changes)

@@ -136,6 +136,7 @@ class MemoryDatabase:
     def execute(self, batches: Sequence[Batch], writer: str = "", sent_s: float = 0.0) -> Committed:
         """The one statement. Raises KeyTaken or Broken, and then nothing was done."""
         now = self.now()
+        no_room = [b.event_id for b in batches if self._is_current(b) and not self._has_room(b)]
         moved = [(batch, self._after(batch, now)) for batch in batches if self.stands(batch)]
         for _, after in moved:
             _check(after)
@@ -146,14 +147,20 @@ class MemoryDatabase:
             for row in rows[batch.event_id]:
                 self.by_key[row.event_id, row.record.key] = row
             self.watch(after, rows[batch.event_id])
-        return Committed(now, frozenset(rows))
+        return Committed(now, frozenset(rows), no_room)
 
     def stands(self, batch: Batch) -> bool:
         """Whether the statement would move the event: its version, and a venue that it fits."""
+        return self._is_current(batch) and self._has_room(batch)
+
+    def _is_current(self, batch: Batch) -> bool:
         row = self.states.get(batch.event_id)
-        if row is None or (self.checks_versions and row.version != batch.base.version):
+        if row is None:
             return False
-        if not (batch.changes or {}).keys() & {"venue_id", "total_capacity"}:
+        return not self.checks_versions or row.version == batch.base.version
+
+    def _has_room(self, batch: Batch) -> bool:
+        if not batch.records[-1].entry.needs_room:
             return True
         return self.venues.get(batch.after.details.venue_id, -1) >= batch.after.total_capacity
 

@@ -1,6 +1,6 @@
--- Moves each event from its base version and notes every version in the ledger. Where event_ids is
--- null, all were moved; else an event that is not among them had another version (or a venue too
--- small for its new capacity) and is unchanged.
+-- Moves each event from its base version and writes a ledger row for every version. Where event_ids
+-- is null, all were moved; else those that are not among them are unchanged: for those in no_room
+-- the venue had no room, the others had another version.
 WITH held AS (
     SELECT v.venue_id, v.capacity
       FROM venues AS v
@@ -40,4 +40,16 @@ noted AS (
 SELECT now() AS committed_at,
        CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
             THEN ARRAY (SELECT event_id::text FROM moved)
-        END AS event_ids;
+        END AS event_ids,
+       CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
+            THEN ARRAY (SELECT e.event_id::text
+                          FROM unnest($1::uuid[], $2::bigint[], $8::text[])
+                               AS u (event_id, base_version, changes)
+                          JOIN events AS e
+                            ON e.event_id = u.event_id AND e.version = u.base_version
+                         WHERE u.changes::jsonb ->> 'venue_id' IS NOT NULL
+                           AND NOT EXISTS (
+                               SELECT FROM held AS h
+                                WHERE h.venue_id = (u.changes::jsonb ->> 'venue_id')::uuid
+                                  AND h.capacity >= (u.changes::jsonb ->> 'total_capacity')::integer))
+        END AS no_room;

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 from evently.domain.value import value
 
+# A change of one of these needs room at the venue.
+NEEDING_ROOM = frozenset({"venue_id", "total_capacity"})
+
 
 @value
 class Reserve:

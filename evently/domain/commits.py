@@ -102,10 +102,14 @@ class Loaded:
 
 @value
 class Committed:
-    """The events whose batch was committed at `now`; of the others, nothing was."""
+    """The events whose batch was committed at `now`; of the others, nothing was.
+
+    For a change of those in `no_room` the venue had no room; the rest had another version.
+    """
 
     now: datetime
     event_ids: Collection[str]
+    no_room: Collection[str] = ()
 
 
 @value

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from evently.domain.commands import NEEDING_ROOM
 from evently.domain.state import EventState, Status
 from evently.domain.value import value
 
@@ -41,6 +42,11 @@ class LedgerEntry:
     available_seats: int
     status: Status
     changes: Mapping[str, Any] | None = None
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether the venue must have room for what changed."""
+        return self.changes is not None and not self.changes.keys().isdisjoint(NEEDING_ROOM)
 
     def __hash__(self) -> int:
         """Hash what identifies the entry; `changes` is a mapping and has no hash."""
@@ -125,6 +131,9 @@ class InvalidFields:
 
     problems: tuple[tuple[str, str], ...]
 
+
+# A change of an event's venue or capacity for which its venue has no room when it is committed.
+NO_ROOM = InvalidFields((("venue_id", "venue does not exist or has become too small"),))
 
 Refusal: TypeAlias = (
     NotFound

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from actors.envelope import Request
-from evently.domain.commands import Cancel, Command, Update
+from db.venue_store import Venue
+from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
@@ -34,7 +35,7 @@ async def create_event(call: Call) -> AdminEventDetail:
     now = services.events.clock.now()
     if body.start_datetime <= now:
         raise invalid(("body.start_datetime", "start_datetime must be in the future"))
-    await _check_venue(call, body.venue_id, body.total_capacity)
+    venue = await _venue_with_room(call, body.venue_id, body.total_capacity)
     details = EventDetails(
         event_id=str(uuid4()),
         created_by=call.admin.admin_id,
@@ -50,7 +51,7 @@ async def create_event(call: Call) -> AdminEventDetail:
     with _committed():
         stored = await services.events.read(details.event_id)
         assert stored is not None, "it was committed a moment ago"
-        return await _detail(call, stored)
+        return await _detail(call, stored, venue)
 
 
 async def get_admin_event(call: Call) -> AdminEventDetail:
@@ -62,13 +63,13 @@ async def update_event(call: Call) -> AdminEventDetail:
     """Change, publish or cancel an event."""
     body: EventChanges = call.body
     changes = _changes(body)
-    capacity = await _venue_capacity(call, changes)
-    admin = call.admin
+    venue = await _venue_to_be(call, changes)
+    admin, capacity = call.admin, 0 if venue is None else venue.capacity
     command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
     done = await _ask(call, command)
     with _committed():
-        # An answer that came from the ledger, after its first way was lost, has no state with it.
-        return await _detail(call, done.state or await owned(call))
+        # An answer from the ledger, given when the first one was lost, has no state with it.
+        return await _detail(call, done.state or await owned(call), venue)
 
 
 async def cancel_event(call: Call) -> EventCancelled:
@@ -93,8 +94,12 @@ async def owned(call: Call) -> EventState:
     return state
 
 
-async def _detail(call: Call, state: EventState) -> AdminEventDetail:
-    venue = await call.services.venue_cache.get(state.details.venue_id)
+async def _detail(call: Call, state: EventState, known: Venue | None = None) -> AdminEventDetail:
+    """The answer about an event; `known` is a venue that this request has read already."""
+    venue_id = state.details.venue_id
+    venue = known
+    if venue is None or venue.venue_id != venue_id:
+        venue = await call.services.venue_cache.get(venue_id)
     assert venue is not None, "a foreign key keeps the venue of every event"
     return admin_event_detail(state, venue, call.services.events.clock.now())
 
@@ -131,24 +136,25 @@ def _changes(body: EventChanges) -> dict[str, Any]:
     return {name: getattr(body, name) for name in given}
 
 
-async def _venue_capacity(call: Call, changes: dict[str, Any]) -> int:
-    """The capacity that bounds the event once changed; only looked up when it matters."""
-    if not changes.keys() & {"venue_id", "total_capacity"}:
-        return 0
+async def _venue_to_be(call: Call, changes: dict[str, Any]) -> Venue | None:
+    """The venue that bounds the event once changed; None where its capacity does not matter."""
+    if changes.keys().isdisjoint(NEEDING_ROOM):
+        return None
     venue_id = changes.get("venue_id")
     if venue_id is None:
         venue_id = (await owned(call)).details.venue_id
-    return await _check_venue(call, venue_id, 0)
+    return await _venue_with_room(call, venue_id, 0)
 
 
-async def _check_venue(call: Call, venue_id: str, capacity: int) -> int:
+async def _venue_with_room(call: Call, venue_id: str, capacity: int) -> Venue:
+    """The venue. Raises ApiError 400 if it does not exist or is smaller than `capacity`."""
     venue = await call.services.venues.get(venue_id)
     if venue is None:
         raise invalid(("body.venue_id", "venue does not exist"))
     if capacity > venue.capacity:
         message = f"total_capacity must not exceed the venue's capacity of {venue.capacity}"
         raise invalid(("body.total_capacity", message))
-    return venue.capacity
+    return venue
 
 
 _CHANGE_ERRORS = (

@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from actors import key_memory, resolver
+from actors.actor_phase import Phase
 from actors.answers import answer_to
 from actors.committer import Committer, Work
 from actors.envelope import Envelope, Request, canonical, repeated
@@ -100,7 +101,7 @@ def no_fence() -> Patches:
         self: Resolver, work: Sequence[Work], broken: Lane, resolved: Callable[[EventActor], None]
     ) -> None:
         for actor, _ in work:
-            actor.keys_taken()
+            actor.overtaken()
             resolved(actor)
 
     with patch.object(Resolver, "resolve", resolve):
@@ -121,17 +122,17 @@ def refuse_without_asking_the_ledger() -> Patches:
 
 @contextmanager
 def trust_an_old_look_at_the_ledger() -> Patches:
-    original_questions, original_again = EventActor.questions, EventActor._again
+    original_questions, original_overtaken = EventActor.questions, EventActor.overtaken
 
     def questions(self: EventActor) -> tuple[bool, list[str]]:
         suspect, keys = original_questions(self)
-        checked = {envelope.request.key for envelope in self._asking if envelope.checked}
+        checked = {envelope.request.key for envelope in self._reading if envelope.checked}
         return suspect, [key for key in keys if key not in checked]
 
     def overtaken(self: EventActor) -> None:
         assert self._plan is not None
         checked = [envelope for envelope, _ in self._plan.replies if envelope.checked]
-        original_again(self)
+        original_overtaken(self)
         for envelope in checked:
             envelope.checked = True
 
@@ -177,7 +178,7 @@ def go_on_from_a_state_that_failed() -> Patches:
         assert self._plan.batch is not None
         after = self._plan.batch.after
         original(self, fault)
-        self.state, self._suspect = after, False
+        self.state, self._phase = after, Phase.READY
 
     with patch.object(EventActor, "refuse", refuse):
         yield

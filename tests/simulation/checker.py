@@ -17,7 +17,7 @@ from datetime import timedelta
 from enum import Enum
 
 from actors.envelope import canonical
-from actors.event_actor import NO_ROOM, SNAPSHOT_MAX_AGE_S
+from actors.event_actor import SNAPSHOT_MAX_AGE_S
 from evently.domain.commands import Command, Reserve, Return, Update
 from evently.domain.errors import (
     AnswerLost,
@@ -28,6 +28,7 @@ from evently.domain.errors import (
 )
 from evently.domain.event import DETAIL_FIELDS, TERMS, decide
 from evently.domain.outcomes import (
+    NO_ROOM,
     Answer,
     Done,
     InsufficientSeats,

@@ -86,7 +86,7 @@ def test_a_refusal_waits_for_the_batch_that_proves_its_state() -> None:
 
     assert made.batch is not None
     assert len(made.replies) == 2
-    assert made.doubts == []
+    assert made.unproven == []
 
 
 def test_a_refusal_alone_is_answered_on_fresh_state_and_is_a_doubt_on_any_other() -> None:
@@ -95,13 +95,13 @@ def test_a_refusal_alone_is_answered_on_fresh_state_and_is_a_doubt_on_any_other(
     assert fresh.batch is None
     assert [outcome for _, outcome in fresh.replies] == [InsufficientSeats(11, 10)]
     assert old.replies == []
-    assert len(old.doubts) == 1
+    assert len(old.unproven) == 1
 
 
 def test_a_refusal_of_a_callers_key_is_a_doubt_until_the_ledger_was_asked() -> None:
     waiting = envelope(reserve(11))
 
-    assert plan(published(), [waiting], NOW, fresh=True).doubts == [waiting]
+    assert plan(published(), [waiting], NOW, fresh=True).unproven == [waiting]
 
     waiting.checked = True
     assert plan(published(), [waiting], NOW, fresh=False).replies == [
@@ -113,13 +113,13 @@ def test_a_caller_who_has_seen_more_than_we_have_is_a_doubt() -> None:
     made = planned(reserve(1, 3))
 
     assert made.replies == []
-    assert len(made.doubts) == 1
+    assert len(made.unproven) == 1
 
 
 def test_a_final_refusal_stands_though_the_seats_came_back() -> None:
     known = InsufficientSeats(5, 0)
     waiting = Envelope(request(reserve(5)), asyncio.Future(loop=LOOP), known)
-    assert plan(published(), [waiting], NOW, fresh=True).doubts == [waiting]
+    assert plan(published(), [waiting], NOW, fresh=True).unproven == [waiting]
 
     waiting.checked = True
     made = plan(published(), [waiting], NOW, fresh=True)

@@ -18,10 +18,10 @@ from evently.domain.errors import (
     Overloaded,
 )
 from evently.domain.outcomes import (
+    NO_ROOM,
     Answer,
     Done,
     InsufficientSeats,
-    InvalidFields,
     KeyReused,
     NotFound,
     StaleVersion,
@@ -57,7 +57,7 @@ class Desk:
         """Answer what the actor asks of the database, if it asks; returns the keys."""
         suspect, keys = self.actor.questions()
         if suspect:
-            self.actor.told(state, noted or {})
+            self.actor.loaded(state, noted or {})
         return keys
 
     def plan(self) -> Batch:
@@ -124,14 +124,14 @@ async def test_the_state_is_the_committed_one_while_a_batch_is_under_way() -> No
 @in_virtual_time
 async def test_the_actor_says_what_it_is_doing() -> None:
     desk = Desk()
-    assert repr(desk.actor) == f"<EventActor {EVENT} vNone waiting=0>"
+    assert repr(desk.actor) == f"<EventActor {EVENT} vNone unread waiting=0>"
 
     desk.ready()
     desk.ask_all(2)
-    assert repr(desk.actor) == f"<EventActor {EVENT} v2 waiting=2>"
+    assert repr(desk.actor) == f"<EventActor {EVENT} v2 ready waiting=2>"
 
     desk.plan()
-    assert repr(desk.actor) == f"<EventActor {EVENT} v2 waiting=0 busy>"
+    assert repr(desk.actor) == f"<EventActor {EVENT} v2 committing waiting=0>"
 
 
 # Bounds
@@ -368,7 +368,7 @@ async def test_a_key_of_our_own_is_looked_up_once_it_was_tried() -> None:
     answer = desk.ask(request(keyed=False))
     desk.plan()
 
-    desk.actor.keys_taken()
+    desk.actor.overtaken()
 
     assert desk.inform(published(), {"k": noted(2)}) == ["k"]
     assert isinstance(answer.result(), Done)
@@ -379,10 +379,10 @@ async def test_what_failed_once_is_tried_again_without_newcomers() -> None:
     desk = Desk().ready()
     desk.ask(request(key="old"))
     desk.plan()
-    desk.actor.keys_taken()
+    desk.actor.overtaken()
     desk.actor.questions()
     desk.ask(request(key="new"))
-    desk.actor.told(published(), {})
+    desk.actor.loaded(published(), {})
 
     assert [record.key for record in desk.plan().records] == ["old"]
     desk.actor.settle(NOW)
@@ -415,7 +415,7 @@ async def test_a_snapshot_is_as_old_as_the_question_that_brought_it(
     desk = Desk()
     desk.actor.questions()
     desk.now_s = age_s
-    desk.actor.told(published(), {})
+    desk.actor.loaded(published(), {})
 
     assert (desk.actor.snapshot(SNAPSHOT_MAX_AGE_S) is not None) == known
 
@@ -495,20 +495,20 @@ async def test_a_doubtful_batch_tells_its_callers_their_key_and_goes_on() -> Non
     answer = desk.ask(request())
     desk.plan()
 
-    desk.actor.doubtful()
+    desk.actor.report_unknown()
 
     fault = fault_of(answer)
     assert isinstance(fault, OutcomeUnknown)
     assert fault.key == "k"
     again = desk.ask(request())
     assert not again.done()
-    desk.actor.settle_late(NOW)
+    desk.actor.settle(NOW, moved_since=True)
     assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True)
     assert desk.actor.snapshot(SNAPSHOT_MAX_AGE_S) is None
 
 
 @in_virtual_time
-async def test_an_actor_that_is_let_go_has_answered_everybody() -> None:
+async def test_an_actor_that_is_evicted_has_answered_everybody() -> None:
     desk = Desk().ready()
     under_way = desk.ask(request(key="under way"))
     desk.plan()
@@ -517,19 +517,19 @@ async def test_an_actor_that_is_let_go_has_answered_everybody() -> None:
     desk.actor.questions()
     waits = desk.ask(request(key="waits"))
 
-    desk.actor.let_go(DOWN)
+    desk.actor.evict(DOWN)
 
     assert {fault_of(answer) for answer in (under_way, asked, waits)} == {DOWN}
     assert desk.actor.idle
 
 
 @in_virtual_time
-async def test_an_actor_that_is_let_go_calls_what_is_under_way_unknown() -> None:
+async def test_an_actor_that_is_evicted_calls_what_is_under_way_unknown() -> None:
     desk = Desk().ready()
     answer = desk.ask(request())
     desk.plan()
 
-    desk.actor.let_go(DOWN)
+    desk.actor.evict(DOWN)
 
     assert isinstance(fault_of(answer), OutcomeUnknown)
     assert desk.actor.idle
@@ -541,7 +541,7 @@ async def test_a_database_that_does_not_answer_is_told_to_all_who_wait() -> None
     answers = desk.ask_all(BATCH_MAX + 3)
     desk.actor.questions()
 
-    desk.actor.untold(DOWN)
+    desk.actor.not_loaded(DOWN)
 
     assert {fault_of(answer) for answer in answers} == {DOWN}
     assert desk.actor.idle
@@ -550,14 +550,17 @@ async def test_a_database_that_does_not_answer_is_told_to_all_who_wait() -> None
 @in_virtual_time
 async def test_a_venue_without_room_refuses_the_change_and_its_neighbours_go_on() -> None:
     desk = Desk().ready()
-    change = desk.ask(request(update(2, total_capacity=40), "change", keyed=False))
-    neighbour = desk.ask(request(key="neighbour"))
-    desk.plan()
+    before = desk.ask(request(key="before", keyed=False))
+    change = desk.ask(request(update(3, total_capacity=40), "change", keyed=False))
+    behind = desk.ask(request(key="behind", keyed=False))
+    assert [record.key for record in desk.plan().records] == ["before", "change"]
 
-    desk.actor.overtaken()
+    desk.actor.no_room()
+    assert change.result() == NO_ROOM
+    assert not before.done()
     desk.inform(published())
-    desk.plan()
+    assert [record.key for record in desk.plan().records] == ["before", "behind"]
     desk.actor.settle(NOW)
 
-    assert isinstance(change.result(), InvalidFields)
-    assert isinstance(neighbour.result(), Done)
+    assert isinstance(before.result(), Done)
+    assert isinstance(behind.result(), Done)
