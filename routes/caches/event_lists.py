@@ -11,19 +11,14 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from db.event_lists import EventPage, OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable
 from evently.domain.value import value
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.revision import Revision
-from routes.contract.answers import (
-    AdminEventList,
-    EventInAdminList,
-    EventInList,
-    EventList,
-    encode,
-    filled,
-)
+from routes.contract.answers import AdminEventList, EventInAdminList, EventInList, EventList, encode
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.raw import Raw
 
@@ -96,7 +91,7 @@ class EventLists:
             page = await self._primary.of_all(status, limit, offset)
         else:
             page = await self._primary.of_admin(admin_id, status, limit, offset)
-        events = [filled(EventInAdminList, event) for event in page.events]
+        events = msgspec.convert(page.events, list[EventInAdminList])
         return AdminEventList(events, page.total, query.page, limit)
 
     async def stop(self) -> None:
@@ -108,7 +103,7 @@ class EventLists:
         wanted = OnSaleFilter(event_type, city, starts_from, starts_before)
         offset = (page - 1) * limit
         found = await self._page(wanted, limit, offset)
-        events = [filled(EventInList, event) for event in found.events]
+        events = msgspec.convert(found.events, list[EventInList])
         has_more = offset + limit < found.total
         return _listing(EventList(events, found.total, page, limit, has_more))
 

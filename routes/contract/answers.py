@@ -5,9 +5,7 @@ neither can say what the other does not. Times are UTC; prices are JSON numbers.
 """
 
 import datetime as dt
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -20,18 +18,6 @@ _ENCODER = msgspec.json.Encoder()
 def encode(answer: Any) -> bytes:
     """Compact UTF-8 JSON in which `<` is escaped, so that no browser takes it for markup."""
     return _ENCODER.encode(answer).replace(b"<", b"\\u003c")
-
-
-S = TypeVar("S", bound=msgspec.Struct)
-
-
-def filled(kind: type[S], values: Mapping[str, Any]) -> S:
-    """An answer that takes each of its fields from `values` by name; money becomes a number."""
-    return kind(*[_shown(values[name]) for name in kind.__struct_fields__])
-
-
-def _shown(value: Any) -> Any:
-    return float(value) if type(value) is Decimal else value
 
 
 class Health(msgspec.Struct):
