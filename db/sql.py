@@ -5,7 +5,10 @@ Rules:
 1. One statement to a file, named after the method that runs it.
 2. Lists of columns are derived from the domain's one declaration of an event's fields: where a file
    says `{listed_columns}` or the like, the statement that is sent has the list of columns.
-   `python -m db.sql NAME` prints a statement as it is sent.
+3. What several statements share word for word is a file of `queries/parts`, and is asked for in the
+   same way.
+
+`python -m db.sql NAME` prints a statement as it is sent.
 """
 
 import re
@@ -20,19 +23,12 @@ from evently.domain.columns import columns_of
 from evently.domain.state import EventDetails, EventState
 
 _FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
+# The comment that a part begins with.
+_HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
 # The database fills these in when an event is created.
 _FILLED_IN = frozenset({"created_at", "updated_at", "revenue"})
 _GIVEN = {name: column for name, column in _EVENT.items() if name not in _FILLED_IN}
-
-# Nothing that is still to end starts before the first event that is on now.
-_FIRST_ON_NOW = """(
-    SELECT coalesce(min(lower(tstzrange(start_datetime, end_datetime))), now())
-      FROM events
-     WHERE status IN ('published', 'sold_out')
-       AND tstzrange(start_datetime, end_datetime) @> now())"""
-_ANSWERED_STATUS = """CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
-    THEN 'completed' ELSE e.status END AS status"""
 
 
 def _ledger_arrays(first: int) -> str:
@@ -55,17 +51,11 @@ def _edits() -> str:
 _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
     "state_columns": lambda _: ", ".join(f"e.{name}" for name in _EVENT),
     "listed_columns": lambda _: ", ".join(
-        [
-            *(f"e.{name}" for name, one in _EVENT.items() if one.listed and name != "status"),
-            _ANSWERED_STATUS,
-            "v.name AS venue_name",
-            "v.city AS venue_city",
-        ]
+        f"e.{name}" for name, one in _EVENT.items() if one.listed and name != "status"
     ),
     "given_columns": lambda _: ", ".join(_GIVEN),
     "given_types": lambda _: ", ".join(f"{name} {one.sql}" for name, one in _GIVEN.items()),
     "edits": lambda _: _edits(),
-    "first_on_now": lambda _: _FIRST_ON_NOW,
     "ledger_columns": lambda _: ", ".join(LEDGER_COLUMNS),
     "ledger_values": lambda _: ", ".join(
         f"l.{name}" if one.sent_as == one.sql else f"l.{name}::{one.sql}"
@@ -78,8 +68,22 @@ _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
 @cache
 def load(statement: Statement) -> str:
     """The text of a statement, as it is sent."""
-    text = files("db").joinpath("queries", f"{statement}.sql").read_text(encoding="utf-8")
-    return _FRAGMENT.sub(lambda found: _FRAGMENTS[found[1]](int(found[2] or 0)), text)
+    return _filled(_read(f"{statement}.sql"))
+
+
+def _read(path: str) -> str:
+    return files("db").joinpath("queries", path).read_text(encoding="utf-8")
+
+
+def _filled(text: str) -> str:
+    return _FRAGMENT.sub(_content, text)
+
+
+def _content(found: re.Match[str]) -> str:
+    name, first = found.groups()
+    if name in _FRAGMENTS:
+        return _FRAGMENTS[name](int(first or 0))
+    return _filled(_HEADER.sub("", _read(f"parts/{name}.sql"))).strip()
 
 
 if __name__ == "__main__":

@@ -3,5 +3,5 @@ SELECT count(*) AS total
   FROM events
  WHERE status IN ('published', 'sold_out')
    AND end_datetime > now()
-   AND start_datetime >= greatest($1::timestamptz, {first_on_now})
+   AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
    AND start_datetime < coalesce($2::timestamptz, 'infinity')

@@ -4,5 +4,5 @@ SELECT count(*) AS total
  WHERE status IN ('published', 'sold_out')
    AND lower(event_type) = lower($3)
    AND end_datetime > now()
-   AND start_datetime >= greatest($1::timestamptz, {first_on_now})
+   AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
    AND start_datetime < coalesce($2::timestamptz, 'infinity')

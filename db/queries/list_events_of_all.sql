@@ -2,7 +2,7 @@
 -- are given; no row: it is past the end.
 -- The inner scan finds the page in an index alone; only the page's own rows are read, one by one
 -- (LIMIT 1) even where the planner does not know how short a page is.
-SELECT {listed_columns}
+SELECT {listed_event}
   FROM (SELECT event_id, start_datetime
           FROM events
          WHERE ($1::text[] IS NULL OR status = ANY ($1))

@@ -1,7 +1,7 @@
 -- A page of the events on sale in city $4, of type $3 if it is given, that start in [$1, $2); no
 -- row: the page is past the end. Each venue of the city gives its first events, as many as could
 -- come to stand on the page, so that neither a large city nor an unknown one reads all events.
-SELECT {listed_columns}
+SELECT {listed_event}
   FROM (SELECT near.event_id, near.start_datetime
           FROM venues AS place
          CROSS JOIN LATERAL (
@@ -11,7 +11,7 @@ SELECT {listed_columns}
                   AND status IN ('published', 'sold_out')
                   AND ($3::text IS NULL OR lower(event_type) = lower($3))
                   AND end_datetime > now()
-                  AND start_datetime >= greatest($1::timestamptz, {first_on_now})
+                  AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
                   AND start_datetime < coalesce($2::timestamptz, 'infinity')
                 ORDER BY start_datetime, event_id
                 LIMIT $5::bigint + $6::bigint) AS near

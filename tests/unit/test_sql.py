@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,19 @@ import pytest
 from db.sql import load
 from db.statements import Statement
 
-NAMES = sorted(
-    file.name.removesuffix(".sql")
-    for file in files("db").joinpath("queries").iterdir()
-    if file.name.endswith(".sql")
-)
+QUERIES = files("db").joinpath("queries")
+
+
+def _sql_files(folder: Traversable) -> dict[str, str]:
+    return {
+        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    }
+
+
+FILES, PARTS = _sql_files(QUERIES), _sql_files(QUERIES.joinpath("parts"))
+NAMES = sorted(FILES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,6 +55,18 @@ def test_every_statement_is_run_by_some_module(statement: Statement) -> None:
 
 def test_no_placeholder_is_left_in_a_statement() -> None:
     assert not [name for name in NAMES if "{" in load(Statement(name))]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_says_what_it_is_and_several_statements_share_it(name: str) -> None:
+    assert PARTS[name].startswith("-- ")
+    assert sum(f"{{{name}}}" in text for text in FILES.values()) > 1
+
+
+def test_the_comment_of_a_part_stays_in_its_file() -> None:
+    statement = load(Statement.LIST_EVENTS_ON_SALE)
+    assert "min(lower(tstzrange(start_datetime, end_datetime)))" in statement
+    assert not [text for text in PARTS.values() if text.splitlines()[0] in statement]
 
 
 def test_a_statement_is_read_once() -> None:

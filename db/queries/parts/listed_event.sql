@@ -1,0 +1,4 @@
+-- What a list shows of event e at venue v; an event on sale is completed once its end has passed.
+{listed_columns}, v.name AS venue_name, v.city AS venue_city,
+CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
+     THEN 'completed' ELSE e.status END AS status
