@@ -1,0 +1,49 @@
+"""The columns that the code declares are those that the migrations made."""
+
+import asyncpg
+
+from db.ledger_rows import LEDGER_COLUMNS
+from evently.domain.columns import columns_of
+from evently.domain.state import EventDetails, EventState
+
+COLUMNS = """
+SELECT a.attname AS name, t.typname AS type, a.attnotnull AS required, a.atthasdef AS has_default
+  FROM pg_attribute AS a
+  JOIN pg_type AS t ON t.oid = a.atttypid
+ WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
+"""
+TYPE_NAMES = {"integer": "int4", "bigint": "int8"}
+
+
+async def _columns(dsn: str, table: str) -> dict[str, asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {row["name"]: row for row in await connection.fetch(COLUMNS, table)}
+    finally:
+        await connection.close()
+
+
+async def test_an_event_has_a_column_of_its_type_for_every_field_and_no_other(
+    database_url: str,
+) -> None:
+    columns = await _columns(database_url, "events")
+    declared = {**columns_of(EventDetails), **columns_of(EventState)}
+    assert {name: row["type"] for name, row in columns.items()} == {
+        name: TYPE_NAMES.get(column.sql, column.sql) for name, column in declared.items()
+    }
+    # An edit that lacks a field and one that clears it look the same to commit_batches.
+    assert all(row["required"] for row in columns.values())
+
+
+async def test_the_ledger_has_the_columns_that_are_written_and_the_time_of_the_commit(
+    database_url: str,
+) -> None:
+    columns = await _columns(database_url, "event_ledger")
+    written = {
+        name: TYPE_NAMES.get(column.sql, column.sql) for name, column in LEDGER_COLUMNS.items()
+    }
+    assert {name: row["type"] for name, row in columns.items()} == {
+        **written,
+        "recorded_at": "timestamptz",
+    }
+    assert columns["recorded_at"]["has_default"]
