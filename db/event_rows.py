@@ -20,6 +20,9 @@ _Convert: TypeAlias = Callable[[Any], Any]
 # An event as lists show it, by the names of its fields; `venue_name` and `venue_city` beside them.
 ListedEvent: TypeAlias = Mapping[str, Any]
 
+# What the driver returns as it is kept.
+_AS_READ = frozenset({str, bool, int, datetime, Decimal})
+
 
 def _shared_uuid(given: UUID) -> str:
     return intern(str(given))
@@ -37,7 +40,7 @@ def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
             convert = Status
         elif column.shared:
             convert = intern
-        assert convert is not None or types[name] in (str, int, datetime, Decimal), name
+        assert convert is not None or types[name] in _AS_READ, f"no conversion gives {name}"
         found.append((name, convert))
     return found
 

@@ -12,7 +12,7 @@ SELECT a.attname AS name, t.typname AS type, a.attnotnull AS required, a.atthasd
   JOIN pg_type AS t ON t.oid = a.atttypid
  WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
 """
-TYPE_NAMES = {"integer": "int4", "bigint": "int8"}
+TYPE_NAMES = {"integer": "int4", "bigint": "int8", "boolean": "bool"}
 
 
 async def _columns(dsn: str, table: str) -> dict[str, asyncpg.Record]:
