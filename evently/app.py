@@ -43,10 +43,11 @@ from routes.caches.event_lists import EventLists
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
 from routes.openapi.document import encoded_document
-from routes.server.conclusion import Conclusion
+from routes.server.admission import Admission
 from routes.server.connection import EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
+from routes.server.targets import Targets
 from routes.services import Lifecycle, Services
 
 # How often figures that nobody counts (pool, actors) are read for the metrics.
@@ -176,9 +177,9 @@ async def _forwarding(node: Node, registry: Registry) -> AsyncIterator[Forwarder
 
 def server(services: Services) -> EdgeServer:
     """The HTTP server in front of the services."""
-    conclusion = Conclusion(services)
-    dispatcher = Dispatcher(ENDPOINTS, services, conclusion)
-    return EdgeServer(dispatcher, services.observer, FastPath(ENDPOINTS, services, conclusion))
+    admission = Admission(services)
+    fast_path = FastPath(Targets(ENDPOINTS), admission)
+    return EdgeServer(Dispatcher(ENDPOINTS, admission), services.observer, fast_path)
 
 
 def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:

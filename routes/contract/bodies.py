@@ -91,6 +91,7 @@ OnConflict = Annotated[
 class SeatMove(Body):
     """A change of an event's available seats: negative reserves, positive returns."""
 
+    cacheable: ClassVar[bool] = True
     quantity: Quantity
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
@@ -99,6 +100,7 @@ class SeatMove(Body):
 class SeatReturn(Body):
     """Seats that come back, as a positive number."""
 
+    cacheable: ClassVar[bool] = True
     quantity: Positive
     version: VersionOrAny
     on_conflict: OnConflict = "fail"

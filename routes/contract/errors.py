@@ -140,6 +140,11 @@ def invalid(*problems: tuple[str, str]) -> ApiError:
     return ApiError(Code.VALIDATION_ERROR, problems[0][1], {"fields": fields})
 
 
+def repeated(where: str, *names: str) -> ApiError:
+    """400 for each of `names` that is given more than once in the request's `where`."""
+    return invalid(*((f"{where}.{name}", f"{name} must be given once") for name in names))
+
+
 def unauthorized(message: str, scheme: str = "Bearer") -> ApiError:
     """401: the caller is not known; `scheme` says how to make oneself known."""
     return ApiError(Code.UNAUTHORIZED, message, headers={"WWW-Authenticate": scheme})

@@ -54,6 +54,9 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     # Whether its text may hold NUL, which PostgreSQL cannot store.
     allow_nul: ClassVar[bool] = False
+    # Whether clients send the same bytes again and again, so that the parsed body is worth caching.
+    # Never for a body that holds a secret: the cache would keep it in memory.
+    cacheable: ClassVar[bool] = False
 
 
 class Query(BaseModel):

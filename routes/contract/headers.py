@@ -6,7 +6,7 @@ them while the service believes the other, so two are refused with 400.
 
 from multidict import MultiMapping, istr
 
-from routes.contract.errors import invalid
+from routes.contract.errors import repeated
 
 AUTHORIZATION = istr("Authorization")
 API_KEY = istr("X-API-Key")
@@ -21,7 +21,7 @@ def sent_once(sent: MultiMapping[str], name: istr) -> str | None:
     if values is None:
         return None
     if len(values) > 1:
-        raise invalid((f"header.{name}", f"{name} must be given once"))
+        raise repeated("header", name)
     return values[0]
 
 

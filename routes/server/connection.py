@@ -1,13 +1,19 @@
 """The HTTP server: aiohttp's low-level one, with a fast path in front of its request loop.
 
+Theory of operation: aiohttp parses what a connection receives into a queue of messages, and a task
+for each connection (its request loop) waits on a future, the *waiter*, until there is a message.
+`Connection` keeps that future from being set. It offers the first message in the queue to the fast
+path, and sets the waiter only if the fast path does not take it; then aiohttp's loop calls the
+dispatcher for everything that is queued. These attributes of aiohttp are not public, so its version
+is pinned, and `tests/unit/test_connection.py` fails if they change.
+
 Rules:
 
-1. The requests of a connection are answered in order. While none is in progress, the first
-   pending one is offered to the fast path; if that does not take it, aiohttp's own loop wakes and
-   handles everything that is pending.
-2. A client that does not read its answers gets no further ones, and is cut off in the end.
-3. Bytes that are not a request are answered 400 and counted, not logged: a storm of them must not
-   become a storm of tracebacks. (aiohttp logs one for each, and names itself in the answer.)
+1. The requests of a connection are answered in their order: a message is offered to the fast path
+   only while no other request of the connection is pending.
+2. A client that does not read its responses gets no further ones, and is cut off in the end.
+3. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
+   not become a flood of tracebacks. (aiohttp logs one for each, and names itself in the response.)
 """
 
 import asyncio
@@ -23,19 +29,20 @@ from routes.contract.answers import encode
 from routes.contract.errors import ApiError, Code, internal_error
 from routes.contract.ids import random_id
 from routes.observer import Observer
-from routes.server.conclusion import UNMATCHED
+from routes.server.admission import UNMATCHED
 from routes.server.fast_path import Exchange, FastPath
-from routes.server.response import Response
+from routes.server.response import JSON, NO_STORE, Response, head_of
 
 log = logging.getLogger(__name__)
 
 # Proxies and clients reuse a connection within this time; nginx's own default is the same. It
-# also bounds how long a client may take for its first request's head.
+# also bounds how long a client may take to send the head of its first request.
 KEEP_ALIVE_S = 75.0
-# The rest of a body that was refused is read for this long, so that the client sees the answer.
+# The rest of a body that is not wanted is read for this long, so that the client gets to see the
+# response.
 LINGER_S = 2.0
 # Many clients send a short body right after its head, in a packet of its own. The fast path waits
-# this long for it; then the dispatcher takes over, which handles bodies that arrive slowly.
+# this long for it; then the request goes to the dispatcher, which can deal with bodies that drip.
 BODY_GRACE_S = 0.05
 
 
@@ -46,36 +53,51 @@ class Connection(web.RequestHandler):
         super().__init__(server, **kwargs)
         self._observer = server.observer
         self._fast_path = server.fast_path
+        self._body_grace_s = server.body_grace_s
+        # The request that the fast path is answering, if its handler waits for something.
         self._exchange: Exchange | None = None
+        # Guards against answering from within answering.
         self._serving = False
         self._body_timer: asyncio.TimerHandle | None = None
+        # Set by `shutdown` to learn when the pending response has been written.
         self._answered: asyncio.Future[None] | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is pending, so that the fast path may take the next one."""
+        waiter = self._waiter
+        return waiter is not None and not (waiter.done() or self._exchange or self._body_timer)
+
+    @property
+    def awaits_body(self) -> bool:
+        """Whether the fast path waits for the body of a request whose head is here."""
+        return self._body_timer is not None
+
     def data_received(self, data: bytes) -> None:
-        """Let aiohttp parse and queue the bytes without waking its loop, then serve."""
+        """Have aiohttp parse and queue what was received, without waking its request loop."""
         waiter, self._waiter = self._waiter, None
         super().data_received(data)
         self._waiter = waiter
         self._serve()
 
     def resume_writing(self) -> None:
-        """Go on once the client has read what it was sent."""
+        """Continue once the client has read what it was sent."""
         super().resume_writing()
         self._serve()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Cancel the answer that nobody waits for any more."""
-        self._forget_body()
+        """Cancel what the client waited for."""
+        self._stop_waiting_for_body()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and exchange.future is not None:
             exchange.future.cancel()
-        self._tell_answered()
+        self._report_answered()
         super().connection_lost(exc)
 
     def _process_keepalive(self) -> None:
-        """Close an idle connection; abort one whose client has not read what was written.
+        """Close a connection that has been idle for too long; abort it if its client reads nothing.
 
-        Closing it would wait until the client reads, which it never will.
+        Closing would wait until the client has read everything, which it never will.
         """
         transport = self.transport if self._paused else None
         super()._process_keepalive()
@@ -83,14 +105,14 @@ class Connection(web.RequestHandler):
             transport.abort()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
-        """Answer the request in progress, then close."""
+        """Answer the pending request, then close."""
         if self._exchange is not None:
             self._answered = self._loop.create_future()
             await asyncio.wait((self._answered,), timeout=timeout)
         await super().shutdown(timeout)
 
     def _serve(self) -> None:
-        """Answer pending requests, as far as that can be done now."""
+        """Answer queued requests as far as that is possible now."""
         waiter = self._waiter
         if waiter is None or self._serving or self._exchange is not None:
             return
@@ -105,7 +127,10 @@ class Connection(web.RequestHandler):
             self._serving = False
 
     def _waits_for_body(self) -> bool:
-        """Whether the fast path would take the next request if its body had arrived."""
+        """Whether the next request lacks only its body for the fast path, and there is still time.
+
+        Starts the timer at the first call for a request.
+        """
         message, payload = self._messages[0]
         if not payload.is_eof():
             if self._body_timer is not None:
@@ -115,9 +140,9 @@ class Connection(web.RequestHandler):
                 and isinstance(message, RawRequestMessage)
                 and self._fast_path.takes_with_body(message)
             ):
-                self._body_timer = self._loop.call_later(BODY_GRACE_S, self._body_is_late)
+                self._body_timer = self._loop.call_later(self._body_grace_s, self._body_is_late)
                 return True
-        self._forget_body()
+        self._stop_waiting_for_body()
         return False
 
     def _body_is_late(self) -> None:
@@ -125,13 +150,13 @@ class Connection(web.RequestHandler):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _forget_body(self) -> None:
+    def _stop_waiting_for_body(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
 
     def _serve_next(self) -> bool:
-        """Begin to answer the next request; False where the fast path does not take it."""
+        """Begin to answer the next request; False if the fast path does not take it."""
         message, payload = self._messages[0]
         if self._fast_path is None or not isinstance(message, RawRequestMessage):
             return False
@@ -149,18 +174,18 @@ class Connection(web.RequestHandler):
             self._exchange = exchange
         return True
 
-    def _respond(self, answer: bytes, last: bool) -> None:
-        """Write an answer of the fast path; after the `last` one, close."""
-        under_way, self._exchange = self._exchange, None
+    def _respond(self, response: bytes, last: bool) -> None:
+        """Write a response of the fast path; close after the `last` one."""
+        pending, self._exchange = self._exchange, None
         if self.transport is not None:
-            self.transport.write(answer)
+            self.transport.write(response)
         if last or self._close:
             self.force_close()
-        self._tell_answered()
-        if under_way is not None:
+        self._report_answered()
+        if pending is not None:
             self._serve()
 
-    def _tell_answered(self) -> None:
+    def _report_answered(self) -> None:
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
 
@@ -171,28 +196,25 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what the dispatcher never saw: bytes that are not HTTP, or a bug."""
+        """Answer what the dispatcher never saw: what is not HTTP, or a bug in between."""
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             error = ApiError(Code.VALIDATION_ERROR, "This is not an HTTP request", status=status)
             self._observer.answered("OTHER", UNMATCHED, status, 0.0)
         else:
             error = internal_error()
             log.error("a request failed outside its handler", exc_info=exc)
-        headers = {
-            "Content-Type": "application/json",
-            "X-Request-ID": random_id(),
-            "X-Content-Type-Options": "nosniff",
-            "Server": "evently",
-            "Cache-Control": "no-store",
-            "Connection": "close",
-        }
-        return Response(status, headers, encode(error.body()))
+        body = encode(error.body())
+        head = (
+            f"{head_of(status, JSON, NO_STORE)}X-Request-ID: {random_id()}\r\n"
+            f"Connection: close\r\nContent-Length: {len(body)}\r\n"
+        )
+        return Response(status, head, body, closes=True)
 
 
 class EdgeServer(web.Server):
     """Makes a Connection for every client that connects.
 
-    Without a fast path every request goes through `dispatcher`, aiohttp's way.
+    Without a fast path, `dispatcher` answers every request.
     """
 
     def __init__(
@@ -202,10 +224,12 @@ class EdgeServer(web.Server):
         fast_path: FastPath | None = None,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
+        body_grace_s: float = BODY_GRACE_S,
     ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
         self.observer = observer
+        self.body_grace_s = body_grace_s
         self._keep_alive_s = keep_alive_s
 
     def __call__(self) -> Connection:

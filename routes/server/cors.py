@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from multidict import MultiMapping
 
-# A browser asks again after this long; Chromium's own bound is two hours.
+# A browser asks again after this long; Chromium's own limit is two hours.
 MAX_AGE_S = 600
 _HEADERS = "Authorization, Content-Type, If-None-Match, X-Request-ID"
 _EXPOSED = "ETag, Retry-After, X-Request-ID"
@@ -16,7 +16,7 @@ _EXPOSED = "ETag, Retry-After, X-Request-ID"
 def allow_origin(
     sent: MultiMapping[str], headers: dict[str, str], origins: Collection[str]
 ) -> None:
-    """Name the origin of a request in the answer if it is a configured one."""
+    """Allow the origin of a request in its response if it is a configured one."""
     headers["Vary"] = "Origin"
     origin = sent.get("Origin")
     if origin is not None and origin in origins:

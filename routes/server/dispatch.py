@@ -1,62 +1,68 @@
-"""The handler of aiohttp's server: answers every request that the fast path does not take.
+"""The long way: answers any request with aiohttp's own request object and a task.
 
-Rule: whatever happens on the way, the client gets a response of this service's own making.
+Theory of operation: aiohttp's low-level server calls the dispatcher in a task of its own for each
+request that the fast path did not take. The dispatcher finds the endpoint and takes the steps of
+`admission` in their order; it is the only one that awaits on the way: an admin's token, the bytes
+of a body, and a handler that is a coroutine.
+
+Rule: it never raises, except when its task is cancelled because the client is gone.
 """
 
 import time
 from collections.abc import Iterable
-from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
 from routes.call import Call
-from routes.contract.answers import encode
 from routes.contract.errors import ApiError, Code
-from routes.contract.raw import Raw
 from routes.endpoint import Access, Endpoint
-from routes.server.admission import admit, name_for_logs, query_of, request_id
-from routes.server.conclusion import UNMATCHED, Conclusion, unchanged
+from routes.server.admission import (
+    UNMATCHED,
+    Admission,
+    admit_caller,
+    name_request,
+    query_of,
+    request_id,
+)
 from routes.server.cors import preflight
-from routes.server.read_json import parse_body, read_bytes
-from routes.server.response import Response
+from routes.server.read_json import expect_json, read_json
+from routes.server.receive_body import receive_body
+from routes.server.response import Ready, Response
 from routes.server.router import Methods, Router, canonical_ids
-from routes.services import Services
 
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 
 class Dispatcher:
-    """Takes a request through admission, its handler and its conclusion."""
+    """The handler of aiohttp's low-level server."""
 
-    def __init__(
-        self, endpoints: Iterable[Endpoint], services: Services, conclusion: Conclusion
-    ) -> None:
+    def __init__(self, endpoints: Iterable[Endpoint], admission: Admission) -> None:
         self._router = Router(endpoints)
-        self._services = services
-        self._conclusion = conclusion
+        self._admission = admission
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         started_s = time.perf_counter()
-        call = Call(request.method, request.headers, self._services, request)
-        endpoint: Endpoint | None = None
+        call = Call(request.method, request.headers, self._admission.services, request)
+        route, hot = UNMATCHED, False
         try:
             call.request_id = request_id(call.sent)
-            name_for_logs(call)
+            name_request(call)
             endpoint = self._endpoint(call)
             if endpoint is None:
-                response = self._conclusion.response(call, HTTPStatus.NO_CONTENT, b"")
+                ready = self._admission.without_body(call)
             else:
-                response = await self._answer(endpoint, call)
+                route, hot = endpoint.path, endpoint.hot
+                ready = await self._answer(endpoint, call)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            route = UNMATCHED if endpoint is None else endpoint.path
-            response = self._conclusion.refusal(error, call, route)
-        self._conclusion.conclude(call, endpoint, response.status, started_s)
-        return response
+            ready = self._admission.refused(error, call, route)
+        status, head, body, closes = ready
+        self._admission.conclude(call, route, status, started_s, hot=hot)
+        return Response(status, head, body, closes)
 
     def _endpoint(self, call: Call) -> Endpoint | None:
-        """The endpoint to run; None for OPTIONS, which only asks what there is."""
+        """The endpoint to run; None for OPTIONS, which only asks what the path answers."""
         request = call.request
         if request.version not in _VERSIONS:
             message, headers = "This service speaks HTTP/1.1", {"Connection": "close"}
@@ -71,26 +77,22 @@ class Dispatcher:
         allowed = _allowed(methods)
         call.headers["Allow"] = allowed
         if request.method == "OPTIONS":
-            preflight(call.sent, call.headers, allowed, self._services.cors_origins)
+            preflight(call.sent, call.headers, allowed, call.services.cors_origins)
             return None
         raise ApiError(Code.METHOD_NOT_ALLOWED, f"This path answers {allowed}")
 
-    async def _answer(self, endpoint: Endpoint, call: Call) -> Response:
+    async def _answer(self, endpoint: Endpoint, call: Call) -> Ready:
+        """Take every step up to the handler. Raises ApiError and domain faults."""
         request = call.request
-        call.headers["Cache-Control"] = endpoint.cache_control
-        admit(endpoint, call)
+        admit_caller(endpoint, call)
         if endpoint.access is Access.ADMIN:
             call.admin = await call.services.admin_auth.authenticate(request)
-        call.params = canonical_ids(call.params)
-        call.query = query_of(endpoint, request.raw_path, request.query)
+        canonical_ids(call.params)
+        call.query = query_of(endpoint, request.raw_path, request.rel_url)
         if endpoint.body is not None and (not endpoint.body_optional or request.body_exists):
-            call.body = parse_body(endpoint.body, await read_bytes(request))
-        answer = await endpoint.handler(call)
-        if unchanged(call):
-            return self._conclusion.response(call, HTTPStatus.NOT_MODIFIED, b"")
-        if not isinstance(answer, Raw):
-            answer = Raw(encode(answer))
-        return self._conclusion.response(call, endpoint.status, answer.body, answer.content_type)
+            expect_json(call.sent)
+            call.body = read_json(endpoint.body, await receive_body(request))
+        return self._admission.succeeded(endpoint, call, await endpoint.handler(call))
 
 
 def _path_of_another_form(request: web.BaseRequest, target: str) -> str:

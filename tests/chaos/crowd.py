@@ -6,7 +6,7 @@ nothing but answers; all it does is in the history before it is sent.
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -20,9 +20,6 @@ from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read
 
 CLIENTS = 64
 RESERVES, RETURNS = 0.7, 0.2
-# So many have a connection each, over which they move one hot event so many times, then another:
-# the service gives such connections to the event's worker.
-FANS, FAN_MOVES = 16, 64
 # Of the moves: those for a hot event, with a key, sent twice at once, hung up on.
 HOT, KEYED, TWICE, HUNG_UP = 0.6, 0.9, 0.08, 0.08
 # Of the moves: at any version, at the one that was last seen; the rest lets the service retry.
@@ -42,11 +39,9 @@ _ANSWERLESS = (aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass
 class Booker:
-    """A client: what it has drawn, the seats it holds, its connections, and what it is a fan of."""
+    """A client: its dice, and the seats it holds."""
 
     dice: random.Random
-    kept: aiohttp.ClientSession
-    favourites: Iterator[str] | None
     held: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -70,7 +65,6 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
         self._kept = _session(limit=0)
         self._fresh = _session(limit=0, force_close=True)
-        self._of_fans = [_session(limit=1) for _ in range(FANS)]
 
     async def start(self) -> None:
         """Begin."""
@@ -85,16 +79,14 @@ class Crowd:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        for session in (self._kept, self._fresh, *self._of_fans):
+        for session in (self._kept, self._fresh):
             await session.close()
         for task in done:
             task.result()
 
     async def _client(self, number: int) -> None:
         dice = random.Random(f"{self._seed} {number}")  # noqa: S311 - choices that can be repeated
-        who = Booker(dice, self._kept, None)
-        if number < FANS:
-            who = Booker(dice, self._of_fans[number], self._favourites(dice))
+        who = Booker(dice)
         while not self._over.is_set():
             drawn = dice.random()
             if drawn < RESERVES:
@@ -102,25 +94,16 @@ class Crowd:
             elif drawn < RESERVES + RETURNS:
                 await self._return(who)
             else:
-                await self._read(self._event(who), who.kept)
+                await self._read(self._event(dice))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), dice.uniform(0.0, THINK_MAX_S))
 
-    def _favourites(self, dice: random.Random) -> Iterator[str]:
-        """A fan's event for every move."""
-        while True:
-            favourite = dice.choice(self._hot)
-            for _ in range(FAN_MOVES):
-                yield favourite
-
-    def _event(self, who: Booker) -> str:
-        if who.favourites is not None:
-            return next(who.favourites)
-        return who.dice.choice(self._hot if who.dice.random() < HOT else self._small)
+    def _event(self, dice: random.Random) -> str:
+        return dice.choice(self._hot if dice.random() < HOT else self._small)
 
     async def _reserve(self, who: Booker) -> None:
-        event_id, seats = self._event(who), who.dice.randint(1, 4)
-        if await self._move(who, self._wish(who.dice, event_id, -seats)):
+        event_id, seats = self._event(who.dice), who.dice.randint(1, 4)
+        if await self._move(who.dice, self._wish(who.dice, event_id, -seats)):
             who.held.append((event_id, seats))
 
     async def _return(self, who: Booker) -> None:
@@ -128,9 +111,9 @@ class Crowd:
         held, dice = who.held, who.dice
         mistaken = not held or dice.random() < 0.05
         event_id, seats = (
-            (self._event(who), 1_000_000) if mistaken else held.pop(dice.randrange(len(held)))
+            (self._event(dice), 1_000_000) if mistaken else held.pop(dice.randrange(len(held)))
         )
-        await self._move(who, self._wish(dice, event_id, seats))
+        await self._move(dice, self._wish(dice, event_id, seats))
 
     def _wish(self, dice: random.Random, event_id: str, quantity: int) -> Move:
         drawn = dice.random()
@@ -140,22 +123,21 @@ class Crowd:
         key = str(uuid4()) if dice.random() < KEYED else None
         return Move(event_id, key, quantity, version, retry)
 
-    async def _move(self, who: Booker, move: Move) -> bool:
+    async def _move(self, dice: random.Random, move: Move) -> bool:
         """Whether the seats moved, once that is known; without a key it may never be."""
-        dice, kept = who.dice, who.kept
         self._history.moves.append(move)
         drawn = dice.random()
         if move.key is not None and drawn < TWICE:
             await asyncio.gather(
-                self._try(move, kept), self._try(move, self._fresh), return_exceptions=False
+                self._try(move, self._kept), self._try(move, self._fresh), return_exceptions=False
             )
         elif drawn < TWICE + HUNG_UP:
             await self._hang_up(move, dice.uniform(0.0, HANG_UP_MAX_S))
         else:
-            await self._try(move, kept if drawn < 0.9 else self._fresh)
+            await self._try(move, self._kept if drawn < 0.9 else self._fresh)
         while not move.resolved and (move.key is not None or not move.in_doubt):
             await asyncio.sleep(dice.uniform(TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S))
-            await self._try(move, kept)
+            await self._try(move, self._kept)
         return bool(move.ended(End.OK))
 
     async def _hang_up(self, move: Move, after_s: float) -> None:
@@ -208,11 +190,11 @@ class Crowd:
             self._seen[move.event_id] = attempt.told["current_version"]
         return self._history.ended(move, attempt, end)
 
-    async def _read(self, event_id: str, kept: aiohttp.ClientSession) -> None:
+    async def _read(self, event_id: str) -> None:
         url = f"{self._service.url}/internal/events/{event_id}"
         sent_s = self._history.now()
         try:
-            async with kept.get(url, headers=self._service.internal) as answer:
+            async with self._kept.get(url, headers=self._service.internal) as answer:
                 told = await answer.json(content_type=None)
                 status = answer.status
         except (*_ANSWERLESS, ValueError):
@@ -230,10 +212,9 @@ class Crowd:
     async def _administer(self, headers: dict[str, str]) -> None:
         """Change a description, and now and then the price too, at the version seen last."""
         dice = random.Random(f"{self._seed} admin")  # noqa: S311 - choices that can be repeated
-        who = Booker(dice, self._kept, None)
         while not self._over.is_set():
-            event_id = self._event(who)
-            await self._read(event_id, self._kept)
+            event_id = self._event(dice)
+            await self._read(event_id)
             if event_id in self._seen:
                 await self._change(event_id, headers, dice)
             with suppress(TimeoutError):

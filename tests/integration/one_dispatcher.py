@@ -11,7 +11,7 @@ from aiohttp.test_utils import RawTestServer, TestClient
 from evently.domain.outcomes import Answer
 from routes.contract.answers import Health
 from routes.endpoint import Endpoint, Handler
-from routes.server.conclusion import Conclusion
+from routes.server.admission import Admission
 from routes.server.dispatch import Dispatcher
 from routes.services import Services
 
@@ -57,8 +57,7 @@ async def dispatching(
         cors_origins=frozenset(origins),
         lifecycle=SimpleNamespace(draining=False),
     )
-    services = cast("Services", parts)
-    dispatcher = Dispatcher(endpoints, services, Conclusion(services))
+    dispatcher = Dispatcher(endpoints, Admission(cast("Services", parts)))
     browser: Browser = TestClient(RawTestServer(dispatcher))
     async with browser:
         yield browser

@@ -16,7 +16,7 @@ from aiohttp.streams import StreamReader
 from routes.server import response
 from routes.server.connection import KEEP_ALIVE_S, EdgeServer
 from routes.server.fast_path import FastPath, Respond
-from routes.server.response import Response
+from routes.server.response import Response, head_of
 from tests.integration.one_dispatcher import Observed
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -60,8 +60,13 @@ async def connected(
         yield reader, writer
 
 
+def ok(body: bytes) -> Response:
+    head = f"{head_of(200, '', '')}Content-Length: {len(body)}\r\n"
+    return Response(200, head, body, closes=False)
+
+
 async def small(_: web.BaseRequest) -> web.StreamResponse:
-    return Response(200, {}, b"{}")
+    return ok(b"{}")
 
 
 async def read_answer(reader: asyncio.StreamReader) -> bytes:
@@ -114,7 +119,7 @@ async def test_a_request_under_way_is_not_cut_off_by_keep_alive() -> None:
     async def slow(_: web.BaseRequest) -> web.StreamResponse:
         arrived.set()
         await release.wait()
-        return Response(200, {}, b"late")
+        return ok(b"late")
 
     async with serving(slow, 0.05) as port, connected(port) as (reader, writer):
         writer.write(GET)
@@ -136,7 +141,7 @@ async def test_who_reads_no_answers_is_answered_no_further() -> None:
 
     async def large(request: web.BaseRequest) -> web.StreamResponse:
         served.append(request)
-        return Response(200, {}, MEGABYTE)
+        return ok(MEGABYTE)
 
     async with serving(large, PATIENCE_S) as port, connected(port, 4096) as (reader, writer):
         writer.write(GET * requests)
@@ -161,7 +166,7 @@ async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
 
     async def large(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return Response(200, {}, MEGABYTE * 20)
+            return ok(MEGABYTE * 20)
         finally:
             request.task.add_done_callback(lambda _: lost.set())
 
@@ -209,7 +214,7 @@ async def test_who_hangs_up_unread_leaves_nothing_behind(
 
     async def large(request: web.BaseRequest) -> web.StreamResponse:
         request.task.add_done_callback(lambda _: ended.set())
-        return Response(200, {}, MEGABYTE * 20)
+        return ok(MEGABYTE * 20)
 
     async with serving(large, PATIENCE_S) as port:
         async with connected(port, 4096) as (_, writer):
