@@ -1,10 +1,9 @@
-"""Admins as PostgreSQL keeps them.
+"""Admins in PostgreSQL.
 
-Rule: an email belongs to one admin whatever its case; the database decides that, not a look
+Rule: an email belongs to one admin, whatever its case. The unique index decides that, not a query
 beforehand.
 """
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,9 @@ import asyncpg
 
 from db.audit_store import AuditEntry
 from db.database import Database
+from db.refresh_store import NewFamily
 from db.statements import Statement
+from evently.domain.admins import Role
 from evently.domain.value import value
 
 EMAIL_ONCE = "admins_email_once"
@@ -21,22 +22,14 @@ EMAIL_ONCE = "admins_email_once"
 
 @value
 class NewAdmin:
-    """An admin to be added; `admin_id` is a UUID in canonical form."""
+    """An admin to be added; `admin_id` is a canonical UUID."""
 
     admin_id: str
     email: str
     password_hash: str
     name: str
     phone_number: str | None
-    role: str
-
-
-@value
-class NewFamily:
-    """The first refresh token of a login: its SHA-256, and the seconds that it lasts."""
-
-    token_sha256: bytes
-    ttl_s: float
+    role: Role
 
 
 @value
@@ -45,25 +38,25 @@ class Credentials:
 
     admin_id: str
     password_hash: str
-    role: str
+    role: Role
     is_active: bool
 
 
 @value
 class Standing:
-    """What an admin may do at this moment."""
+    """An admin's current role, and whether they may act at all."""
 
-    role: str
+    role: Role
     is_active: bool
 
 
 @value
 class Listed:
-    """An admin in the list of all."""
+    """An admin in the list of all admins."""
 
     email: str
     name: str
-    role: str
+    role: Role
     is_active: bool
     created_at: datetime
 
@@ -75,7 +68,7 @@ class AdminStore:
         self._database = database
 
     async def find_admin_by_email(self, email: str) -> Credentials | None:
-        """What a login with `email` is checked against, or None where nobody has it."""
+        """What a login with `email` is checked against, or None if no admin has it."""
         row = await self._database.fetchrow(Statement.FIND_ADMIN_BY_EMAIL, email)
         if row is None:
             return None
@@ -83,19 +76,24 @@ class AdminStore:
         return Credentials(admin_id, row["password_hash"], row["role"], row["is_active"])
 
     async def find_admin(self, admin_id: str) -> Standing | None:
-        """What the admin may do, or None where there is no such admin (any more)."""
+        """The admin's current role and state, or None if there is no such admin."""
         row = await self._database.fetchrow(Statement.FIND_ADMIN, admin_id)
         return None if row is None else Standing(row["role"], row["is_active"])
 
-    async def change_role(self, email: str, role: str, caller: str, request_id: str) -> str | None:
-        """Give the admin with `email` this role and note it; the role before, None for nobody."""
+    async def change_role(
+        self, email: str, role: Role, caller: str, request_id: str
+    ) -> Role | None:
+        """Change the role of the admin with `email`; the previous one, None if no admin has it."""
         row = await self._database.fetchrow(Statement.CHANGE_ROLE, email, role, caller, request_id)
-        return None if row is None else str(row["role"])
+        if row is None:
+            return None
+        previous: Role = row["role"]
+        return previous
 
     async def change_activity(
         self, email: str, caller: str, request_id: str, *, is_active: bool
     ) -> bool | None:
-        """Let the admin with `email` in or shut him out; what was so before, None for nobody."""
+        """(De)activate the admin with `email`; their previous state, None if no admin has it."""
         row = await self._database.fetchrow(
             Statement.CHANGE_ACTIVITY, email, is_active, caller, request_id
         )
@@ -104,7 +102,7 @@ class AdminStore:
     async def change_password(
         self, email: str, password_hash: str, caller: str, request_id: str
     ) -> bool:
-        """Give the admin with `email` another password; False for nobody."""
+        """Set the password of the admin with `email`; False if no admin has it."""
         row = await self._database.fetchrow(
             Statement.CHANGE_PASSWORD, email, password_hash, caller, request_id
         )
@@ -117,13 +115,14 @@ class AdminStore:
     async def add_admin(
         self, admin: NewAdmin, entry: AuditEntry, family: NewFamily | None = None
     ) -> bool:
-        """Add `admin`, logged in if a `family` is given; False where the email is taken."""
+        """Add `admin`, logged in if a `family` is given; False if the email is taken."""
         try:
             async with self._database.transaction() as session:
                 await session.execute(Statement.ADD_ADMIN, *_columns(admin))
                 if family is not None:
-                    row = (str(uuid.uuid4()), admin.admin_id, family.token_sha256, family.ttl_s)
-                    await session.execute(Statement.START_REFRESH_FAMILY, *row)
+                    await session.execute(
+                        Statement.START_REFRESH_FAMILY, *family.columns(admin.admin_id)
+                    )
                 await session.execute(Statement.RECORD_AUDIT, *entry.columns)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name != EMAIL_ONCE:

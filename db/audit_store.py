@@ -1,7 +1,7 @@
-"""What admins did, and what was done to them.
+"""The audit in PostgreSQL: what admins did, and what was done to their accounts.
 
-Rule: append-only, and never a secret: no password, no token, nothing that was typed into a field
-where a password might have been.
+Rule: append-only, and never a secret: no password, no token, and no text from a field into which
+a password may have been typed by mistake.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from evently.domain.value import value
 
 
 class Audited(StrEnum):
-    """Everything that is noted."""
+    """Every action that is recorded."""
 
     ADMIN_ACTIVATED = "admin_activated"
     ADMIN_DEACTIVATED = "admin_deactivated"
     ADMIN_REGISTERED = "admin_registered"
     LOGIN_THROTTLED = "login_throttled"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a deed
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action
     REFRESHES_REVOKED = "refreshes_revoked"
     ROLE_CHANGED = "role_changed"
     VENUE_CREATED = "venue_created"
@@ -30,7 +30,7 @@ class Audited(StrEnum):
 
 @value
 class AuditEntry:
-    """One deed: `caller` did it to the admin or venue `subject_id`."""
+    """One action: `caller` did it to the admin or venue `subject_id`."""
 
     action: Audited
     caller: str
@@ -40,16 +40,16 @@ class AuditEntry:
 
     @property
     def columns(self) -> tuple[Any, ...]:
-        """The arguments of record_audit.sql, for those who note it in a transaction of theirs."""
+        """The arguments of record_audit.sql, to run it within another transaction."""
         return self.action, self.caller, self.request_id, self.subject_id, dict(self.details)
 
 
 class AuditStore:
-    """Notes deeds that are no part of another transaction."""
+    """Records actions that are not part of another transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record_audit(self, entry: AuditEntry) -> None:
-        """Note `entry`."""
+        """Record `entry`."""
         await self._database.execute(Statement.RECORD_AUDIT, *entry.columns)

@@ -1,7 +1,7 @@
-"""Counts of attempts, where every worker and node sees them.
+"""Counts of attempts in PostgreSQL, where every worker and node sees them.
 
-Rule: the window is the database's clock's, so that nodes whose clocks differ agree on it; a
-bucket whose window has ended counts as empty, whether or not it was pruned yet.
+Rule: windows are timed by the database's clock, so that nodes whose clocks differ agree. A bucket
+whose window has ended counts as empty, whether or not it has been pruned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from evently.domain.value import value
 
 @value
 class Attempts:
-    """What was counted in a bucket's running window, and the seconds until that ends."""
+    """The attempts counted in a bucket's current window, and the seconds until it ends."""
 
     count: int
     ends_in_s: float
@@ -28,20 +28,20 @@ class ThrottleStore:
         self._database = database
 
     async def read_attempts(self, buckets: Sequence[bytes]) -> dict[bytes, Attempts]:
-        """What was counted; a bucket that holds nothing is left out."""
+        """The current counts; an empty bucket is left out."""
         return _by_bucket(await self._database.fetch(Statement.READ_ATTEMPTS, list(buckets)))
 
     async def count_attempts(self, windows_s: Mapping[bytes, float]) -> dict[bytes, Attempts]:
-        """Count one attempt in every bucket, whose window is given in seconds."""
+        """Count one attempt in every bucket; a new window lasts the given seconds."""
         buckets, seconds = list(windows_s), list(windows_s.values())
         found = _by_bucket(await self._database.fetch(Statement.COUNT_ATTEMPTS, buckets, seconds))
         if any(attempts.count == 1 for attempts in found.values()):
-            # A row was added, or begun anew: the moment to look for ones to drop.
+            # A window has started, so a row was added or reused: prune others that have ended.
             await self._database.execute(Statement.PRUNE_ATTEMPTS)
         return found
 
     async def forget_attempts(self, buckets: Sequence[bytes]) -> None:
-        """Count the buckets from 0 again."""
+        """Reset the buckets' counts to 0."""
         await self._database.execute(Statement.FORGET_ATTEMPTS, list(buckets))
 
 

@@ -1,116 +1,55 @@
-"""Venues as PostgreSQL keeps them.
+"""Venues in PostgreSQL.
 
-Rule: a venue with events is not deleted, and not made smaller than one of them that is still to
-end. A change locks the venue first and looks at its events in a later statement; whoever creates
-or moves an event there locks the venue too, so each sees what the other committed.
+Rule: what `evently.domain.venues` decides on cannot change before it is written. An update locks
+the venue first and reads its events in a later statement; creating an event there, or moving one
+there, locks the venue too, so each sees what the other committed.
 """
 
 import uuid
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, TypeAlias
 
 import asyncpg
 
 from db.audit_store import Audited, AuditEntry
 from db.database import Database, Session
 from db.statements import Statement
-from evently.domain.value import value
+from evently.domain.venues import (
+    FIELDS,
+    CreateVenue,
+    DeleteOutcome,
+    DeleteVenue,
+    RoomNeeded,
+    UpdateOutcome,
+    UpdateVenue,
+    Venue,
+    VenueDeleted,
+    VenueInUse,
+    VenueNotFound,
+    VenuePage,
+    VenueTooSmall,
+    VenueUpdated,
+    decide_update,
+    shrinks,
+)
 
 VENUE_EXISTS = "events_venue_exists"
 
-# In the order in which the statements take them.
-FIELDS = (
-    "name",
-    "address",
-    "city",
-    "state",
-    "country",
-    "postal_code",
-    "capacity",
-    "layout_config",
-)
-
-
-@value
-class Author:
-    """Who changes a venue, and in which request."""
-
-    admin_id: str
-    caller: str
-    request_id: str
-
-
-@value
-class Venue:
-    """A venue; ids are canonical UUIDs, times are UTC."""
-
-    venue_id: str
-    name: str
-    address: str
-    city: str
-    state: str | None
-    country: str
-    postal_code: str | None
-    capacity: int
-    layout_config: dict[str, Any] | None
-    created_by: str
-    created_at: datetime
-    updated_at: datetime
-
-
-@value
-class VenuePage:
-    """Some venues in order, and how many there are in all."""
-
-    venues: tuple[Venue, ...]
-    total: int
-
-
-@value
-class VenueDeleted:
-    """The venue is gone."""
-
-
-@value
-class VenueNotFound:
-    """No such venue."""
-
-
-@value
-class VenueNamedByEvents:
-    """So many events name the venue, which therefore stays."""
-
-    events: int
-
-
-@value
-class VenueTooSmall:
-    """An event that is still to end needs more seats than the venue would have."""
-
-    capacity: int
-    event_id: str
-    total_capacity: int
-
-
-UpdateOutcome: TypeAlias = Venue | VenueNotFound | VenueTooSmall
-DeleteOutcome: TypeAlias = VenueDeleted | VenueNotFound | VenueNamedByEvents
-
 
 class VenueStore:
-    """Creates, finds, changes and deletes venues, and notes who did."""
+    """Creates, finds, updates and deletes venues, and records in the audit who did."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, fields: Mapping[str, Any], author: Author) -> Venue:
-        """Add a venue with these FIELDS; those that are left out are null."""
+    async def create(self, command: CreateVenue, caller: str, request_id: str) -> Venue:
+        """Add a venue."""
         venue_id = str(uuid.uuid4())
-        given = [fields.get(name) for name in FIELDS]
+        columns = [command.fields.get(name) for name in FIELDS]
+        details = {"name": command.fields["name"]}
+        entry = AuditEntry(Audited.VENUE_CREATED, caller, request_id, venue_id, details)
         async with self._database.transaction() as session:
-            row = await session.fetchrow(Statement.ADD_VENUE, venue_id, *given, author.admin_id)
-            await _note(session, Audited.VENUE_CREATED, venue_id, author, {"name": fields["name"]})
-        assert row is not None, "add_venue returns what it added"
+            row = await session.fetchrow(Statement.ADD_VENUE, venue_id, *columns, command.admin_id)
+            await session.execute(Statement.RECORD_AUDIT, *entry.columns)
+        assert row is not None, "add_venue returns the row it added"
         return _venue(row)
 
     async def get(self, venue_id: str) -> Venue | None:
@@ -121,74 +60,70 @@ class VenueStore:
     async def list(
         self, *, city: str | None, search: str | None, limit: int, offset: int
     ) -> VenuePage:
-        """Venues by name: of `city`, whole and ignoring case, with `search` in any of its texts."""
+        """Venues by name: whose city is `city` in any case, and with `search` in any text."""
         rows = await self._database.fetch(Statement.LIST_VENUES, city, search, limit, offset)
         counted = await self._database.fetchrow(Statement.COUNT_VENUES, city, search)
-        assert counted is not None, "count_venues always has a row"
+        assert counted is not None, "count_venues always returns a row"
         return VenuePage(tuple(map(_venue, rows)), counted["total"])
 
-    async def update(
-        self, venue_id: str, changes: Mapping[str, Any], author: Author
-    ) -> UpdateOutcome:
-        """Set the FIELDS in `changes`; a refusal changes nothing."""
+    async def update(self, command: UpdateVenue, caller: str, request_id: str) -> UpdateOutcome:
+        """Carry out what the domain decides; a refusal changes nothing."""
         async with self._database.transaction() as session:
-            row = await session.fetchrow(Statement.LOCK_VENUE, venue_id)
+            row = await session.fetchrow(Statement.LOCK_VENUE, command.venue_id)
             if row is None:
                 return VenueNotFound()
-            refusal = await _refuse_smaller(session, row, changes)
-            if refusal is not None:
-                return refusal
-            return await _write(session, row, changes, author)
+            venue = _venue(row)
+            needed = await _room_needed(session, venue) if shrinks(venue, command) else None
+            outcome = decide_update(venue, command, needed)
+            if isinstance(outcome, VenueTooSmall) or not outcome.changed:
+                return outcome
+            return await _write(session, outcome, caller, request_id)
 
-    async def delete(self, venue_id: str, author: Author) -> DeleteOutcome:
-        """Delete the venue unless any event, past or cancelled ones too, names it."""
+    async def delete(self, command: DeleteVenue, caller: str, request_id: str) -> DeleteOutcome:
+        """Delete the venue unless any event, past and cancelled ones included, names it."""
         try:
             async with self._database.transaction() as session:
-                row = await session.fetchrow(Statement.DELETE_VENUE, venue_id)
+                row = await session.fetchrow(Statement.DELETE_VENUE, command.venue_id)
                 if row is None:
                     return VenueNotFound()
-                details = {"name": row["name"]}
-                await _note(session, Audited.VENUE_DELETED, venue_id, author, details)
+                entry = AuditEntry(
+                    Audited.VENUE_DELETED,
+                    caller,
+                    request_id,
+                    command.venue_id,
+                    {"name": row["name"]},
+                )
+                await session.execute(Statement.RECORD_AUDIT, *entry.columns)
         except asyncpg.ForeignKeyViolationError as error:
             if error.constraint_name != VENUE_EXISTS:
                 raise
-            counted = await self._database.fetchrow(Statement.COUNT_EVENTS_AT_VENUE, venue_id)
-            assert counted is not None, "count_events_at_venue always has a row"
-            return VenueNamedByEvents(counted["total"])
+            counted = await self._database.fetchrow(
+                Statement.COUNT_EVENTS_AT_VENUE, command.venue_id
+            )
+            assert counted is not None, "count_events_at_venue always returns a row"
+            return VenueInUse(counted["total"])
         return VenueDeleted()
 
 
-async def _refuse_smaller(
-    session: Session, row: asyncpg.Record, changes: Mapping[str, Any]
-) -> VenueTooSmall | None:
-    capacity = changes.get("capacity", row["capacity"])
-    if capacity >= row["capacity"]:
-        return None
-    largest = await session.fetchrow(Statement.FIND_LARGEST_COMING_EVENT, row["venue_id"])
-    if largest is None or largest["total_capacity"] <= capacity:
-        return None
-    return VenueTooSmall(capacity, str(largest["event_id"]), largest["total_capacity"])
+async def _room_needed(session: Session, venue: Venue) -> RoomNeeded | None:
+    row = await session.fetchrow(Statement.FIND_LARGEST_COMING_EVENT, venue.venue_id)
+    return None if row is None else RoomNeeded(str(row["event_id"]), row["total_capacity"])
 
 
 async def _write(
-    session: Session, row: asyncpg.Record, changes: Mapping[str, Any], author: Author
-) -> Venue:
-    changed = {name: to for name, to in changes.items() if to != row[name]}
-    if not changed:
-        return _venue(row)
-    after = [changes.get(name, row[name]) for name in FIELDS]
-    written = await session.fetchrow(Statement.UPDATE_VENUE, row["venue_id"], *after)
-    assert written is not None, "the venue is locked, so it is there"
-    details = {name: {"from": row[name], "to": to} for name, to in changed.items()}
-    await _note(session, Audited.VENUE_UPDATED, str(row["venue_id"]), author, details)
-    return _venue(written)
-
-
-async def _note(
-    session: Session, action: Audited, venue_id: str, author: Author, details: Mapping[str, Any]
-) -> None:
-    entry = AuditEntry(action, author.caller, author.request_id, venue_id, details)
+    session: Session, update: VenueUpdated, caller: str, request_id: str
+) -> VenueUpdated:
+    venue = update.venue
+    columns = [getattr(venue, name) for name in FIELDS]
+    row = await session.fetchrow(Statement.UPDATE_VENUE, venue.venue_id, *columns)
+    assert row is not None, "the venue is locked, so it exists"
+    details = {
+        name: {"from": before, "to": getattr(venue, name)}
+        for name, before in update.changed.items()
+    }
+    entry = AuditEntry(Audited.VENUE_UPDATED, caller, request_id, venue.venue_id, details)
     await session.execute(Statement.RECORD_AUDIT, *entry.columns)
+    return VenueUpdated(_venue(row), update.changed)
 
 
 def _venue(row: asyncpg.Record) -> Venue:

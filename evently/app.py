@@ -32,11 +32,13 @@ from evently.drift import watching_database
 from evently.metrics import Metrics
 from evently.settings import Settings
 from routes.api import ENDPOINTS
-from routes.auth.admin_auth import AdminAuth
 from routes.auth.admin_tokens import AdminTokens
+from routes.auth.bearer import Bearer
 from routes.auth.client_address import ClientAddress
 from routes.auth.internal_keys import InternalKeys
 from routes.auth.passwords import Passwords
+from routes.auth.registration import Registration
+from routes.auth.sessions import Sessions
 from routes.auth.throttle import Throttle
 from routes.auth.user_service import UserService
 from routes.caches.event_lists import EventLists
@@ -48,7 +50,7 @@ from routes.server.connection import EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
 from routes.server.targets import Targets
-from routes.services import Lifecycle, Services
+from routes.services import AdminAuth, Lifecycle, Services
 
 # How often figures that nobody counts (pool, actors) are read for the metrics.
 POLL_S = 1.0
@@ -74,28 +76,46 @@ class Node:
         return Ring(self.workers)
 
 
-def admin_auth(settings: Settings, database: Database, metrics: Metrics) -> AdminAuth:
-    """Who admins are."""
-    user_service = None
-    if settings.user_service_url is not None:
-        first_key = next(iter(settings.internal_api_keys.values()))
-        key = settings.user_service_api_key or first_key
-        user_service = UserService(settings.user_service_url, key.get_secret_value())
-    return AdminAuth(
-        admins=AdminStore(database),
-        refreshes=RefreshStore(database),
-        audit=AuditStore(database),
-        tokens=AdminTokens(
-            settings.jwt_secret.get_secret_value(), ttl_s=settings.access_token_ttl_s
-        ),
-        passwords=Passwords(),
-        throttle=Throttle(ThrottleStore(database)),
-        observer=metrics,
-        addresses=ClientAddress(settings.trusted_proxies),
-        user_service=user_service,
-        registration_open=settings.registration == "open",
-        refresh_ttl_s=settings.refresh_token_ttl_s,
-    )
+@asynccontextmanager
+async def _admin_auth(
+    settings: Settings, database: Database, metrics: Metrics
+) -> AsyncIterator[AdminAuth]:
+    """Authenticate admins; the bcrypt thread and the user service's connections end with it."""
+    admins = AdminStore(database)
+    secret = settings.jwt_secret.get_secret_value()
+    tokens = AdminTokens(secret, ttl_s=settings.access_token_ttl_s)
+    throttle = Throttle(ThrottleStore(database))
+    async with AsyncExitStack() as stack:
+        user_service = None
+        if settings.user_service_url is not None:
+            first_key = next(iter(settings.internal_api_keys.values()))
+            key = settings.user_service_api_key or first_key
+            user_service = UserService(settings.user_service_url, key.get_secret_value())
+            stack.push_async_callback(user_service.close)
+        passwords = Passwords()
+        stack.callback(passwords.close)
+        yield AdminAuth(
+            bearer=Bearer(admins, tokens, user_service),
+            registration=Registration(
+                admins=admins,
+                tokens=tokens,
+                passwords=passwords,
+                throttle=throttle,
+                is_open=settings.registration == "open",
+                refresh_ttl_s=settings.refresh_token_ttl_s,
+            ),
+            sessions=Sessions(
+                admins=admins,
+                refreshes=RefreshStore(database),
+                audit=AuditStore(database),
+                tokens=tokens,
+                passwords=passwords,
+                throttle=throttle,
+                observer=metrics,
+                refresh_ttl_s=settings.refresh_token_ttl_s,
+            ),
+            addresses=ClientAddress(settings.trusted_proxies),
+        )
 
 
 @asynccontextmanager
@@ -119,8 +139,7 @@ async def running_services(
         store = EventStore(database, dsn)
         clock = DatabaseClock()
         registry = Registry(store, clock, metrics)
-        auth = admin_auth(settings, database, metrics)
-        stack.push_async_callback(auth.close)
+        auth = await stack.enter_async_context(_admin_auth(settings, database, metrics))
         venues = VenueStore(database)
         event_lists = EventLists(
             EventListReader(database),

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 from multidict import MultiMapping
 
+from evently.domain.admins import Admin
 from evently.domain.origin import Origin
-from routes.auth.admin import Admin
 from routes.services import Services
 
 

@@ -12,8 +12,11 @@ from db.database import Database
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.venue_store import VenueStore
-from routes.auth.admin_auth import AdminAuth
+from routes.auth.bearer import Bearer
+from routes.auth.client_address import ClientAddress
 from routes.auth.internal_keys import InternalKeys
+from routes.auth.registration import Registration
+from routes.auth.sessions import Sessions
 from routes.caches.event_lists import EventLists
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
@@ -31,6 +34,16 @@ class Lifecycle:
         """From now on, ask for no more."""
         self.draining = True
         self._on_drain()
+
+
+@dataclass(slots=True, kw_only=True)
+class AdminAuth:
+    """Who admins are, how they register, and their logins."""
+
+    bearer: Bearer
+    registration: Registration
+    sessions: Sessions
+    addresses: ClientAddress
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
--- Adds a venue; one row, as it now stands.
+-- Adds a venue; returns it as stored.
 INSERT INTO venues (venue_id, name, address, city, state, country, postal_code, capacity,
                     layout_config, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

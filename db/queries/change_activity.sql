@@ -1,6 +1,6 @@
--- Lets the admin with this email in ($2), or shuts him out and ends his logins, and notes it;
--- returns the admin and whether he was in before; no row: nobody has the email. What is so already
--- is no change.
+-- Activates or deactivates ($2) the admin with this email and records it in the audit; setting the
+-- current state changes nothing. Deactivating also revokes their refresh tokens. Returns the admin
+-- and their previous state; no row: no admin has the email.
 WITH found AS (
     SELECT admin_id, is_active
       FROM admins

@@ -1,5 +1,5 @@
--- Gives the admin with this email a new password, by its hash, ends his logins and notes it;
--- returns the admin; no row: nobody has the email.
+-- Sets the password hash of the admin with this email, revokes their refresh tokens and records it
+-- in the audit. Returns the admin; no row: no admin has the email.
 WITH changed AS (
     UPDATE admins
        SET password_hash = $2,

@@ -1,5 +1,6 @@
--- Gives the admin with this email another role and notes what it was; returns the admin and that
--- role; no row: nobody has the email. A role that he has already is no change.
+-- Changes the role of the admin with this email and records the previous one in the audit; setting
+-- the current role changes nothing. Returns the admin and the previous role; no row: no admin has
+-- the email.
 WITH found AS (
     SELECT admin_id, role
       FROM admins

@@ -1,6 +1,6 @@
--- Counts one attempt in every bucket, starting its window of seconds anew where it has ended;
--- returns one row for every bucket. They are locked in their order, so that no two requests can
--- wait for each other.
+-- Counts one attempt in every bucket, starting a new window of so many seconds if the last has
+-- ended; returns a row for every bucket. Rows are locked in order of their bucket, so that two
+-- requests cannot deadlock.
 INSERT INTO auth_attempts AS a (bucket, attempts, window_ends_at)
 SELECT bucket, 1, now() + make_interval(secs => window_s)
   FROM unnest($1::bytea[], $2::float8[]) AS counted (bucket, window_s)

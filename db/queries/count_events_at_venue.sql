@@ -1,4 +1,4 @@
--- How many events, of whatever status and time, name the venue; one row always.
+-- Counts the events at a venue, whatever their status and time; always one row.
 SELECT count(*) AS total
   FROM events
  WHERE venue_id = $1

@@ -1,4 +1,4 @@
--- How many venues list_venues has for the same filters; one row always.
+-- Counts the venues that list_venues finds with the same filters; always one row.
 SELECT count(*) AS total
   FROM venues
  WHERE ($1::text IS NULL OR lower(city) = lower($1))

@@ -1,4 +1,4 @@
--- What an admin may do at this moment; no row: no such admin, or not any more.
+-- An admin's current role and state; no row: no such admin, or deleted since.
 SELECT role, is_active
   FROM admins
  WHERE admin_id = $1

@@ -1,4 +1,5 @@
--- The event at venue $1, neither cancelled nor over, that needs most seats; no row: there is none.
+-- The event at venue $1 that needs the most seats, of those neither cancelled nor over; no row:
+-- there is none.
 SELECT event_id, total_capacity
   FROM events
  WHERE venue_id = $1

@@ -1,4 +1,4 @@
--- A venue; no row: there is none with this id.
+-- A venue by its id; no row: no such venue.
 SELECT venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
        created_by, created_at, updated_at
   FROM venues

@@ -1,3 +1,3 @@
--- Forgets what was counted in these buckets; returns nothing.
+-- Deletes the counts of these buckets; returns nothing.
 DELETE FROM auth_attempts
  WHERE bucket = ANY ($1::bytea[])

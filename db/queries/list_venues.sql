@@ -1,5 +1,5 @@
--- A page of the venues of city $1, or any, with $2 somewhere in name, address or city, or anything;
--- no row: the page is past the end.
+-- A page of the venues in city $1 with $2 in their name, address or city; a filter that is null
+-- matches every venue. No row: the page is past the end.
 SELECT venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
        created_by, created_at, updated_at
   FROM venues

@@ -1,5 +1,5 @@
--- A venue, held until the transaction ends against changes and against events that would be
--- created at it; no row: there is none with this id.
+-- A venue, locked until the transaction ends against changes and against creating events there; no
+-- row: no such venue.
 SELECT venue_id, name, address, city, state, country, postal_code, capacity, layout_config,
        created_by, created_at, updated_at
   FROM venues

@@ -1,4 +1,4 @@
--- Forgets up to 100 buckets whose window has ended; returns nothing. It waits for no lock.
+-- Deletes up to 100 buckets whose window has ended; returns nothing. It waits for no lock.
 DELETE FROM auth_attempts
  WHERE bucket IN (
     SELECT bucket

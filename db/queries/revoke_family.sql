@@ -1,5 +1,5 @@
--- Revokes the family of a token, used or not, and notes it unless it was revoked before; returns
--- its admin; no row: the token is unknown.
+-- Revokes the family of a token, used or not, and records it in the audit unless it was revoked
+-- before. Returns the family's admin; no row: the token is unknown.
 WITH known AS (
     SELECT f.family_id, f.admin_id
       FROM refresh_tokens t

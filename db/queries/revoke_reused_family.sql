@@ -1,6 +1,6 @@
--- Revokes the family of a token that was used up at least $2 seconds ago, that is, before the
--- request that brings it back began, and notes it; no row: not a used token, used by a request
--- that ran at the same time, or its family is revoked already.
+-- Revokes the family of a token that was used at least $2 seconds ago, which is before the request
+-- that reuses it began, and records it in the audit. No row: the token is unused, was used by a
+-- concurrent request, or its family is revoked already.
 WITH revoked AS (
     UPDATE refresh_families f
        SET revoked_at = now()

@@ -1,6 +1,7 @@
--- Uses the token $1 up, puts $2 in its place and returns its admin; no row: $1 is unknown, used,
--- expired or revoked, or its admin is disabled. Of two at once the second waits for the first's
--- row lock and then finds used_at set. Used tokens of the family that expired are pruned.
+-- Marks the token $1 as used, stores $2 as its successor and returns the admin; no row: $1 is
+-- unknown, used, expired or revoked, or its admin is deactivated. Of two concurrent uses the second
+-- waits for the row lock of the first and then finds used_at set. Expired tokens of the family are
+-- pruned.
 WITH used AS (
     UPDATE refresh_tokens t
        SET used_at = clock_timestamp()

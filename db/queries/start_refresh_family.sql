@@ -1,5 +1,5 @@
--- Starts a family with its first token, and prunes up to 100 families that expired; returns
--- nothing. A family that another login is pruning is left to it.
+-- Starts a family with its first token, and prunes up to 100 expired families, except those that
+-- another login is pruning; returns nothing.
 WITH expired AS (
     SELECT family_id
       FROM refresh_families

@@ -1,4 +1,4 @@
--- Writes all that an admin says of a venue; one row, as it now stands. The caller holds it locked.
+-- Writes every field of a venue that admins set; returns it as stored. The caller has locked it.
 UPDATE venues
    SET name = $2, address = $3, city = $4, state = $5, country = $6, postal_code = $7,
        capacity = $8, layout_config = $9, updated_at = clock_timestamp()

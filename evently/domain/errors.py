@@ -19,6 +19,13 @@ class Overloaded(NothingDone):
     """More commands wait than can be answered in time."""
 
 
+class TooManyLogins(NothingDone):
+    """More passwords wait to be hashed than can be in time."""
+
+    # A full queue takes 8 s (see `Passwords`); by then more than half of it is done.
+    retry_after_s = 5
+
+
 class DatabaseUnavailable(NothingDone):
     """PostgreSQL does not answer, or not as a primary."""
 

@@ -1,5 +1,5 @@
-"""Who calls: admins by bearer token, services by internal key, and how admins come by tokens.
+"""Who calls: admins by bearer token, services by internal key, and how admins get their tokens.
 
-Rule: whatever a client sends to prove who it is meets one module here, and everything but a
-proof is 401 or 403; nothing a client can send is an exception that reaches it as a 500.
+Rule: each kind of credential is read by one module here, and whatever does not prove who calls is
+refused: nothing a client can send raises an exception that becomes a 500.
 """

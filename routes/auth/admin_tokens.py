@@ -1,13 +1,13 @@
-"""Signs and reads admins' access tokens; everything that touches aiohttp-jwt or PyJWT is here.
+"""Signs and verifies admins' access tokens; nothing else touches aiohttp-jwt or PyJWT.
 
-Rule: aiohttp-jwt is handed only a token whose shape and header were checked before, and is
-believed only where the claims are checked after.
+Rule: aiohttp-jwt only sees tokens whose shape and header have been checked, and its verdict only
+counts once the claims have been checked as well.
 
-Before, because it raises other errors than its own on bytes that are no token, and would follow a
-header wherever that points: ours says HS256 and JWT, and nothing else. After, because PyJWT asks
-for no claim that it is not told to ask for, and aiohttp-jwt cannot tell it: a token without `exp`
-never expires, a list of audiences that has ours in it passes. It gets no request of ours but one
-that holds nothing except the token: it lets every OPTIONS request pass unread, and it stores
+Shape and header come first because it raises foreign errors for bytes that are not a token, and
+trusts whatever the header says; ours says HS256 and JWT and nothing else. Claims come after because
+PyJWT requires no claim unless it is told to, and aiohttp-jwt has no way to tell it: a token without
+`exp` never expires, and a list of audiences that includes ours passes. It is given a stand-in that
+holds the token, not the request, because it lets every OPTIONS request pass unread and stores
 claims under names that aiohttp warns about.
 """
 
@@ -25,8 +25,8 @@ import jwt
 from aiohttp import web
 from aiohttp_jwt import JWTMiddleware
 
+from evently.domain.admins import PERMISSIONS, Role, role_of
 from evently.domain.value import value
-from routes.auth.roles import PERMISSIONS
 from routes.contract.fields import canonical_uuid
 
 ALGORITHM = "HS256"
@@ -34,40 +34,40 @@ ISSUER = "evently-event-service"
 AUDIENCE = "evently-admin"
 # RFC 7518, section 3.2: a key as long as the hash.
 SECRET_BYTES_MIN = 32
-# Fifteen minutes: so long does a stolen token work.
+# Fifteen minutes, which is how long a stolen token works.
 TTL_S = 900.0
-# `iat` is written this much early: another node's clock may be behind ours, and aiohttp-jwt gives
-# PyJWT no leeway, so that a token would be refused there for coming from the future.
+# `iat` is set back by this much: another node's clock may be behind ours, and aiohttp-jwt gives
+# PyJWT no leeway, so that node would refuse the token as issued in the future.
 CLOCK_SKEW_S = 5
-# Ours take 600; what another service signs may carry more, but has to fit in a header.
+# Ours have 600 characters; another service's may hold more, but have to fit in a header.
 TOKEN_MAX = 4096
 JTI_BYTES = 16
 
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}\.[A-Za-z0-9_-]{2,}", re.ASCII)
 _HEADERS: Sequence[dict[str, str]] = ({"alg": ALGORITHM, "typ": "JWT"}, {"alg": ALGORITHM})
-# Where aiohttp-jwt leaves the claims.
+# The key under which aiohttp-jwt stores the claims.
 _CLAIMS = "claims"
 
-# It writes a traceback for every bad token, which anybody may send. A filter, because a logging
-# configuration made later resets levels but not filters.
+# It logs a traceback for every bad token, and anybody can send one. A filter, because configuring
+# logging later resets levels but not filters.
 logging.getLogger("aiohttp_jwt.middleware").addFilter(lambda _: False)
 
 
 @value
 class SignedHere:
-    """A good token of this service's; what the admin may do now is the database's to say."""
+    """A valid token of this service; what the admin may do now is read from the database."""
 
     admin_id: str
 
 
 @value
 class SignedElsewhere:
-    """A token that is one, has not expired, and was not signed with this service's secret."""
+    """A well-formed token that has not expired and was not signed with this service's secret."""
 
 
 @value
 class BadToken:
-    """No token that anybody should accept; `reason` may be told to the client."""
+    """A token that nobody should accept; `reason` is fit for the client."""
 
     reason: str
 
@@ -80,7 +80,7 @@ _EXPIRED = BadToken("The access token has expired; refresh it")
 
 
 class AdminTokens:
-    """Signs with one secret, and reads what it signed."""
+    """Signs tokens with one secret, and verifies them."""
 
     def __init__(
         self,
@@ -107,8 +107,8 @@ class AdminTokens:
             issuer=issuer,
         )
 
-    def sign(self, admin_id: str, role: str) -> str:
-        """An access token for the admin, good for the time to live."""
+    def sign(self, admin_id: str, role: Role) -> str:
+        """An access token for the admin, valid for `ttl_s`."""
         now = int(self._clock())
         claims = {
             "sub": admin_id,
@@ -123,7 +123,7 @@ class AdminTokens:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     async def read(self, token: str) -> Verdict:
-        """What `token` is worth. Never raises for what a client can send."""
+        """Whose `token` it is, and whether it is valid. Never raises for client input."""
         if len(token) > TOKEN_MAX or not _SHAPE.fullmatch(token):
             return _MALFORMED
         header = _json_of(token.split(".", maxsplit=1)[0])
@@ -156,7 +156,7 @@ class AdminTokens:
                 return _FORGED
 
     def _elsewhere(self, header: dict[str, Any], token: str) -> Verdict:
-        """A token to ask another service about, unless its own words rule that out."""
+        """A token to ask another service about, unless its own claims rule that out."""
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm.lower() == "none":
             return _FORGED
@@ -169,13 +169,13 @@ class AdminTokens:
         return SignedElsewhere()
 
     def _checked(self, claims: dict[str, Any]) -> Verdict:
-        """Every claim is there, of its type, and within its time."""
+        """Check that every claim is present, of the right type, and within its time."""
         admin_id = _text(claims, "sub")
         if admin_id is None or canonical_uuid(admin_id) != admin_id:
             return _FORGED
         if _text(claims, "iss") != self._issuer or _text(claims, "aud") != self._audience:
             return _FORGED
-        if _text(claims, "role") not in PERMISSIONS or not _text(claims, "jti"):
+        if role_of(claims.get("role")) is None or not _text(claims, "jti"):
             return _FORGED
         if not _is_list_of_text(claims.get("permissions")):
             return _FORGED
@@ -193,7 +193,7 @@ class AdminTokens:
 
 
 class _TokenBearing(dict[str, Any]):
-    """As much of a request as aiohttp-jwt looks at."""
+    """The part of a request that aiohttp-jwt looks at."""
 
     method = "GET"
 
@@ -207,7 +207,7 @@ def _token_of(bearing: _TokenBearing) -> str:
 
 
 async def _end(_: _TokenBearing) -> None:
-    """What aiohttp-jwt calls once it is content; only the claims it left behind are wanted."""
+    """Stands in for the handler that aiohttp-jwt calls; only the claims it stored are needed."""
 
 
 def _json_of(segment: str) -> dict[str, Any] | None:

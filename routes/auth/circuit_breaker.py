@@ -1,7 +1,7 @@
-"""Spares a service that does not answer, and spares us the wait for it.
+"""Stops sending to a service that does not answer, which spares it and saves waiting for it.
 
-Rule: after a few failures in a row nothing is sent for a while; then one request tries, and by
-how that ends the way is open again or the wait begins anew.
+Rule: after a few failures in a row nothing is sent for a while. Then one request tries; if it
+succeeds the circuit closes, if it fails the wait starts again.
 """
 
 import time
@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 # One failure may be chance; five in a row, 10 s of waiting at most, are not.
 FAILURES_MAX = 5
-# Long enough for a restart to show, short enough that nobody is paged for it.
+# Long enough for a restart, short enough that nobody is paged for it.
 OPEN_S = 10.0
 
 
 class CircuitBreaker:
-    """Counts failures in a row; not open means: send."""
+    """Counts failures in a row; requests are sent while the circuit is closed."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class CircuitBreaker:
         return max(0.0, self._next_try_at - self._clock())
 
     def admits(self) -> bool:
-        """Whether a request may be sent now; the one that tries keeps the others out."""
+        """Whether a request may be sent now; while one tries, the others may not."""
         if self._failures < self._failures_max:
             return True
         if self._clock() < self._next_try_at:

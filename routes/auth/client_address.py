@@ -1,7 +1,7 @@
-"""Tells which client a request comes from.
+"""Finds the address of the client that a request comes from.
 
-Rule: an address that a client could have written itself is never believed: X-Forwarded-For is
-read from the right, and only as long as the one who reports it is a trusted proxy.
+Rule: an address that a client could have written itself is never believed. X-Forwarded-For is
+read from the right, and only as long as the address was reported by a trusted proxy.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,11 +19,11 @@ from aiohttp import web
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
-# Chains of proxies are shorter; more is padding, and each costs time to parse.
+# Chains of proxies are shorter; more entries are padding, and each costs time to parse.
 HOPS_MAX = 16
-# What a provider gives to one customer: whoever has one IPv6 address has all of its /64.
+# Providers give each customer a /64: a client with one address in it has all of them.
 IPV6_PREFIX = 64
-# A peer without an IP address: a Unix socket.
+# The address of a peer on a Unix socket, which has no IP address.
 LOCAL = "local"
 
 
@@ -43,7 +43,7 @@ class ClientAddress:
         return _whole(client)
 
     def _reported(self, request: web.BaseRequest, proxy: Address) -> Address:
-        """The rightmost address that no trusted proxy has, as the trusted ones report it."""
+        """The rightmost address that is not a trusted proxy, as trusted proxies report it."""
         nearest = proxy
         for text in _hops(request):
             hop = _parse(text)
@@ -65,7 +65,7 @@ def _hops(request: web.BaseRequest) -> Iterator[str]:
 
 
 def _parse(text: str) -> Address | None:
-    """An address, also one with a port as some proxies write it; None for anything else."""
+    """An address, with a port as some proxies write it or without; None for anything else."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -82,5 +82,5 @@ def _parse(text: str) -> Address | None:
 def _whole(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return str(address)
-    # The int drops a scope such as %eth0, which names an interface and no client.
+    # Converting to int drops a scope such as %eth0, which names an interface and not a client.
     return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))

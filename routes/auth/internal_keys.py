@@ -1,8 +1,8 @@
-"""Knows the services that call by their internal key.
+"""Authenticates services by their internal key.
 
-Rule: every key is compared in constant time, and always all of them, so that the time of an
-answer tells neither how much of a key was right nor which one it was. Every seat move passes
-here, in half a microsecond; a hash that would hide the keys' length too would double that.
+Rule: every key is compared in constant time, and always all of them, so that response times reveal
+neither how much of a key was right nor which one matched. Every seat move comes through here, in
+half a microsecond; hashing, which would hide the keys' length as well, would double that.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from multidict import MultiMapping
 from routes.contract.errors import ApiError, forbidden, unauthorized
 from routes.contract.headers import API_KEY, AUTHORIZATION, sent_once
 
-# Eight times what a key of 256 bits takes in hexadecimal; comparing more would be wasted.
+# Eight times the length of a 256-bit key in hexadecimal; comparing more would be a waste.
 KEY_MAX = 512
 SCHEME = "ApiKey"
 
@@ -45,7 +45,7 @@ class InternalKeys:
 
 
 def _one_of(key: str | None, authorization: str) -> str | None:
-    """The key of either header; another scheme than ours is somebody else's and says nothing."""
+    """The key in either header; an Authorization with another scheme is ignored."""
     scheme, _, given = authorization.partition(" ")
     if scheme.lower() != SCHEME.lower():
         return key

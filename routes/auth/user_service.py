@@ -1,11 +1,11 @@
 """Asks the user service about admin tokens that this service did not sign.
 
-Rule: only a clear "this is an admin" admits; every other answer is no. No answer is neither: it
-is 503, and is remembered only as a failure of the user service.
+Rule: only a clear "this is an admin" admits; every other answer is a no. No answer is neither: it
+raises UserServiceUnavailable, and is remembered only as a failure of the user service.
 
 `POST {url}/internal/auth/verify` with `{"token": ...}` and our `X-API-Key`. It is a yes if the
 status is 200 and the body a JSON object in which `valid` or `active` (RFC 7662's word) is true and
-neither is anything else, `admin_id`, `user_id` or `sub` (the first that is there) is a UUID, and
+neither is anything else, `admin_id`, `user_id` or `sub` (the first one present) is a UUID, and
 `role` is one of this service's roles. Status 408, 429 and 5xx are no answer; all others are a no.
 """
 
@@ -19,23 +19,21 @@ from typing import Any
 
 import aiohttp
 
-from evently.domain.value import value
+from evently.domain.admins import Admin, role_of
 from routes.auth.circuit_breaker import CircuitBreaker
-from routes.auth.roles import PERMISSIONS
-from routes.contract.errors import ApiError, Code
 from routes.contract.fields import canonical_uuid
 from routes.request_context import traceparent_now
 
 PATH = "/internal/auth/verify"
 TIMEOUT_S = 2.0
-# So long may an admin who was dismissed there still act here.
+# For this long, an admin who was removed there may still act here.
 CACHED_S = 30.0
 # 10 000 answers of 200 bytes; the least recently used goes first.
 CACHED_MAX = 10_000
-# What one worker may have in flight there: junk tokens must not become a flood.
+# Requests in flight from one worker: junk tokens must not flood the user service.
 IN_FLIGHT_MAX = 32
 RETRY_AFTER_S = 2
-# The answer takes 200 bytes; more is not the answer.
+# A real answer takes 200 bytes.
 ANSWER_BYTES_MAX = 16 * 1024
 
 _NO_ANSWER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -43,16 +41,16 @@ _IDS = ("admin_id", "user_id", "sub")
 _YES = ("valid", "active")
 
 
-@value
-class VouchedFor:
-    """An admin whom the user service knows."""
+class UserServiceUnavailable(Exception):
+    """The user service does not answer; it may again after `retry_after_s`."""
 
-    admin_id: str
-    role: str
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class UserService:
-    """A client of one user service. Close it when done."""
+    """A client of the user service. Close it when done."""
 
     def __init__(
         self,
@@ -76,10 +74,10 @@ class UserService:
         self._clock = clock
         self._in_flight = 0
         self._session: aiohttp.ClientSession | None = None
-        self._cache: OrderedDict[bytes, tuple[float, VouchedFor | None]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[float, Admin | None]] = OrderedDict()
 
-    async def verify(self, token: str) -> VouchedFor | None:
-        """The admin whose token this is, or None. Raises ApiError 503 where nobody answers."""
+    async def verify(self, token: str) -> Admin | None:
+        """The admin whose token this is, or None. Raises UserServiceUnavailable."""
         key = hashlib.sha256(token.encode()).digest()
         cached = self._cache.get(key)
         if cached is not None and self._clock() < cached[0]:
@@ -95,31 +93,34 @@ class UserService:
             session, self._session = self._session, None
             await session.close()
 
-    def _remember(self, key: bytes, answer: VouchedFor | None) -> None:
+    def _remember(self, key: bytes, answer: Admin | None) -> None:
         self._cache[key] = (self._clock() + self._cached_s, answer)
         self._cache.move_to_end(key)
         while len(self._cache) > self._cached_max:
             self._cache.popitem(last=False)
 
-    async def _ask_once(self, token: str) -> VouchedFor | None:
+    async def _ask_once(self, token: str) -> Admin | None:
         if self._in_flight >= self._in_flight_max or not self._breaker.admits():
-            raise _unreachable(self._breaker.retry_after_s)
+            raise self._unavailable()
         self._in_flight += 1
         try:
             answer = await self._ask(token)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._breaker.failed()
-            raise _unreachable(self._breaker.retry_after_s) from error
+            raise self._unavailable() from error
         finally:
             self._in_flight -= 1
         self._breaker.succeeded()
         return answer
 
-    async def _ask(self, token: str) -> VouchedFor | None:
-        """The answer. Raises ClientError or TimeoutError where there is none."""
+    def _unavailable(self) -> UserServiceUnavailable:
+        return UserServiceUnavailable(max(RETRY_AFTER_S, int(self._breaker.retry_after_s)))
+
+    async def _ask(self, token: str) -> Admin | None:
+        """The answer. Raises ClientError or TimeoutError if there is none."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
-        # No redirect is followed: it would carry key and token to wherever it points.
+        # Following a redirect would send the key and the token to wherever it points.
         traceparent = traceparent_now.get()
         async with self._session.post(
             self._url,
@@ -135,7 +136,7 @@ class UserService:
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or nothing where it is longer than an answer."""
+    """The body, or nothing if it is longer than a real answer."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -144,7 +145,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-def admin_in(body: bytes) -> VouchedFor | None:
+def admin_in(body: bytes) -> Admin | None:
     """The admin that the user service's answer names, or None for every other answer."""
     try:
         answer = json.loads(body)
@@ -153,19 +154,11 @@ def admin_in(body: bytes) -> VouchedFor | None:
     if not isinstance(answer, dict) or not _is_yes(answer):
         return None
     admin_id = next((answer[name] for name in _IDS if name in answer), None)
-    role = answer.get("role")
-    if not isinstance(admin_id, str) or not isinstance(role, str) or role not in PERMISSIONS:
-        return None
-    canonical = canonical_uuid(admin_id)
-    return None if canonical is None else VouchedFor(canonical, role)
+    canonical = canonical_uuid(admin_id) if isinstance(admin_id, str) else None
+    role = role_of(answer.get("role"))
+    return None if canonical is None or role is None else Admin(canonical, role)
 
 
 def _is_yes(answer: dict[str, Any]) -> bool:
     said = [answer[name] for name in _YES if name in answer]
     return bool(said) and all(word is True for word in said)
-
-
-def _unreachable(retry_after_s: float) -> ApiError:
-    wait_s = max(RETRY_AFTER_S, int(retry_after_s))
-    message = "The user service does not answer, so the access token cannot be checked; try again"
-    return ApiError(Code.OVERLOADED, message, headers={"Retry-After": str(wait_s)})

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from db.venue_store import Venue
+from evently.domain.venues import Venue
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.revision import Revision
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from evently.domain.admins import Role
 from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
@@ -242,7 +243,6 @@ Phone = Annotated[
     AfterValidator(_phone),
     Field(json_schema_extra={"pattern": f"^{_PHONE.pattern}$"}, examples=["+14155550100"]),
 ]
-Role = Literal["event_manager", "admin", "super_admin"]
 
 
 class Registration(Body):

@@ -17,6 +17,7 @@ from evently.domain.errors import (
     Fault,
     OutcomeUnknown,
     Overloaded,
+    TooManyLogins,
 )
 from evently.domain.outcomes import (
     CapacityBelowSold,
@@ -237,6 +238,9 @@ def failed(fault: Fault, *, reads: bool) -> ApiError:
         case DatabaseUnavailable():
             message = "The database does not answer; nothing was done, try again"
             code, details = Code.DATABASE_UNAVAILABLE, {}
+        case TooManyLogins():
+            message = "Too many logins are waiting; try again"
+            code, details = Code.RATE_LIMITED, {}
         case Overloaded():
             message = "Too many requests are waiting; nothing was done, try again"
             code, details = Code.OVERLOADED, {}

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from routes.contract.errors import ApiError, invalid
+from routes.contract.errors import invalid
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -294,7 +294,7 @@ def read_body(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _invalid("body", error) from error
+        raise invalid(*problems("body", error)) from error
 
 
 def read_query(model: type[M], given: Mapping[str, str]) -> M:
@@ -302,17 +302,18 @@ def read_query(model: type[M], given: Mapping[str, str]) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise _invalid("query", error) from error
+        raise invalid(*problems("query", error)) from error
 
 
-def _invalid(where: str, error: ValidationError) -> ApiError:
-    problems: dict[str, str] = {}
+def problems(where: str, error: ValidationError) -> tuple[tuple[str, str], ...]:
+    """The (field, message) of every bad field of a body or query, which `where` names."""
+    messages: dict[str, str] = {}
     for found in error.errors(include_url=False, include_context=True):
         path = [str(part) for part in found["loc"] if not str(part).startswith("function-")]
         field = path[0] if path else where
         name = f"{where}.{field}" if path else where
-        problems.setdefault(name, _message(field, found))
-    return invalid(*problems.items())
+        messages.setdefault(name, _message(field, found))
+    return tuple(messages.items())
 
 
 # What pydantic says of a strict field, in words that name what to send instead.

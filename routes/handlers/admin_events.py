@@ -11,13 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 from actors.envelope import Request
-from db.venue_store import Venue
 from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
 from evently.domain.state import EventDetails, EventState
+from evently.domain.venues import Venue
 from routes.call import Call
 from routes.contract.answers import AdminEventDetail, EventCancelled
 from routes.contract.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent

@@ -1,36 +1,125 @@
-"""How admins come by their tokens, and give them back.
+"""How admins get their tokens, and give them up.
 
-Rule: what a token or password is worth is decided in `routes.auth`; here is only which body asks
-what.
+Rule: `routes.auth` decides, on plain values; here a request is turned into those values, and the
+outcome into an answer. An `Authorization` header is read only where registering takes an admin's
+permission.
 """
 
+from typing import assert_never
+
+from evently.domain.admins import (
+    Admin,
+    EmailTaken,
+    InvalidRefreshToken,
+    LoggedIn,
+    LoggedOut,
+    Profile,
+    Refreshed,
+    Refusal,
+    Registered,
+    RegistrationClosed,
+    RoleNotAllowed,
+    Throttled,
+    WrongPassword,
+)
 from routes.call import Call
-from routes.contract.answers import LoggedIn, Message, Refreshed, Registered
+from routes.contract import answers
 from routes.contract.bodies import Login, RefreshToken, Registration
-from routes.contract.errors import Code
+from routes.contract.errors import ApiError, Code, forbidden, rate_limited, unauthorized
+from routes.contract.headers import AUTHORIZATION
 from routes.endpoint import Endpoint
 
 TAG = "Admin authentication"
 
 
-async def register(call: Call) -> Registered:
+async def register(call: Call) -> answers.Registered:
     """Add an admin and log them in."""
-    return await call.services.admin_auth.register(call.body, call.request, call.request_id)
+    body: Registration = call.body
+    outcome = await call.services.admin_auth.registration.register(
+        Profile(body.email, body.name, body.phone_number, body.role),
+        body.password,
+        registrar=await _registrar(call),
+        address=_address(call),
+        request_id=call.request_id,
+    )
+    if not isinstance(outcome, Registered):
+        raise _refused(outcome)
+    return answers.Registered(
+        admin_id=outcome.admin_id,
+        email=body.email,
+        name=body.name,
+        access_token=outcome.tokens.access,
+        refresh_token=outcome.tokens.refresh,
+    )
 
 
-async def login(call: Call) -> LoggedIn:
-    """Give tokens for an email and its password."""
-    return await call.services.admin_auth.login(call.body, call.request, call.request_id)
+async def login(call: Call) -> answers.LoggedIn:
+    """Exchange an email and its password for tokens."""
+    body: Login = call.body
+    outcome = await call.services.admin_auth.sessions.login(
+        body.email, body.password, address=_address(call), request_id=call.request_id
+    )
+    if not isinstance(outcome, LoggedIn):
+        raise _refused(outcome)
+    return answers.LoggedIn(
+        admin_id=outcome.admin.admin_id,
+        access_token=outcome.tokens.access,
+        refresh_token=outcome.tokens.refresh,
+        role=outcome.admin.role,
+        permissions=list(outcome.admin.permissions),
+    )
 
 
-async def refresh(call: Call) -> Refreshed:
-    """Give the next pair of tokens for a refresh token."""
-    return await call.services.admin_auth.refresh(call.body.refresh_token, call.request_id)
+async def refresh(call: Call) -> answers.Refreshed:
+    """Exchange a refresh token for the next pair of tokens."""
+    body: RefreshToken = call.body
+    sessions = call.services.admin_auth.sessions
+    outcome = await sessions.refresh(body.refresh_token, call.request_id)
+    if not isinstance(outcome, Refreshed):
+        raise _refused(outcome)
+    return answers.Refreshed(outcome.tokens.access, outcome.tokens.refresh)
 
 
-async def logout(call: Call) -> Message:
+async def logout(call: Call) -> answers.Message:
     """End the login that a refresh token belongs to."""
-    return await call.services.admin_auth.logout(call.body.refresh_token, call.request_id)
+    body: RefreshToken = call.body
+    sessions = call.services.admin_auth.sessions
+    outcome = await sessions.logout(body.refresh_token, call.request_id)
+    if not isinstance(outcome, LoggedOut):
+        raise _refused(outcome)
+    return answers.Message("Logged out")
+
+
+async def _registrar(call: Call) -> Admin | None:
+    """The admin on whose word another is registered, if that takes one and one has signed in."""
+    auth = call.services.admin_auth
+    if not auth.registration.needs_registrar(call.body.role) or AUTHORIZATION not in call.sent:
+        return None
+    return await auth.bearer.authenticate(call.sent)
+
+
+def _address(call: Call) -> str:
+    return call.services.admin_auth.addresses.of(call.request)
+
+
+def _refused(refusal: Refusal) -> ApiError:
+    match refusal:
+        case RoleNotAllowed(role):
+            return forbidden(f"Only a {role} may register a {role}")
+        case RegistrationClosed():
+            message = "Registration is closed; an admin or super_admin may register others"
+            return forbidden(message)
+        case EmailTaken():
+            message = "An admin with this email already exists"
+            return ApiError(Code.EMAIL_ALREADY_EXISTS, message)
+        case Throttled(retry_after_s):
+            return rate_limited("Too many attempts; wait and try again", retry_after_s)
+        case WrongPassword():
+            return unauthorized("Email or password is wrong")
+        case InvalidRefreshToken():
+            return unauthorized("The refresh token is not valid; log in again")
+        case _:
+            assert_never(refusal)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -40,7 +129,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=register,
         tag=TAG,
         summary="Register an admin",
-        answer=Registered,
+        answer=answers.Registered,
         status=201,
         body=Registration,
         errors=(Code.UNAUTHORIZED, Code.EMAIL_ALREADY_EXISTS, Code.RATE_LIMITED),
@@ -51,7 +140,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=login,
         tag=TAG,
         summary="Log an admin in",
-        answer=LoggedIn,
+        answer=answers.LoggedIn,
         body=Login,
         errors=(Code.UNAUTHORIZED, Code.RATE_LIMITED),
     ),
@@ -61,7 +150,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=refresh,
         tag=TAG,
         summary="Exchange a refresh token for the next pair of tokens",
-        answer=Refreshed,
+        answer=answers.Refreshed,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),
     ),
@@ -71,7 +160,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=logout,
         tag=TAG,
         summary="Log out: revoke every refresh token of this login",
-        answer=Message,
+        answer=answers.Message,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),
     ),

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from db.venue_store import Venue
 from evently.domain.columns import columns_of, types_of
 from evently.domain.state import EventDetails, EventState
+from evently.domain.venues import Venue
 from routes.contract.answers import AdminEventDetail, EventDetail, VenueInEvent
 
 A = TypeVar("A", bound=msgspec.Struct)

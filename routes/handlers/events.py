@@ -7,8 +7,8 @@ ticket holders see it.
 import asyncio
 from typing import TypeAlias
 
-from db.venue_store import Venue
 from evently.domain.state import EventState, Status
+from evently.domain.venues import Venue
 from routes.call import Call
 from routes.contract.answers import EventAvailability, EventDetail
 from routes.contract.errors import Code, event_not_found

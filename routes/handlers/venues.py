@@ -1,7 +1,7 @@
-"""Venues, which admins keep.
+"""Venues, which admins manage.
 
-Rule: the shared revision is bumped after a change and before its answer, also when nobody can
-tell whether the change was made, so that no worker goes on telling what a venue was.
+Rule: the shared revision is raised after a change and before its answer, even if the change's
+outcome is unknown, so that no worker goes on answering with the venue as it was.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,17 @@ from typing import Any, assert_never
 
 import msgspec
 
-from db.venue_store import (
-    Author,
+from evently.domain.venues import (
+    OPTIONAL,
+    CreateVenue,
+    DeleteVenue,
+    UpdateVenue,
     Venue,
     VenueDeleted,
-    VenueNamedByEvents,
+    VenueInUse,
     VenueNotFound,
     VenueTooSmall,
+    VenueUpdated,
 )
 from routes.call import Call
 from routes.contract import answers
@@ -25,13 +29,11 @@ from routes.endpoint import Access, Endpoint
 
 TAG = "Venues"
 
-# What a venue may be without, and what null in a PUT therefore takes away.
-_OPTIONAL = frozenset({"state", "postal_code", "layout_config"})
-
 
 async def create_venue(call: Call) -> answers.Venue:
     """Add a venue."""
-    venue = await call.services.venues.create(call.body.model_dump(), _author(call))
+    command = CreateVenue(call.admin.admin_id, call.body.model_dump())
+    venue = await call.services.venues.create(command, call.caller, call.request_id)
     call.headers["Location"] = f"/api/v1/admin/venues/{venue.venue_id}"
     return _answer(venue)
 
@@ -53,45 +55,32 @@ async def get_venue(call: Call) -> answers.Venue:
     """Answer one venue."""
     venue = await call.services.venues.get(call.venue_id)
     if venue is None:
-        raise _not_found(call)
+        raise _refused(call, VenueNotFound())
     return _answer(venue)
 
 
 async def update_venue(call: Call) -> answers.Venue:
-    """Change what the body names."""
-    changes = _changes(call.body)
+    """Set the fields in the body."""
+    command = UpdateVenue(call.venue_id, _changes(call.body))
     try:
-        outcome = await call.services.venues.update(call.venue_id, changes, _author(call))
+        outcome = await call.services.venues.update(command, call.caller, call.request_id)
     finally:
         call.services.revision.bump()
-    match outcome:
-        case Venue():
-            return _answer(outcome)
-        case VenueNotFound():
-            raise _not_found(call)
-        case VenueTooSmall():
-            raise _too_small(call, outcome)
-        case _:
-            assert_never(outcome)
+    if isinstance(outcome, VenueUpdated):
+        return _answer(outcome.venue)
+    raise _refused(call, outcome)
 
 
 async def delete_venue(call: Call) -> answers.Message:
     """Delete a venue that no event names."""
+    command = DeleteVenue(call.venue_id)
     try:
-        outcome = await call.services.venues.delete(call.venue_id, _author(call))
+        outcome = await call.services.venues.delete(command, call.caller, call.request_id)
     finally:
         call.services.revision.bump()
-    match outcome:
-        case VenueDeleted():
-            return answers.Message("Venue deleted")
-        case VenueNotFound():
-            raise _not_found(call)
-        case VenueNamedByEvents():
-            message = "Venue has events and cannot be deleted"
-            details = {"venue_id": call.venue_id, "events": outcome.events}
-            raise ApiError(Code.VENUE_IN_USE, message, details)
-        case _:
-            assert_never(outcome)
+    if isinstance(outcome, VenueDeleted):
+        return answers.Message("Venue deleted")
+    raise _refused(call, outcome)
 
 
 def _changes(body: VenueChanges) -> Mapping[str, Any]:
@@ -99,33 +88,36 @@ def _changes(body: VenueChanges) -> Mapping[str, Any]:
     if not changes:
         fields = ", ".join(type(body).model_fields)
         raise invalid(("body", f"body must change at least one of {fields}"))
-    missing = [name for name, to in changes.items() if to is None and name not in _OPTIONAL]
+    missing = [name for name, to in changes.items() if to is None and name not in OPTIONAL]
     if missing:
         raise invalid(*((f"body.{name}", f"{name} is required") for name in missing))
     return changes
-
-
-def _author(call: Call) -> Author:
-    return Author(call.admin.admin_id, call.caller, call.request_id)
 
 
 def _answer(venue: Venue) -> answers.Venue:
     return msgspec.convert(venue, answers.Venue, from_attributes=True)
 
 
-def _not_found(call: Call) -> ApiError:
-    return ApiError(Code.VENUE_NOT_FOUND, "Venue not found", {"venue_id": call.venue_id})
-
-
-def _too_small(call: Call, refusal: VenueTooSmall) -> ApiError:
-    message = f"capacity must be at least the {refusal.total_capacity} of a coming event"
-    details = {
-        "venue_id": call.venue_id,
-        "capacity": refusal.capacity,
-        "event_id": refusal.event_id,
-        "total_capacity": refusal.total_capacity,
-    }
-    return ApiError(Code.VENUE_IN_USE, message, details)
+def _refused(call: Call, refusal: VenueNotFound | VenueInUse | VenueTooSmall) -> ApiError:
+    match refusal:
+        case VenueNotFound():
+            return ApiError(Code.VENUE_NOT_FOUND, "Venue not found", {"venue_id": call.venue_id})
+        case VenueInUse(events):
+            message = "Venue has events and cannot be deleted"
+            return ApiError(
+                Code.VENUE_IN_USE, message, {"venue_id": call.venue_id, "events": events}
+            )
+        case VenueTooSmall(capacity, event_id, total_capacity):
+            message = f"capacity must be at least the {total_capacity} of a coming event"
+            details = {
+                "venue_id": call.venue_id,
+                "capacity": capacity,
+                "event_id": event_id,
+                "total_capacity": total_capacity,
+            }
+            return ApiError(Code.VENUE_IN_USE, message, details)
+        case _:
+            assert_never(refusal)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -86,7 +86,7 @@ class Dispatcher:
         request = call.request
         admit_caller(endpoint, call)
         if endpoint.access is Access.ADMIN:
-            call.admin = await call.services.admin_auth.authenticate(request)
+            call.admin = await call.services.admin_auth.bearer.authenticate(call.sent)
         canonical_ids(call.params)
         call.query = query_of(endpoint, request.raw_path, request.rel_url)
         if endpoint.body is not None and (not endpoint.body_optional or request.body_exists):

@@ -65,7 +65,7 @@ def test_any_role_can_be_given(database_url: str, role: str) -> None:
     assert (row["role"], row["phone_number"]) == (role, "+14155550100")
 
 
-def test_who_did_it_is_in_the_audit(database_url: str) -> None:
+def test_the_audit_has_who_created_an_admin(database_url: str) -> None:
     admin_id = run(database_url, *ADA, "--role", "super_admin").stdout.strip()
 
     async def audited() -> "asyncpg.Record | None":
@@ -82,7 +82,7 @@ def test_who_did_it_is_in_the_audit(database_url: str) -> None:
 
 
 def audited(url: str, action: str) -> "list[asyncpg.Record]":
-    """All that was noted of an action."""
+    """All audit entries of an action."""
 
     async def fetch() -> "list[asyncpg.Record]":
         connection = await asyncpg.connect(url)
@@ -95,7 +95,7 @@ def audited(url: str, action: str) -> "list[asyncpg.Record]":
     return asyncio.run(fetch())
 
 
-def test_a_role_is_changed_and_noted_with_what_it_was(database_url: str) -> None:
+def test_a_changed_role_is_audited_with_the_previous_one(database_url: str) -> None:
     admin_id = run(database_url, *ADA).stdout.strip()
     assert run(database_url, "--email", "eve@example.org", "--name", "Eve").exit_code == 0
     result = run_admin(database_url, "role", "--email", "ADA@example.org", "--role", "admin")
@@ -108,7 +108,7 @@ def test_a_role_is_changed_and_noted_with_what_it_was(database_url: str) -> None
     assert row["recorded_at"] is not None
 
 
-def test_a_role_that_is_had_already_is_no_change(database_url: str) -> None:
+def test_the_current_role_is_no_change(database_url: str) -> None:
     run(database_url, *ADA)
     before = admins(database_url)
     result = run_admin(
@@ -119,12 +119,12 @@ def test_a_role_that_is_had_already_is_no_change(database_url: str) -> None:
     assert audited(database_url, "role_changed") == []
 
 
-def test_a_role_for_nobody_is_refused(database_url: str) -> None:
+def test_a_role_for_an_unknown_email_is_refused(database_url: str) -> None:
     run(database_url, *ADA)
     before = admins(database_url)
     result = run_admin(database_url, "role", "--email", "eve@example.org", "--role", "admin")
     assert result.exit_code == 1
-    assert "nobody has the email eve@example.org" in result.output
+    assert "no admin has the email eve@example.org" in result.output
     assert admins(database_url) == before
     assert audited(database_url, "role_changed") == []
 
@@ -147,7 +147,7 @@ def test_all_admins_are_listed_by_email(database_url: str) -> None:
 
 
 def logins(url: str, *, revoked: bool) -> list[str]:
-    """Whose logins have ended, or go on."""
+    """The emails of revoked logins, or of the others."""
 
     async def fetch() -> list[str]:
         connection = await asyncpg.connect(url)
@@ -165,7 +165,7 @@ def logins(url: str, *, revoked: bool) -> list[str]:
 
 
 def log_in(url: str, admin_id: str, *, until: str) -> None:
-    """Begin a login that lasts until an SQL timestamp."""
+    """Add a login that is valid until an SQL timestamp."""
 
     async def insert() -> None:
         connection = await asyncpg.connect(url)
@@ -183,7 +183,7 @@ def log_in(url: str, admin_id: str, *, until: str) -> None:
 
 @pytest.fixture
 def ada_and_eve(database_url: str) -> str:
-    """Ada has two logins that go on and one that has expired, Eve has one; Ada's id."""
+    """Ada has two valid logins and an expired one, Eve has a valid one; Ada's id."""
     ada = run(database_url, *ADA).stdout.strip()
     eve = run(database_url, "--email", "eve@example.org", "--name", "Eve").stdout.strip()
     for who, until in (
@@ -196,9 +196,7 @@ def ada_and_eve(database_url: str) -> str:
     return ada
 
 
-def test_who_is_shut_out_has_no_login_left_and_it_is_noted(
-    database_url: str, ada_and_eve: str
-) -> None:
+def test_deactivating_ends_all_logins_and_is_audited(database_url: str, ada_and_eve: str) -> None:
     result = run_admin(database_url, "deactivate", "--email", " ADA@example.org")
 
     assert result.exit_code == 0, result.output
@@ -210,7 +208,7 @@ def test_who_is_shut_out_has_no_login_left_and_it_is_noted(
     assert json.loads(row["details"]) == {"logins_ended": 2}
 
 
-def test_who_is_shut_out_already_stays_so_and_it_is_said(
+def test_deactivating_again_changes_nothing_and_says_so(
     database_url: str, ada_and_eve: str
 ) -> None:
     first = run_admin(database_url, "deactivate", "--email", "ada@example.org")
@@ -221,7 +219,7 @@ def test_who_is_shut_out_already_stays_so_and_it_is_said(
     assert len(audited(database_url, "admin_deactivated")) == 1
 
 
-def test_who_is_let_in_again_has_to_log_in_anew(database_url: str, ada_and_eve: str) -> None:
+def test_an_admin_activated_again_has_to_log_in_again(database_url: str, ada_and_eve: str) -> None:
     run_admin(database_url, "deactivate", "--email", "ada@example.org")
     result = run_admin(database_url, "activate", "--email", "ada@example.org")
 
@@ -235,7 +233,7 @@ def test_who_is_let_in_again_has_to_log_in_anew(database_url: str, ada_and_eve: 
     )
 
 
-def test_a_password_is_changed_and_all_logins_end(database_url: str, ada_and_eve: str) -> None:
+def test_changing_a_password_ends_all_logins(database_url: str, ada_and_eve: str) -> None:
     before = admins(database_url)
     result = run_admin(
         database_url, "password", "--email", "Ada@example.org", given="a new password\n"
@@ -254,7 +252,7 @@ def test_a_password_is_changed_and_all_logins_end(database_url: str, ada_and_eve
     assert "a new password" not in result.output
 
 
-def test_a_password_that_will_not_do_changes_nothing(database_url: str, ada_and_eve: str) -> None:
+def test_an_invalid_password_changes_nothing(database_url: str, ada_and_eve: str) -> None:
     before = admins(database_url)
     result = run_admin(database_url, "password", "--email", "ada@example.org", given="short\n")
 
@@ -265,17 +263,19 @@ def test_a_password_that_will_not_do_changes_nothing(database_url: str, ada_and_
 
 
 @pytest.mark.parametrize("command", ["deactivate", "activate", "password"])
-def test_nothing_is_done_to_nobody(database_url: str, ada_and_eve: str, command: str) -> None:
+def test_a_command_on_an_unknown_email_changes_nothing(
+    database_url: str, ada_and_eve: str, command: str
+) -> None:
     before = admins(database_url)
     result = run_admin(database_url, command, "--email", "bob@example.org", given=f"{PASSWORD}\n")
 
     assert result.exit_code == 1
-    assert "nobody has the email bob@example.org" in result.stderr
+    assert "no admin has the email bob@example.org" in result.stderr
     assert admins(database_url) == before
     assert logins(database_url, revoked=True) == []
 
 
-def test_a_taken_email_is_said_and_changes_nothing(database_url: str) -> None:
+def test_a_taken_email_is_refused_and_changes_nothing(database_url: str) -> None:
     assert run(database_url, *ADA).exit_code == 0
     before = admins(database_url)
     result = run(database_url, "--email", "ADA@example.org", "--name", "Eve")
@@ -285,7 +285,7 @@ def test_a_taken_email_is_said_and_changes_nothing(database_url: str) -> None:
     assert admins(database_url) == before
 
 
-def test_every_bad_field_is_a_line(database_url: str) -> None:
+def test_every_invalid_field_is_a_line(database_url: str) -> None:
     result = run(
         database_url, "--email", "ada", "--name", " ", "--phone-number", "x", given="short\n"
     )
@@ -309,7 +309,7 @@ def test_without_a_password_there_is_no_admin(database_url: str, given: str) -> 
 
 
 @pytest.mark.parametrize("given", [f"{PASSWORD}\nsecond line\n", "x" * 5000])
-def test_more_than_a_line_is_no_password(database_url: str, given: str) -> None:
+def test_a_password_of_several_lines_is_refused(database_url: str, given: str) -> None:
     result = run(database_url, *ADA, given=given)
     assert result.exit_code == 1
     assert "must be one line" in result.stderr
@@ -334,7 +334,7 @@ def test_at_a_terminal_the_password_is_asked_for_twice(
     assert PASSWORD not in result.output
 
 
-def test_a_password_that_is_repeated_wrong_is_asked_for_again(
+def test_a_password_repeated_wrong_is_asked_for_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admin_commands, "_at_a_terminal", lambda: True)
@@ -356,7 +356,7 @@ def test_an_unknown_role_is_a_usage_error(database_url: str) -> None:
     assert "event_manager" in result.stderr
 
 
-def test_settings_that_are_not_right_are_said_before_a_password_is_asked_for() -> None:
+def test_invalid_settings_are_reported_before_the_password_prompt() -> None:
     environ = {"EVENTLY_DATABASE_URL": "mysql://x", "EVENTLY_JWT_SECRET": "short"}
     result = CliRunner(env=environ).invoke(admin, ["create", *ADA], input="")
     assert result.exit_code == 1

@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 from db.database import Database
 from db.event_lists import EventListReader
 from db.sql import load
-from routes.auth.admin import Admin
+from evently.domain.admins import Admin, Role
 from routes.caches.event_lists import EventLists
 from routes.caches.revision import LocalRevision
 from routes.call import Call
@@ -92,12 +92,12 @@ class Setting:
         assert answer["total"] == len(answer["events"])
         return [event["name"] for event in answer["events"]]
 
-    async def own(self, admin_id: str, role: str = "admin", **query: str) -> AdminEventList:
+    async def own(self, admin_id: str, role: Role = "admin", **query: str) -> AdminEventList:
         call = self.call(read_query(AdminEventListQuery, query))
-        call.admin = Admin(admin_id, role, ())
+        call.admin = Admin(admin_id, role)
         return await list_own_events(call)
 
-    async def own_names(self, admin_id: str, role: str = "admin", **query: str) -> list[str]:
+    async def own_names(self, admin_id: str, role: Role = "admin", **query: str) -> list[str]:
         answer = await self.own(admin_id, role, **query)
         assert answer.total == len(answer.events)
         return [event.name for event in answer.events]
@@ -310,7 +310,7 @@ async def test_a_super_admin_lists_everybodys(setting: Setting) -> None:
 
 @pytest.mark.parametrize("role", ["admin", "super_admin"])
 async def test_the_status_filter_is_the_status_that_is_answered(
-    setting: Setting, role: str
+    setting: Setting, role: Role
 ) -> None:
     await setting.add("over", starts=-3 * DAY)
     await setting.add("over, sold out", starts=-2 * DAY, status="sold_out")

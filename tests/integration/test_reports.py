@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from db.database import Database
 from db.event_ledger import EventLedger
-from routes.auth.admin import Admin
+from evently.domain.admins import Admin
 from routes.call import Call
 from routes.contract.answers import EventAnalytics, EventHistory, LedgerRow
 from routes.contract.bodies import Paging
@@ -23,9 +23,9 @@ from routes.contract.errors import ApiError, Code
 from routes.contract.fields import read_query
 from routes.handlers.reports import get_analytics, get_history
 
-ADA = Admin(str(uuid4()), "event_manager", ())
-BOB = Admin(str(uuid4()), "admin", ())
-ROOT = Admin(str(uuid4()), "super_admin", ())
+ADA = Admin(str(uuid4()), "event_manager")
+BOB = Admin(str(uuid4()), "admin")
+ROOT = Admin(str(uuid4()), "super_admin")
 CAPACITY = 300
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 

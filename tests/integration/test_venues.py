@@ -1,4 +1,4 @@
-"""Venues on a real PostgreSQL: what is kept, found, refused, and what two at once come to."""
+"""Venues on a real PostgreSQL: creating, finding, changing and deleting, also concurrently."""
 
 import asyncio
 import json
@@ -13,16 +13,19 @@ from multidict import CIMultiDict
 
 from db.database import Database
 from db.statements import Statement
-from db.venue_store import (
-    Author,
-    Venue,
+from db.venue_store import VenueStore
+from evently.domain.admins import Admin
+from evently.domain.venues import (
+    DeleteOutcome,
+    DeleteVenue,
+    UpdateOutcome,
+    UpdateVenue,
     VenueDeleted,
-    VenueNamedByEvents,
+    VenueInUse,
     VenueNotFound,
-    VenueStore,
     VenueTooSmall,
+    VenueUpdated,
 )
-from routes.auth.admin import Admin
 from routes.caches.revision import LocalRevision
 from routes.call import Call
 from routes.contract import answers
@@ -37,8 +40,8 @@ from routes.handlers.venues import (
     update_venue,
 )
 
-ADMIN = Admin(str(uuid4()), "admin", ())
-AUTHOR = Author(ADMIN.admin_id, ADMIN.caller, "request-1")
+ADMIN = Admin(str(uuid4()), "admin")
+REQUEST_ID = "request-1"
 UNKNOWN = str(uuid4())
 GARDEN = {
     "name": "Madison Square Garden",
@@ -53,7 +56,7 @@ GARDEN = {
 
 
 class Setting:
-    """The venues, a second connection to look and interfere with, and calls of an admin."""
+    """The venues, a second connection to observe and interfere, and an admin's calls."""
 
     def __init__(self, database: Database, other: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.store = VenueStore(database)
@@ -64,7 +67,7 @@ class Setting:
         services = SimpleNamespace(venues=self.store, revision=self.revision)
         call = Call("GET", CIMultiDict(), cast(Any, services))
         call.params = {"venue_id": venue_id}
-        call.request_id = AUTHOR.request_id
+        call.request_id = REQUEST_ID
         call.admin = ADMIN
         call.body, call.query = body, query
         return call
@@ -75,6 +78,13 @@ class Setting:
 
     async def put(self, venue_id: str, body: dict[str, Any]) -> answers.Venue:
         return await update_venue(self.call(venue_id, body=read_body(VenueChanges, body)))
+
+    async def update(self, venue_id: str, changes: dict[str, Any]) -> UpdateOutcome:
+        command = UpdateVenue(venue_id, changes)
+        return await self.store.update(command, ADMIN.caller, REQUEST_ID)
+
+    async def delete(self, venue_id: str) -> DeleteOutcome:
+        return await self.store.delete(DeleteVenue(venue_id), ADMIN.caller, REQUEST_ID)
 
     async def names(self, **query: str) -> list[str]:
         return [venue.name for venue in (await self.page(**query)).venues]
@@ -92,7 +102,7 @@ class Setting:
     async def audit(self) -> list[asyncpg.Record]:
         return await self.other.fetch("SELECT * FROM admin_audit ORDER BY audit_id")
 
-    async def until_somebody_waits(self) -> None:
+    async def until_a_statement_waits(self) -> None:
         async with asyncio.timeout(5):
             while not await self.other.fetchval(WAITING):
                 await asyncio.sleep(0)
@@ -119,7 +129,7 @@ async def setting(database_url: str) -> AsyncIterator[Setting]:
     await other.close()
 
 
-async def test_a_created_venue_is_found_as_it_was_answered(setting: Setting) -> None:
+async def test_a_created_venue_is_found_as_answered(setting: Setting) -> None:
     created = await setting.create()
     found = await get_venue(setting.call(created.venue_id))
     assert found == created
@@ -127,13 +137,13 @@ async def test_a_created_venue_is_found_as_it_was_answered(setting: Setting) -> 
     assert found.created_by == ADMIN.admin_id
 
 
-async def test_a_venue_may_be_without_what_is_optional(setting: Setting) -> None:
+async def test_optional_fields_may_be_left_out(setting: Setting) -> None:
     given = {name: GARDEN[name] for name in ("name", "address", "city", "country", "capacity")}
     created = await create_venue(setting.call(body=read_body(NewVenue, given)))
     assert (created.state, created.postal_code, created.layout_config) == (None, None, None)
 
 
-async def test_the_answer_says_where_the_venue_is(setting: Setting) -> None:
+async def test_the_answer_has_the_location_of_the_venue(setting: Setting) -> None:
     call = setting.call(body=read_body(NewVenue, GARDEN))
     created = await create_venue(call)
     assert call.headers["Location"] == f"/api/v1/admin/venues/{created.venue_id}"
@@ -230,11 +240,11 @@ async def test_a_bad_parameter_is_refused(setting: Setting, query: dict[str, str
     assert caught.value.details["fields"][0]["field"] == f"query.{next(iter(query))}"
 
 
-async def test_a_limit_over_the_bound_counts_as_the_bound_and_says_so(setting: Setting) -> None:
+async def test_a_limit_over_the_bound_is_lowered_to_it_and_answered(setting: Setting) -> None:
     assert (await setting.page(limit="101")).limit == 100
 
 
-async def test_a_change_sets_what_it_names_and_nothing_else(setting: Setting) -> None:
+async def test_an_update_sets_the_fields_it_names_and_no_others(setting: Setting) -> None:
     created = await setting.create()
     changed = await setting.put(created.venue_id, {"name": "MSG", "unknown": 1})
     assert changed.name == "MSG"
@@ -244,7 +254,7 @@ async def test_a_change_sets_what_it_names_and_nothing_else(setting: Setting) ->
     assert await get_venue(setting.call(created.venue_id)) == changed
 
 
-async def test_null_takes_away_what_is_optional(setting: Setting) -> None:
+async def test_null_removes_an_optional_field(setting: Setting) -> None:
     created = await setting.create()
     nothing = {"state": None, "postal_code": None, "layout_config": None}
     changed = await setting.put(created.venue_id, nothing)
@@ -253,7 +263,7 @@ async def test_null_takes_away_what_is_optional(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "address", "city", "country", "capacity"])
-async def test_null_does_not_take_away_what_is_required(setting: Setting, field: str) -> None:
+async def test_null_does_not_remove_a_required_field(setting: Setting, field: str) -> None:
     created = await setting.create()
     with pytest.raises(ApiError) as caught:
         await setting.put(created.venue_id, {field: None, "state": "NJ"})
@@ -263,14 +273,14 @@ async def test_null_does_not_take_away_what_is_required(setting: Setting, field:
 
 
 @pytest.mark.parametrize("body", [{}, {"unknown": 1}, {"venue_id": UNKNOWN, "created_by": "me"}])
-async def test_a_change_of_nothing_known_is_refused(setting: Setting, body: Any) -> None:
+async def test_an_update_without_a_known_field_is_refused(setting: Setting, body: Any) -> None:
     created = await setting.create()
     with pytest.raises(ApiError) as caught:
         await setting.put(created.venue_id, body)
     assert (caught.value.code, caught.value.status) == (Code.VALIDATION_ERROR, 400)
 
 
-async def test_a_venue_may_be_sent_back_as_it_was_answered(setting: Setting) -> None:
+async def test_a_venue_sent_back_as_answered_changes_nothing(setting: Setting) -> None:
     created = await setting.create()
     sent = {name: getattr(created, name) for name in (*GARDEN, "venue_id", "created_by")}
     assert await setting.put(created.venue_id, sent) == created
@@ -285,7 +295,7 @@ async def test_a_deleted_venue_is_gone(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("status", ["draft", "published", "cancelled"])
-async def test_a_venue_that_any_event_names_stays(setting: Setting, status: str) -> None:
+async def test_a_venue_named_by_any_event_is_not_deleted(setting: Setting, status: str) -> None:
     created = await setting.create()
     await setting.add_event(created.venue_id, 10, "-30 days", status)
     with pytest.raises(ApiError) as caught:
@@ -296,7 +306,7 @@ async def test_a_venue_that_any_event_names_stays(setting: Setting, status: str)
     assert [row["action"] for row in await setting.audit()] == ["venue_created"]
 
 
-async def test_the_capacity_goes_down_to_what_a_coming_event_needs(setting: Setting) -> None:
+async def test_the_capacity_can_shrink_to_the_largest_coming_event(setting: Setting) -> None:
     created = await setting.create()
     await setting.add_event(created.venue_id, 300)
     event_id = await setting.add_event(created.venue_id, 500)
@@ -313,7 +323,7 @@ async def test_the_capacity_goes_down_to_what_a_coming_event_needs(setting: Sett
     assert (await setting.put(created.venue_id, {"capacity": 500})).capacity == 500
 
 
-async def test_events_that_are_over_or_cancelled_hold_no_capacity(setting: Setting) -> None:
+async def test_events_that_are_over_or_cancelled_need_no_room(setting: Setting) -> None:
     created = await setting.create()
     await setting.add_event(created.venue_id, 500, "-1 day", "published")
     await setting.add_event(created.venue_id, 500, "1 day", "cancelled")
@@ -322,14 +332,14 @@ async def test_events_that_are_over_or_cancelled_hold_no_capacity(setting: Setti
     assert (await setting.put(created.venue_id, {"capacity": 1})).capacity == 1
 
 
-async def test_an_event_that_is_on_now_holds_its_capacity(setting: Setting) -> None:
+async def test_an_event_that_is_on_now_needs_its_room(setting: Setting) -> None:
     created = await setting.create()
     await setting.add_event(created.venue_id, 500, "-1 hour", "published")
-    outcome = await setting.store.update(created.venue_id, {"capacity": 499}, AUTHOR)
+    outcome = await setting.update(created.venue_id, {"capacity": 499})
     assert isinstance(outcome, VenueTooSmall)
 
 
-async def test_every_change_is_noted_with_who_and_what(setting: Setting) -> None:
+async def test_every_change_is_audited_with_its_author_and_values(setting: Setting) -> None:
     created = await setting.create()
     await setting.put(created.venue_id, {"capacity": 19_000, "city": "New York"})
     await delete_venue(setting.call(created.venue_id))
@@ -339,11 +349,11 @@ async def test_every_change_is_noted_with_who_and_what(setting: Setting) -> None
         ("venue_updated", {"capacity": {"from": 20_000, "to": 19_000}}),
         ("venue_deleted", {"name": GARDEN["name"]}),
     ]
-    noted = {(row["caller"], row["request_id"], str(row["subject_id"])) for row in rows}
-    assert noted == {(ADMIN.caller, AUTHOR.request_id, created.venue_id)}
+    audited = {(row["caller"], row["request_id"], str(row["subject_id"])) for row in rows}
+    assert audited == {(ADMIN.caller, REQUEST_ID, created.venue_id)}
 
 
-async def test_the_revision_has_moved_once_a_change_is_answered(setting: Setting) -> None:
+async def test_the_revision_is_raised_before_a_change_is_answered(setting: Setting) -> None:
     created = await setting.create()
     before = setting.revision.current()
     await setting.put(created.venue_id, {"name": "MSG"})
@@ -352,17 +362,17 @@ async def test_the_revision_has_moved_once_a_change_is_answered(setting: Setting
     assert before < changed < setting.revision.current()
 
 
-async def test_an_event_that_is_being_created_keeps_its_venue(setting: Setting) -> None:
+async def test_an_event_being_created_keeps_its_venue_from_deletion(setting: Setting) -> None:
     created = await setting.create()
     async with setting.other.transaction():
         await setting.add_event(created.venue_id, 10)
-        deleting = asyncio.create_task(setting.store.delete(created.venue_id, AUTHOR))
-        await setting.until_somebody_waits()
-    assert await deleting == VenueNamedByEvents(1)
+        deleting = asyncio.create_task(setting.delete(created.venue_id))
+        await setting.until_a_statement_waits()
+    assert await deleting == VenueInUse(1)
     assert await setting.store.get(created.venue_id) is not None
 
 
-async def test_an_event_finds_no_venue_that_was_deleted_before_it(
+async def test_an_event_cannot_be_created_at_a_venue_being_deleted(
     setting: Setting, database_url: str
 ) -> None:
     created = await setting.create()
@@ -379,7 +389,7 @@ async def test_an_event_finds_no_venue_that_was_deleted_before_it(
     assert await setting.other.fetchval("SELECT count(*) FROM events") == 0
 
 
-async def test_a_smaller_capacity_waits_for_an_event_that_is_being_created(
+async def test_shrinking_waits_for_an_event_being_created(
     setting: Setting,
 ) -> None:
     created = await setting.create()
@@ -387,17 +397,17 @@ async def test_a_smaller_capacity_waits_for_an_event_that_is_being_created(
     async with setting.other.transaction():
         await setting.other.fetchval(lock, created.venue_id)
         event_id = await setting.add_event(created.venue_id, 500)
-        change = setting.store.update(created.venue_id, {"capacity": 100}, AUTHOR)
+        change = setting.update(created.venue_id, {"capacity": 100})
         shrinking = asyncio.create_task(change)
-        await setting.until_somebody_waits()
+        await setting.until_a_statement_waits()
     assert await shrinking == VenueTooSmall(100, event_id, 500)
 
 
-async def test_of_two_changes_at_once_none_is_lost(setting: Setting) -> None:
+async def test_no_concurrent_update_is_lost(setting: Setting) -> None:
     created = await setting.create()
     await asyncio.gather(
         *(
-            setting.store.update(created.venue_id, {field: to}, AUTHOR)
+            setting.update(created.venue_id, {field: to})
             for field, to in (("name", "MSG"), ("address", "7th Avenue"), ("state", None))
         )
     )
@@ -406,26 +416,24 @@ async def test_of_two_changes_at_once_none_is_lost(setting: Setting) -> None:
     assert (found.name, found.address, found.state) == ("MSG", "7th Avenue", None)
 
 
-async def test_of_two_deletes_at_once_one_finds_nothing(setting: Setting) -> None:
+async def test_of_two_concurrent_deletes_one_finds_nothing(setting: Setting) -> None:
     created = await setting.create()
-    outcomes = await asyncio.gather(
-        *(setting.store.delete(created.venue_id, AUTHOR) for _ in range(2))
-    )
+    outcomes = await asyncio.gather(*(setting.delete(created.venue_id) for _ in range(2)))
     assert sorted(outcomes, key=repr) == [VenueDeleted(), VenueNotFound()]
 
 
-async def test_a_change_that_is_cancelled_leaves_nothing_behind(setting: Setting) -> None:
+async def test_a_cancelled_update_leaves_nothing_behind(setting: Setting) -> None:
     created = await setting.create()
     async with setting.other.transaction():
         await setting.other.execute("SELECT FROM venues FOR UPDATE")
         changing = asyncio.create_task(setting.put(created.venue_id, {"name": "MSG"}))
-        await setting.until_somebody_waits()
+        await setting.until_a_statement_waits()
         changing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await changing
     assert await get_venue(setting.call(created.venue_id)) == created
-    after = await setting.store.update(created.venue_id, {"name": "Again"}, AUTHOR)
-    assert isinstance(after, Venue)
+    after = await setting.update(created.venue_id, {"name": "Again"})
+    assert isinstance(after, VenueUpdated)
 
 
 def _decoded(row: asyncpg.Record) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from multidict import CIMultiDict
 
+from evently.domain.admins import Admin
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault, NothingDone, Overloaded
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState, Status
-from routes.auth.admin import Admin
 from routes.call import Call
 from routes.contract.bodies import EventChanges, NewEvent
 from routes.contract.errors import Code, failed
@@ -56,7 +56,7 @@ class Committed:
             ),
         )
         call.params = {"event_id": EVENT}
-        call.admin = Admin(ADMIN, "event_manager", ())
+        call.admin = Admin(ADMIN, "event_manager")
         call.body = body
         return call
 

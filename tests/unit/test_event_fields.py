@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from db.venue_store import Venue
 from evently.domain.columns import columns_of
 from evently.domain.event import UPDATABLE
 from evently.domain.state import EventDetails, EventState, Status
+from evently.domain.venues import Venue
 from routes.contract.answers import AdminEventDetail, EventDetail, EventInAdminList, EventInList
 from routes.contract.bodies import EventChanges, NewEvent
 from routes.handlers.event_detail import admin_event_detail, event_detail

@@ -11,9 +11,9 @@ import pytest
 
 from db.event_lists import EventPage, OnSaleFilter
 from db.event_rows import ListedEvent
-from db.venue_store import Venue
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
+from evently.domain.venues import Venue
 from routes.caches.event_lists import ENTRY_BYTES, REPLICA_LAG_S, EventLists, Listing
 from routes.caches.fresh_cache import MAX_AGE_S, FreshCache
 from routes.caches.revision import LocalRevision

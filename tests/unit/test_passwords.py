@@ -1,4 +1,4 @@
-"""How passwords are hashed, and what happens when many are."""
+"""How passwords are hashed, and what happens when many are queued."""
 
 import asyncio
 import threading
@@ -6,8 +6,9 @@ import threading
 import bcrypt
 import pytest
 
+from evently.domain.errors import TooManyLogins
 from routes.auth.passwords import Passwords
-from routes.contract.errors import ApiError
+from routes.contract.errors import failed
 
 CHEAP = 4
 
@@ -21,8 +22,8 @@ async def test_a_password_matches_its_own_hash_only() -> None:
     passwords.close()
 
 
-async def test_the_cost_is_12_unless_a_test_says_otherwise() -> None:
-    assert Passwords()._nobodys.startswith(b"$2b$12$")
+async def test_the_default_cost_is_12() -> None:
+    assert Passwords()._decoy.startswith(b"$2b$12$")
 
 
 NEVER_RIGHT = {
@@ -44,7 +45,7 @@ async def test_any_text_is_checked_without_raising(password: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["right-password", "x" * 73, "a\0b"])
-async def test_nobodys_password_costs_what_somebodys_does(
+async def test_an_unknown_account_costs_what_a_known_one_does(
     password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: list[bytes] = []
@@ -61,7 +62,7 @@ async def test_nobodys_password_costs_what_somebodys_does(
 
 
 class Gate:
-    """bcrypt that waits until it is let go."""
+    """A bcrypt that waits until the gate is opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opened = threading.Event()
@@ -80,9 +81,14 @@ async def test_one_past_the_bound_is_refused_at_once(monkeypatch: pytest.MonkeyP
     passwords = Passwords(cost=CHEAP, waiting_max=3)
     tries = [asyncio.ensure_future(passwords.matches("x", "$2b$")) for _ in range(3)]
     await asyncio.sleep(0)
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(TooManyLogins) as refusal:
         await passwords.matches("x", "$2b$")
-    assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (429, "5")
+    answer = failed(refusal.value, reads=False)
+    assert (answer.status, answer.code, answer.headers) == (
+        429,
+        "RATE_LIMITED",
+        {"Retry-After": "5"},
+    )
     gate.opened.set()
     assert await asyncio.gather(*tries) == [True] * 3
     assert await passwords.matches("x", "$2b$")
@@ -102,7 +108,7 @@ async def test_the_event_loop_runs_while_a_password_is_hashed(
     passwords.close()
 
 
-async def test_who_hangs_up_while_waiting_leaves_the_place_and_costs_nothing(
+async def test_a_cancelled_check_leaves_the_queue_and_is_never_hashed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate = Gate(monkeypatch)

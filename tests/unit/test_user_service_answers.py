@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from routes.auth.user_service import VouchedFor, admin_in
+from evently.domain.admins import Admin
+from routes.auth.user_service import admin_in
 
 ADMIN_ID = "8c0f6a0e-58c5-4d0b-9f5c-2d2b6a1b0c11"
 
@@ -20,7 +21,7 @@ YES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("answer", YES.values(), ids=YES.keys())
 def test_a_clear_yes_admits(answer: dict[str, Any]) -> None:
-    assert admin_in(json.dumps(answer).encode()) == VouchedFor(ADMIN_ID, "admin")
+    assert admin_in(json.dumps(answer).encode()) == Admin(ADMIN_ID, "admin")
 
 
 GOOD = YES["valid and admin_id"]

@@ -1,0 +1,166 @@
+"""How admins log in, stay logged in and log out.
+
+Rule: a refusal costs the same work whatever its reason, so that its time does not tell more than
+its answer: every failed login hashes once.
+
+A used refresh token that is sent again revokes its family, because somebody has a copy of it. One
+that is used twice at the same moment is sent by an impatient client, and the second use merely
+loses. Within a worker that is certain; across workers the database's clock decides, and a case
+that is not clear counts as a copy.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from db.admin_store import AdminStore, Credentials
+from db.audit_store import Audited, AuditEntry, AuditStore
+from db.refresh_store import RefreshStore
+from evently.domain.admins import (
+    ANONYMOUS,
+    Admin,
+    InvalidRefreshToken,
+    LoggedIn,
+    LoggedOut,
+    LoginOutcome,
+    LogoutOutcome,
+    Refreshed,
+    RefreshOutcome,
+    Throttled,
+    Tokens,
+    WrongPassword,
+)
+from evently.domain.errors import TooManyLogins
+from routes.auth.admin_tokens import AdminTokens
+from routes.auth.passwords import Passwords
+from routes.auth.refresh_token import TTL_S, new_refresh_token, sha256_of
+from routes.auth.throttle import LoginAttempt, Throttle
+
+LoginEnd = Literal["succeeded", "failed", "throttled", "unanswered"]
+
+_ENDS: dict[type[LoginOutcome], LoginEnd] = {
+    LoggedIn: "succeeded",
+    WrongPassword: "failed",
+    Throttled: "throttled",
+}
+
+
+class LoginObserver(Protocol):
+    """Counts logins."""
+
+    def login(self, outcome: LoginEnd) -> None:
+        """A login has ended; `throttled` is every 429, `unanswered` every other fault."""
+
+
+class Sessions:
+    """The logins of admins: each is a family of refresh tokens."""
+
+    def __init__(
+        self,
+        *,
+        admins: AdminStore,
+        refreshes: RefreshStore,
+        audit: AuditStore,
+        tokens: AdminTokens,
+        passwords: Passwords,
+        throttle: Throttle,
+        observer: LoginObserver,
+        refresh_ttl_s: float = TTL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._admins = admins
+        self._refreshes = refreshes
+        self._audit = audit
+        self._tokens = tokens
+        self._passwords = passwords
+        self._throttle = throttle
+        self._observer = observer
+        self._refresh_ttl_s = refresh_ttl_s
+        self._clock = clock
+        self._refreshing: set[bytes] = set()
+
+    async def login(
+        self, email: str, password: str, *, address: str, request_id: str
+    ) -> LoginOutcome:
+        """Start a login. `address` is the client's, for the throttle. Raises TooManyLogins."""
+        end: LoginEnd = "unanswered"
+        try:
+            outcome = await self._log_in(email, password, address, request_id)
+            end = _ENDS[type(outcome)]
+        except TooManyLogins:
+            end = "throttled"
+            raise
+        finally:
+            self._observer.login(end)
+        return outcome
+
+    async def refresh(self, refresh_token: str, request_id: str) -> RefreshOutcome:
+        """The next pair of tokens; reusing a token revokes its family."""
+        used = sha256_of(refresh_token)
+        if used is None or used in self._refreshing:
+            return InvalidRefreshToken()
+        self._refreshing.add(used)
+        try:
+            return await self._refresh(used, request_id)
+        finally:
+            self._refreshing.discard(used)
+
+    async def logout(self, refresh_token: str, request_id: str) -> LogoutOutcome:
+        """Revoke the token's family; doing so again is as good as once."""
+        known = sha256_of(refresh_token)
+        if known is None or not await self._refreshes.revoke_family(known, request_id):
+            return InvalidRefreshToken()
+        return LoggedOut()
+
+    async def _refresh(self, used: bytes, request_id: str) -> RefreshOutcome:
+        began = self._clock()
+        following = new_refresh_token()
+        admin = await self._refreshes.rotate_refresh_token(
+            used, following.sha256, self._refresh_ttl_s
+        )
+        if admin is None:
+            waited_s = self._clock() - began
+            await self._refreshes.revoke_reused_family(used, waited_s, request_id)
+            return InvalidRefreshToken()
+        access = self._tokens.sign(admin.admin_id, admin.role)
+        return Refreshed(Tokens(access, following.text))
+
+    async def _log_in(
+        self, email: str, password: str, address: str, request_id: str
+    ) -> LoginOutcome:
+        attempt = LoginAttempt(self._throttle.limits, email, address)
+        throttled = await self._throttle.check(attempt)
+        if throttled is not None:
+            return throttled
+        # PostgreSQL stores no text with NUL, so no email has one.
+        found = await self._admins.find_admin_by_email(email.replace("\0", "\ufffd"))
+        stored = found.password_hash if found is not None else None
+        right = await self._passwords.matches(password, stored)
+        if found is None or not right or not found.is_active:
+            return await self._failed(attempt, found, address, request_id)
+        throttled = await self._throttle.succeeded(attempt)
+        if throttled is not None:
+            return throttled
+        return await self._start(Admin(found.admin_id, found.role))
+
+    async def _failed(
+        self, attempt: LoginAttempt, found: Credentials | None, address: str, request_id: str
+    ) -> WrongPassword | Throttled:
+        """Count a failure, and record one that reaches a limit: a burst, once in a window."""
+        reached = await self._throttle.failed(attempt)
+        if isinstance(reached, Throttled):
+            return reached
+        subject_id = found.admin_id if found is not None else None
+        for limit in reached:
+            details = {"limit": limit.name, "failures": limit.attempts_max, "address": address}
+            await self._audit.record_audit(
+                AuditEntry(Audited.LOGIN_THROTTLED, ANONYMOUS, request_id, subject_id, details)
+            )
+        return WrongPassword()
+
+    async def _start(self, admin: Admin) -> LoggedIn:
+        token = new_refresh_token()
+        family = token.family(self._refresh_ttl_s)
+        await self._refreshes.start_refresh_family(admin.admin_id, family)
+        access = self._tokens.sign(admin.admin_id, admin.role)
+        return LoggedIn(admin, Tokens(access, token.text))
