@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
+from db.connect import ANY_SERVER, CONNECT_S, PRIMARY, connect
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
 from db.statements import Statement
@@ -19,16 +19,12 @@ from evently.domain.errors import DatabaseUnavailable, Overloaded
 
 # Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves ten workers.
 POOL_MAX = 8
-# A connect that takes longer is not coming: the network is down or the server is starting.
-CONNECT_S = 2.0
 # Waiting longer for a free connection means that the database is the bottleneck: say so.
 ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".
 COMMAND_S = 6.0
 # A broken connection gets this long to say goodbye.
 CLOSE_S = 1.0
-
-PRIMARY, ANY_SERVER = SessionAttribute.read_write, SessionAttribute.any
 
 SERVER_SETTINGS = {
     "application_name": "evently",
@@ -86,6 +82,7 @@ class Database(Session):
         """Make the pool; connections are made when they are needed, so this needs no server."""
         self._pool = asyncpg.create_pool(
             self._dsn,
+            connect=_connect,
             min_size=0,
             max_size=self._pool_max,
             timeout=CONNECT_S,
@@ -160,6 +157,8 @@ async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
     try:
         connection = await pool.acquire(timeout=ACQUIRE_S)
     except TimeoutError as error:
+        if pool.get_size() < pool.get_max_size():
+            raise DatabaseUnavailable("no host of the database answers in time") from error
         raise Overloaded("no connection to the database is free") from error
     except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
@@ -182,6 +181,11 @@ async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads
     )
+
+
+async def _connect(*args: Any, **options: Any) -> Any:
+    """The pool's way to `connect`, as its types want it."""
+    return await connect(*args, **options)
 
 
 def _to_json(value: object) -> str:

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from db.database import CONNECT_S, SERVER_SETTINGS, Session, close, prepare_connection
+from db.connect import ANY_SERVER, connect
+from db.database import SERVER_SETTINGS, Session, close, prepare_connection
 from db.failures import translated
 from db.statements import Statement
 from evently.domain.state import ON_SALE, Status
@@ -152,8 +153,11 @@ class EventCheck:
 
     async def __aenter__(self) -> Self:
         with translated():
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=CONNECT_S, command_timeout=PAGE_S, server_settings=_SETTINGS
+            self._connection = await connect(
+                self._dsn,
+                command_timeout=PAGE_S,
+                server_settings=_SETTINGS,
+                target_session_attrs=ANY_SERVER,
             )
             await prepare_connection(self._connection)
         return self

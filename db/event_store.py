@@ -11,7 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from db.database import CONNECT_S, PRIMARY, SERVER_SETTINGS, Database, close
+from db.connect import PRIMARY, connect
+from db.database import SERVER_SETTINGS, Database, close
 from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.ledger_rows import columns, ledger_row, to_json
@@ -149,9 +150,8 @@ class CommitLane:
 
     async def _connect(self) -> "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]":
         try:
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self._dsn,
-                timeout=CONNECT_S,
                 command_timeout=COMMIT_S,
                 server_settings=_LANE_SETTINGS,
                 target_session_attrs=PRIMARY,

@@ -13,7 +13,8 @@ from importlib.resources.abc import Traversable
 
 import asyncpg
 
-from db.database import CONNECT_S, SERVER_SETTINGS
+from db.connect import connect
+from db.database import SERVER_SETTINGS
 from db.failures import translated
 from db.sql import load
 from db.statements import Statement
@@ -198,9 +199,7 @@ async def check_database(dsn: str) -> None:
 @asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     with translated():
-        connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_S, command_timeout=COMMAND_S, server_settings=_SETTINGS
-        )
+        connection = await connect(dsn, command_timeout=COMMAND_S, server_settings=_SETTINGS)
         try:
             yield connection
         finally:
