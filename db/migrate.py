@@ -21,6 +21,8 @@ from db.statements import Statement
 from evently.domain.value import value
 
 SERVER_VERSION_MIN = 15
+# Any other lacks letters: a name that one admin may write would be a 500 in the lists of all.
+ENCODING = "UTF8"
 # Any constant will do, as long as every version of this code uses the same.
 LOCK_ID = 0x45564E5459
 # Another service's migration of a large table may take a while; longer is a stuck one.
@@ -97,6 +99,13 @@ def _check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     if major < SERVER_VERSION_MIN:
         raise MigrationError(
             f"PostgreSQL {SERVER_VERSION_MIN} or newer is needed; this one is {major}"
+        )
+    encoding = connection.get_settings().server_encoding
+    if encoding != ENCODING:
+        raise MigrationError(
+            f"the database keeps text as {encoding}, which lacks letters that names have; create "
+            f"one with `CREATE DATABASE evently TEMPLATE template0 ENCODING '{ENCODING}'` and "
+            "name that in EVENTLY_DATABASE_URL"
         )
 
 

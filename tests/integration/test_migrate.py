@@ -13,11 +13,14 @@ from db.migrate import (
     LOCK_ID,
     MigrationError,
     MigrationsMissing,
+    check_database,
     check_migrated,
     migrate,
+    migrate_database,
     migrations,
     pending,
 )
+from evently.embedded import EmbeddedPostgres
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -206,6 +209,21 @@ async def test_an_old_server_is_refused(
     for ask in (pending, migrate):
         with pytest.raises(MigrationError, match="PostgreSQL 99 or newer is needed"):
             await ask(connection, migrations(folder))
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_lacks_letters_is_refused_by_name(
+    postgres: EmbeddedPostgres, encoding: str
+) -> None:
+    name = f"test_{encoding.lower()}"
+    postgres.psql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    for act in (migrate_database, check_database):
+        with pytest.raises(MigrationError, match=f"{encoding}.* ENCODING 'UTF8'"):
+            await act(postgres.dsn(name))
+    connection = await asyncpg.connect(postgres.dsn(name))
+    tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    assert tables == 0
 
 
 @pytest.mark.parametrize(
