@@ -32,7 +32,14 @@ from evently.domain.commits import (
     NotDone,
     Noted,
 )
-from evently.domain.errors import AnswerLost, CommandFailed, DatabaseUnavailable, Fault
+from evently.domain.errors import (
+    AnswerLost,
+    CommandFailed,
+    DatabaseUnavailable,
+    Fault,
+    Overloaded,
+    RowLocked,
+)
 
 log = logging.getLogger(__name__)
 
@@ -241,12 +248,12 @@ class Committer:
                 if self._clock.monotonic() <= until_s:
                     await self._commit([one])
                 else:
-                    one[0].refuse(DatabaseUnavailable(str(error)))
+                    one[0].refuse(Overloaded("the rows of other events are held for too long"))
             return
         actor, _ = work[0]
         if isinstance(error, Locked):
             self._observer.failed("locked")
-            actor.park(DatabaseUnavailable("another transaction holds the event's row"))
+            actor.park(RowLocked("Event"))
         else:
             self._observer.failed("broken")
             log.error("the database refuses a batch of %s: %s", actor.event_id, error)

@@ -26,7 +26,13 @@ from actors.envelope import Envelope, Request, canonical, repeated
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX, Mailbox
 from evently.domain.commits import Batch, Noted
-from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded
+from evently.domain.errors import (
+    CommandFailed,
+    Fault,
+    OutcomeUnknown,
+    Overloaded,
+    RowLocked,
+)
 from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound, Refusal
 from evently.domain.state import EventState
 
@@ -126,7 +132,7 @@ class EventActor:
         """
         now_s = self.touched_at_s = self._clock.monotonic()
         if now_s < self._parked_until_s:
-            raise Overloaded("another transaction holds the event's row")
+            raise RowLocked("Event")
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True

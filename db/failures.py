@@ -12,7 +12,7 @@ from enum import Enum
 
 import asyncpg
 
-from evently.domain.errors import AnswerLost, DatabaseUnavailable
+from evently.domain.errors import AnswerLost, DatabaseUnavailable, RowLocked
 
 KEY_ONCE = "event_ledger_key_once"
 # All that the driver raises for a database that refuses, or cannot be reached.
@@ -76,7 +76,7 @@ def meaning(error: BaseException) -> Meaning:
     return Meaning.UNKNOWN
 
 
-_UNAVAILABLE = frozenset({Meaning.NOT_SENT, Meaning.NOT_DONE, Meaning.LOCKED, Meaning.NOT_PRIMARY})
+_UNAVAILABLE = frozenset({Meaning.NOT_SENT, Meaning.NOT_DONE, Meaning.NOT_PRIMARY})
 
 
 @contextmanager
@@ -88,6 +88,8 @@ def translated() -> Iterator[None]:
         found = meaning(error)
         if found is Meaning.UNKNOWN:
             raise AnswerLost(f"{type(error).__name__}: {error}") from error
+        if found is Meaning.LOCKED:
+            raise RowLocked from error
         if found in _UNAVAILABLE:
             raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
         raise

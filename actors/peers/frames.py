@@ -26,6 +26,7 @@ from evently.domain.errors import (
     Fault,
     OutcomeUnknown,
     Overloaded,
+    RowLocked,
 )
 from evently.domain.event import UPDATABLE
 from evently.domain.origin import Origin
@@ -74,6 +75,7 @@ FAULTS: tuple[type[Fault], ...] = (
     AnswerLost,
     OutcomeUnknown,
     CommandFailed,
+    RowLocked,
 )
 
 # An admin's changes, with the types that MessagePack alone would lose.

@@ -26,6 +26,14 @@ class TooManyLogins(NothingDone):
     retry_after_s = 5
 
 
+class RowLocked(NothingDone):
+    """Another transaction holds the row of `what` (an event, say); the database is well."""
+
+    def __init__(self, what: str = "What this needs") -> None:
+        super().__init__(what)
+        self.what = what
+
+
 class DatabaseUnavailable(NothingDone):
     """PostgreSQL does not answer, or not as a primary."""
 

@@ -18,6 +18,7 @@ from evently.domain.errors import (
     OutcomeUnknown,
     Overloaded,
     TooManyLogins,
+    RowLocked,
 )
 from evently.domain.outcomes import (
     CapacityBelowSold,
@@ -241,6 +242,9 @@ def failed(fault: Fault, *, reads: bool) -> ApiError:
         case TooManyLogins():
             message = "Too many logins are waiting; try again"
             code, details = Code.RATE_LIMITED, {}
+        case RowLocked():
+            message = f"{fault.what} is busy: another transaction holds its row; try again"
+            code, details = Code.OVERLOADED, {"reason": "row_locked"}
         case Overloaded():
             message = "Too many requests are waiting; nothing was done, try again"
             code, details = Code.OVERLOADED, {}

@@ -172,7 +172,8 @@ ERRORS: Mapping[Code, Explained] = {
         "Internal error; the request id finds it in the log",
     ),
     Code.OVERLOADED: Explained(
-        "More waits than can be done in time; nothing was done, try again after `Retry-After`",
+        "More waits than can be done in time, or another transaction holds the row "
+        "(`details.reason` is `row_locked`); nothing was done, try again after `Retry-After`",
         "Too many requests are waiting; nothing was done, try again",
     ),
     Code.DATABASE_UNAVAILABLE: Explained(

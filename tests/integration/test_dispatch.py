@@ -13,6 +13,7 @@ from evently.domain.errors import (
     Fault,
     OutcomeUnknown,
     Overloaded,
+    RowLocked,
 )
 from routes.call import Call
 from routes.contract.answers import Health
@@ -88,6 +89,17 @@ async def test_a_fault_is_503_and_says_when_to_try_again(
     assert list(error) == ["code", "message", "details", "timestamp"]
     assert (error["code"], error["details"]) == (code, details)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_row_that_another_holds_is_told_as_that() -> None:
+    async with (
+        dispatching(endpoints_at("/x", Failing(RowLocked("Event")), ("POST",))) as client,
+        client.post("/x") as answer,
+    ):
+        assert (answer.status, int(answer.headers["Retry-After"])) == (503, 1)
+        error = (await answer.json())["error"]
+    assert (error["code"], error["details"]) == ("OVERLOADED", {"reason": "row_locked"})
+    assert error["message"].startswith("Event is busy")
 
 
 @pytest.mark.parametrize(

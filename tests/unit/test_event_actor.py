@@ -16,6 +16,7 @@ from evently.domain.errors import (
     DatabaseUnavailable,
     OutcomeUnknown,
     Overloaded,
+    RowLocked,
 )
 from evently.domain.outcomes import (
     NO_ROOM,
@@ -483,7 +484,7 @@ async def test_a_parked_actor_refuses_all_who_wait_and_all_who_come_for_a_while(
 
     assert {fault_of(answer) for answer in answers} == {DOWN}
     desk.now_s = PARKED_S - 0.001
-    with pytest.raises(Overloaded):
+    with pytest.raises(RowLocked):
         desk.ask(request())
     desk.now_s = PARKED_S
     assert not desk.ask(request()).done()

@@ -15,7 +15,7 @@ from evently.domain.commits import (
     NotDone,
     StoreError,
 )
-from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault
+from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault, RowLocked
 
 EVENT = "00000000-0000-0000-0000-000000000001"
 
@@ -134,7 +134,7 @@ def test_a_server_that_does_not_say_whose_key_it_was_leaves_it_open(detail: dict
     ("error", "fault"),
     [
         (said_by_server("57P03", "FATAL"), DatabaseUnavailable),
-        (said_by_server("55P03"), DatabaseUnavailable),
+        (said_by_server("55P03"), RowLocked),
         (said_by_server("57014"), DatabaseUnavailable),
         (said_by_server("25006"), DatabaseUnavailable),
         (said_by_server("53100"), DatabaseUnavailable),
@@ -168,3 +168,8 @@ def test_what_is_somebodys_business_passes_through(error: BaseException) -> None
 def test_a_cancellation_is_not_translated() -> None:
     with pytest.raises(asyncio.CancelledError), translated():
         raise asyncio.CancelledError
+
+
+def test_a_row_that_another_holds_is_told_as_that_and_not_as_a_database_that_is_away() -> None:
+    with pytest.raises(RowLocked), translated():
+        raise said_by_server("55P03")

@@ -39,6 +39,7 @@ from evently.domain.errors import (
     Fault,
     OutcomeUnknown,
     Overloaded,
+    RowLocked,
 )
 from evently.domain.event import UPDATABLE
 from evently.domain.origin import Origin
@@ -158,6 +159,7 @@ requests, admins_requests = requests_with(*COMMAND), requests_with(Update, Cance
 answers = st.one_of(list(ANSWER.values()))
 faults = st.one_of(
     st.builds(Overloaded, texts),
+    st.builds(RowLocked, texts),
     st.builds(DatabaseUnavailable, texts),
     st.builds(OutcomeUnknown, keys),
     st.builds(CommandFailed, texts),
