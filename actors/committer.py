@@ -167,6 +167,7 @@ class Committer:
                 keys.extend((actor.event_id, key) for key in its_keys)
         if not asking:
             return
+        asked_at_s = self._clock.monotonic()
         try:
             # In this order: a key that is not in the ledger after the state was read may only
             # have been written with a later version, which the commit's version check finds.
@@ -179,7 +180,7 @@ class Committer:
             for actor in asking:
                 actor.not_loaded(told)
             return
-        self._clock.tell(loaded.now)
+        self._clock.tell(loaded.now, asked_at_s)
         by_event: dict[str, dict[str, Noted]] = {}
         for (event_id, key), known in noted.items():
             by_event.setdefault(event_id, {})[key] = known
@@ -204,6 +205,7 @@ class Committer:
         if not work:
             return
         batches = [batch for _, batch in work]
+        asked_at_s = self._clock.monotonic()
         started_s = time.perf_counter()
         try:
             done = await self._lane.commit(batches)
@@ -225,10 +227,10 @@ class Committer:
         else:
             seconds = time.perf_counter() - started_s
             self._observer.committed(len(work), sum(len(b.records) for b in batches), seconds)
+            self._clock.tell(done.now, asked_at_s)
             self._settle(work, done)
 
     def _settle(self, work: Sequence[Work], done: Committed) -> None:
-        self._clock.tell(done.now)
         overtaken = 0
         for actor, batch in work:
             if batch.event_id in done.event_ids:

@@ -67,7 +67,7 @@ class StateReader:
             for futures in waiting.values():
                 _fail(futures, error)
             return
-        self._clock.tell(loaded.now)
+        self._clock.tell(loaded.now, asked_at_s)
         for event_id, futures in waiting.items():
             try:
                 state = self._arrived(event_id, loaded.states.get(event_id), asked_at_s)

@@ -182,7 +182,10 @@ def _noted(row: asyncpg.Record) -> Noted:
 
 
 def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
-    """The statement's columns: eight for the events, then those of their ledger rows."""
+    """The statement's columns: eight for the events, those of their ledger rows, one more.
+
+    The last says whether the event must not have started.
+    """
     events = [
         (
             batch.event_id,
@@ -197,7 +200,8 @@ def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
         for batch in batches
     ]
     rows = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
-    return [*columns(events), *columns(rows)]
+    must_not_have_started = [batch.before_start for batch in batches]
+    return [*columns(events), *columns(rows), must_not_have_started]
 
 
 def _edit(batch: Batch) -> str | None:

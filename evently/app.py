@@ -150,7 +150,8 @@ async def running_services(
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)
         with suppress(Fault):
-            clock.tell((await store.load([])).now)
+            asked_at_s = clock.monotonic()
+            clock.tell((await store.load([])).now, asked_at_s)
         registry.start()
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry

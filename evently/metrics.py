@@ -149,7 +149,7 @@ class Metrics:
         self._events = _Count(events)
         self._overtaken = Counter(
             "evently_commit_overtaken_total",
-            "Events whose batch another writer was ahead of",
+            "Events whose batch another writer, or their start, was ahead of",
             registry=registry,
         )
         self._failures = Counter(

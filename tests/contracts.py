@@ -7,7 +7,7 @@ can show stands in its own tests.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 from uuid import uuid4
@@ -33,6 +33,9 @@ from tests.examples import (
     reserve,
     update,
 )
+
+# Enough to commit what is to be committed before it, and no more.
+SHORTLY = timedelta(seconds=0.5)
 
 
 class Store(Protocol):
@@ -298,6 +301,50 @@ class EventStoreContract:
 
         assert await _run(setting, batch(state, ("k", reserve(1)))) == set()
 
+    # The start
+
+    async def test_what_may_be_done_before_the_start_only_is_not_done_once_it_has_come(
+        self, setting: Setting
+    ) -> None:
+        """However early it was decided: a batch may have been on its way for long."""
+        sold, early = await _about_to_start(setting)
+        decided = [
+            batch(sold, ("b", reserve()), now=early),
+            batch(sold, ("b", give_back()), ("c", reserve()), now=early),
+            batch(sold, ("b", update(4, name="Late")), now=early),
+            batch(sold, ("b", update(4, start_datetime=early + timedelta(hours=1))), now=early),
+            batch(sold, ("b", cancel(4)), now=early),
+        ]
+
+        for one in decided:
+            assert await _run(setting, one) == set()
+
+        assert await _load(setting, _id(sold)) == sold
+        assert await setting.store.recall([(_id(sold), "b")]) == {}
+        # Refunds come late.
+        await _commit(setting, batch(sold, ("b", give_back()), now=early))
+
+    async def test_an_event_that_has_started_holds_up_no_other(self, setting: Setting) -> None:
+        other = await _published(setting)
+        sold, early = await _about_to_start(setting)
+
+        late = batch(sold, ("b", reserve()), now=early)
+        assert await _run(setting, late, batch(other, ("b", reserve()))) == {_id(other)}
+
+    async def test_a_draft_is_not_published_once_its_start_has_come(self, setting: Setting) -> None:
+        state = await _created(setting, 10)
+        early = (await setting.store.load([])).now
+        start = early + SHORTLY
+        state = await _commit(
+            setting, batch(state, ("a", update(1, start_datetime=start)), now=early)
+        )
+        await _until(setting, start)
+
+        assert await _run(setting, batch(state, ("b", publish(2)), now=early)) == set()
+        # It has no buyers, so it may be changed.
+        later = early + timedelta(hours=1)
+        await _commit(setting, batch(state, ("b", update(2, start_datetime=later)), now=early))
+
     # Venues
 
     async def test_a_venue_that_has_become_too_small_leaves_the_event_as_it_is(
@@ -412,6 +459,24 @@ async def _created(setting: Setting, capacity: int) -> EventState:
 async def _published(setting: Setting) -> EventState:
     """An event of ten seats on sale."""
     return await _commit(setting, batch(await _created(setting, 10), ("publish", publish())))
+
+
+async def _about_to_start(setting: Setting) -> tuple[EventState, datetime]:
+    """An event whose start has just come, with a seat out, and a time before the start."""
+    state = await _published(setting)
+    early = (await setting.store.load([])).now
+    start = early + SHORTLY
+    moves = (("start", update(2, start_datetime=start)), ("sold", reserve()))
+    state = await _commit(setting, batch(state, *moves, now=early))
+    await _until(setting, start)
+    return state, early
+
+
+async def _until(setting: Setting, time: datetime) -> None:
+    """Wait for the database's clock."""
+    async with asyncio.timeout(5):
+        while (await setting.store.load([])).now < time:
+            await asyncio.sleep(0.01)
 
 
 async def _run(setting: Setting, *batches: Batch) -> set[str]:

@@ -151,7 +151,9 @@ class MemoryDatabase:
 
     def stands(self, batch: Batch) -> bool:
         """Whether the statement would move the event: its version, and a venue that it fits."""
-        return self._is_current(batch) and self._has_room(batch)
+        if not self._is_current(batch) or not self._has_room(batch):
+            return False
+        return not batch.before_start or not self._started(self.states[batch.event_id], batch)
 
     def _is_current(self, batch: Batch) -> bool:
         row = self.states.get(batch.event_id)
@@ -163,6 +165,12 @@ class MemoryDatabase:
         if not batch.records[-1].entry.needs_room:
             return True
         return self.venues.get(batch.after.details.venue_id, -1) >= batch.after.total_capacity
+
+    def _started(self, row: EventState, batch: Batch) -> bool:
+        starts = [batch.after.details.start_datetime]
+        if row.status is not Status.DRAFT:
+            starts.append(row.details.start_datetime)
+        return min(starts) <= self.now()
 
     def overtake(self, event_id: str) -> None:
         """Let another writer change the event: one more version, and nothing else."""

@@ -1,6 +1,6 @@
 -- Moves each event from its base version and writes a ledger row for every version. Where event_ids
 -- is null, all were moved; else those that are not among them are unchanged: for those in no_room
--- the venue had no room, the others had another version.
+-- the venue had no room, the others had another version or have started.
 WITH held AS (
     SELECT v.venue_id, v.capacity
       FROM venues AS v
@@ -18,13 +18,18 @@ moved AS (
            updated_at = now(),
            {edits}
       FROM (SELECT event_id, base_version, version, seat_delta, money_delta, status, terms_version,
-                   changes::jsonb AS edit
+                   changes::jsonb AS edit, before_start
               FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[],
-                          $6::text[], $7::bigint[], $8::text[])
+                          $6::text[], $7::bigint[], $8::text[], $22::boolean[])
                    AS u (event_id, base_version, version, seat_delta, money_delta, status,
-                         terms_version, changes)) AS b
+                         terms_version, changes, before_start)) AS b
      WHERE e.event_id = b.event_id
        AND e.version = b.base_version
+       -- A draft has no buyers: its old start binds nobody.
+       AND (NOT b.before_start
+            OR ((e.status = 'draft' OR e.start_datetime > clock_timestamp())
+                AND coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime)
+                    > clock_timestamp()))
        AND (b.edit ->> 'venue_id' IS NULL
             OR EXISTS (SELECT FROM held AS h
                         WHERE h.venue_id = (b.edit ->> 'venue_id')::uuid

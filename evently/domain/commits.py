@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Done, LedgerEntry
-from evently.domain.state import EventState
+from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
+from evently.domain.state import ON_SALE, EventState, Status
 from evently.domain.value import value
 
 
@@ -37,6 +37,13 @@ class Batch:
     def event_id(self) -> str:
         """The event."""
         return self.base.details.event_id
+
+    @property
+    def before_start(self) -> bool:
+        """Whether some of it may be done before the event has started only: all but returns."""
+        if self.base.status in ON_SALE:
+            return any(record.entry.kind is not LedgerKind.RETURNED for record in self.records)
+        return self.base.status is Status.DRAFT and self.after.status in ON_SALE
 
     @property
     def seat_delta(self) -> int:

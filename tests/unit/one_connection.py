@@ -36,7 +36,7 @@ class Events:
 
     def __init__(self) -> None:
         self.clock = DatabaseClock()
-        self.clock.tell(NOW)
+        self.clock.tell(NOW, self.clock.monotonic())
         self.asked: list[tuple[Request, asyncio.Future[Answer]]] = []
         self.reads: list[asyncio.Future[EventState | None]] = []
         self.state: EventState | None = published()

@@ -1,7 +1,8 @@
 """One statement for all actors: what shares it, what its failures do to whom."""
 
 import asyncio
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,8 +18,8 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import decide
-from evently.domain.outcomes import Done, InsufficientSeats, Outcome
-from evently.domain.state import EventState
+from evently.domain.outcomes import Done, InsufficientSeats, NotModifiable, Outcome
+from evently.domain.state import EventState, Status
 from tests.examples import EVENT, after, published, reserve, update
 from tests.memory_store import LOCK_S, Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
@@ -305,12 +306,33 @@ async def test_refusals_share_the_statement_that_proves_them() -> None:
 async def test_the_clock_is_the_databases() -> None:
     async with one_worker() as worker:
         worker.open()
-        worker.registry.clock.tell(published().details.end_datetime)
+        worker.registry.clock.tell(published().details.end_datetime, worker.loop.time())
 
         assert isinstance(await worker.send(), Done)
 
         told = worker.registry.clock.now() - worker.database.now()
         assert abs(told.total_seconds()) < 0.1
+
+
+@pytest.mark.parametrize(
+    "command", [reserve(), update(2, total_capacity=5)], ids=["a seat", "a capacity"]
+)
+@in_virtual_time
+async def test_what_reaches_the_database_after_the_start_is_refused(command: Command) -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        state = worker.database.states[event_id]
+        start = worker.database.now() + timedelta(seconds=0.5)
+        details = replace(state.details, start_datetime=start)
+        worker.database.states[event_id] = replace(state, details=details)
+        # Half a second before the start when it is sent, a little after it when it arrives.
+        worker.will("commit", Step(before_s=0.6))
+
+        answer = await worker.send(command=command)
+
+        assert answer == NotModifiable(Status.PUBLISHED, started=True)
+        assert worker.ledger() == []
+        assert len(worker.calls("commit")) == 1
 
 
 # The end

@@ -41,7 +41,7 @@ class Desk:
         self.now_s = 0.0
         self.keys = KeyMemory()
         clock = DatabaseClock(lambda: self.now_s)
-        clock.tell(NOW)
+        clock.tell(NOW, clock.monotonic())
         self.actor = EventActor(EVENT, clock, self.keys, mailbox_max)
 
     def ask(self, wanted: Request) -> "asyncio.Future[Answer]":
