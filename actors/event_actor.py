@@ -198,7 +198,9 @@ class EventActor:
         for envelope in self._reading:
             envelope.checked = True
             known = noted.get(envelope.request.key)
-            if known is not None:
+            if known is not None and not known.proven:
+                self._fail(envelope, OutcomeUnknown(envelope.request.key))
+            elif known is not None:
                 self._answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
                 self._answer(envelope, NotFound())

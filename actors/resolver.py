@@ -193,7 +193,9 @@ class _Search:
         keys = [(batch.event_id, record.key) for _, batch in work for record in batch.records]
         noted = await self._store.recall(keys)
         for one in work:
-            self._known(one, _verdict(one[1], noted))
+            verdict = _verdict(one[1], noted)
+            if verdict is not None:
+                self._known(one, verdict)
 
     def _known(self, work: Work, act: "Verdict") -> None:
         self._open.remove(work)
@@ -209,9 +211,11 @@ class _Search:
 Verdict = Callable[[EventActor], None]
 
 
-def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict:
-    """What the ledger says of a batch whose base version is gone."""
+def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict | None:
+    """What the ledger says of a batch whose base version is gone; None while that is not proven."""
     found = [noted.get((batch.event_id, record.key)) for record in batch.records]
+    if any(known is not None and not known.proven for known in found):
+        return None
     times = {
         known.done.committed_at if known is not None and _is(known, record) else None
         for known, record in zip(found, batch.records, strict=True)

@@ -15,10 +15,25 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
+from db.failures import DRIVER_ERRORS
+
 # A host that has not answered by then is not going to: the network is down or it is starting.
 CONNECT_S = 2.0
 # Every host costs a connection attempt each time; a cluster has three or five members.
 HOSTS_MAX = 16
+
+# A broken connection gets this long to say goodbye.
+CLOSE_S = 1.0
+
+SERVER_SETTINGS = {
+    "application_name": "evently",
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",
+    "tcp_user_timeout": "5000",
+    "timezone": "UTC",
+    "jit": "off",
+}
 
 # What takes writes, and whatever answers first.
 PRIMARY, ANY_SERVER = SessionAttribute.read_write, SessionAttribute.any
@@ -101,3 +116,11 @@ def _queries(query: str) -> list[str]:
         urlencode(fields | {"host": host} | ({"port": port} if port else {}))
         for host, port in zip(hosts, ports, strict=True)
     ]
+
+
+async def close(connection: Connection) -> None:
+    """Drop a connection of one's own, with a goodbye if it can be said in time."""
+    try:
+        await connection.close(timeout=CLOSE_S)
+    except DRIVER_ERRORS:
+        connection.terminate()

@@ -11,30 +11,20 @@ from typing import Any, Self
 
 import asyncpg
 
-from db.connect import ANY_SERVER, CONNECT_S, PRIMARY, connect
+from db.connect import ANY_SERVER, CONNECT_S, PRIMARY, SERVER_SETTINGS, connect
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
+from db.standby import CUT_SHORT, StandbyWait
 from db.statements import Statement
-from evently.domain.errors import DatabaseUnavailable, Overloaded
+from db.witness import Witness
+from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 
-# Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves ten workers.
+# Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves nine workers.
 POOL_MAX = 8
 # Waiting longer for a free connection means that the database is the bottleneck: say so.
 ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".
 COMMAND_S = 6.0
-# A broken connection gets this long to say goodbye.
-CLOSE_S = 1.0
-
-SERVER_SETTINGS = {
-    "application_name": "evently",
-    "statement_timeout": "5000",
-    "lock_timeout": "2000",
-    "idle_in_transaction_session_timeout": "10000",
-    "tcp_user_timeout": "5000",
-    "timezone": "UTC",
-    "jit": "off",
-}
 
 
 class Session:
@@ -77,6 +67,9 @@ class Database(Session):
         self._pool_max = pool_max
         self._writable = writable
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.witness = Witness(dsn)
+        # Raised whenever a connection is made; see EventStore.load.
+        self.connections = 0
 
     async def open(self) -> None:
         """Make the pool; connections are made when they are needed, so this needs no server."""
@@ -88,7 +81,7 @@ class Database(Session):
             timeout=CONNECT_S,
             command_timeout=COMMAND_S,
             server_settings=SERVER_SETTINGS,
-            init=prepare_connection,
+            init=self._made,
             reset=_keep_session,
             target_session_attrs=PRIMARY if self._writable else ANY_SERVER,
         )
@@ -97,6 +90,7 @@ class Database(Session):
 
     async def close(self) -> None:
         """Close every connection, the ones in use after their statement."""
+        await self.witness.close()
         if self._pool is not None:
             pool, self._pool = self._pool, None
             await pool.close()
@@ -110,6 +104,10 @@ class Database(Session):
     def in_use(self) -> int:
         """Connections that run something now."""
         return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
+
+    async def _made(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connections += 1
+        await prepare_connection(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -153,7 +151,10 @@ class _Acquiring:
 
 @asynccontextmanager
 async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
-    """A connection of the pool. Raises Overloaded or DatabaseUnavailable: nothing was sent."""
+    """A connection of the pool. Raises Overloaded or DatabaseUnavailable: nothing was sent.
+
+    Raises AnswerLost at the end if something was committed without the synchronous standby.
+    """
     try:
         connection = await pool.acquire(timeout=ACQUIRE_S)
     except TimeoutError as error:
@@ -162,18 +163,15 @@ async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
         raise Overloaded("no connection to the database is free") from error
     except DRIVER_ERRORS as error:
         raise DatabaseUnavailable(f"{type(error).__name__}: {error}") from error
+    wait = StandbyWait()
+    connection.add_log_listener(wait.note)
     try:
         yield connection
+        if wait.was_cut_short():
+            raise AnswerLost(CUT_SHORT)
     finally:
+        connection.remove_log_listener(wait.note)
         await pool.release(connection)
-
-
-async def close(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Drop a connection of one's own, with a goodbye if it can be said in time."""
-    try:
-        await connection.close(timeout=CLOSE_S)
-    except DRIVER_ERRORS:
-        connection.terminate()
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

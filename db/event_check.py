@@ -11,8 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from db.connect import ANY_SERVER, connect
-from db.database import SERVER_SETTINGS, Session, close, prepare_connection
+from db.connect import ANY_SERVER, SERVER_SETTINGS, close, connect
+from db.database import Session, prepare_connection
 from db.failures import translated
 from db.statements import Statement
 from evently.domain.state import ON_SALE, Status

@@ -5,19 +5,21 @@ error that leaves any doubt its connection is dropped, never used again.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
-from db.connect import PRIMARY, connect
-from db.database import SERVER_SETTINGS, Database, close
+from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
+from db.database import Database
 from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.ledger_rows import columns, ledger_row, to_json
 from db.new_events import create_events
 from db.sql import load
+from db.standby import CUT_SHORT, StandbyWait
 from db.statements import Statement
 from evently.domain.commands import NEEDING_ROOM
 from evently.domain.commits import (
@@ -34,8 +36,11 @@ from evently.domain.commits import (
     Record,
     StoreError,
 )
+from evently.domain.errors import Fault
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState, Status
+
+log = logging.getLogger(__name__)
 
 # The server stops a commit that takes this long, and says so: certainly not done.
 COMMIT_STATEMENT_MS = 2000
@@ -79,14 +84,24 @@ class EventStore:
     def __init__(self, database: Database, dsn: str) -> None:
         self._database = database
         self._dsn = dsn
+        self._proven_connections = 0
 
     def lane(self) -> "CommitLane":
         """A new connection to commit on, made when it is first used."""
         return CommitLane(self._dsn)
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
-        """The committed states of these events, and the database's time."""
+        """The committed states of these events, and the database's time.
+
+        After a connection was made anew, what is read first may be what a primary that crashed had
+        not sent to its synchronous standby yet: it is given once a commit has come back.
+        """
         rows = await self._database.fetch(Statement.LOAD_EVENTS, event_ids, timeout_s=READ_S)
+        connections = self._database.connections
+        if connections != self._proven_connections:
+            if rows[0]["replicated"]:
+                await self._database.witness.prove(READ_S)
+            self._proven_connections = connections
         states = {}
         for row in rows:
             if row["event_id"] is not None:
@@ -94,12 +109,26 @@ class EventStore:
         return Loaded(rows[0]["clock"], states)
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
-        """What the ledger holds under these (event_id, key) pairs."""
+        """What the ledger holds under these (event_id, key) pairs.
+
+        Where a synchronous standby is named, none of it is proven until a commit has come back that
+        was sent after it was read.
+        """
         event_ids, request_keys = [key[0] for key in keys], [key[1] for key in keys]
         rows = await self._database.fetch(
             Statement.RECALL_REQUESTS, event_ids, request_keys, timeout_s=READ_S
         )
-        return {(str(row["event_id"]), row["request_key"]): _noted(row) for row in rows}
+        proven = not rows or not rows[0]["replicated"] or await self._on_standby()
+        return {(str(row["event_id"]), row["request_key"]): _noted(row, proven) for row in rows}
+
+    async def _on_standby(self) -> bool:
+        """Whether all that was read until now is on the synchronous standby."""
+        try:
+            await self._database.witness.prove(READ_S)
+        except Fault as fault:
+            log.warning("what the ledger holds is not proven to outlive a failover: %s", fault)
+            return False
+        return True
 
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""
@@ -113,6 +142,7 @@ class CommitLane:
         self._dsn = dsn
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
+        self._wait = StandbyWait()
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
         """Commit all batches whose base version still stands, in one statement.
@@ -136,6 +166,8 @@ class CommitLane:
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise _named(error, found) from error
+        if self._wait.was_cut_short():
+            raise FateUnknown(CUT_SHORT)
         assert row is not None, "the statement returns one row, always"
         moved = row["event_ids"]
         if moved is None:
@@ -156,6 +188,7 @@ class CommitLane:
                 server_settings=_LANE_SETTINGS,
                 target_session_attrs=PRIMARY,
             )
+            self._connection.add_log_listener(self._wait.note)
             self._statement = await self._connection.prepare(load(Statement.COMMIT_BATCHES))
         except DRIVER_ERRORS as error:
             self._drop()
@@ -176,9 +209,9 @@ def _named(error: BaseException, found: Meaning) -> StoreError:
     return KeyTaken(message, whose[1] if whose else None)
 
 
-def _noted(row: asyncpg.Record) -> Noted:
+def _noted(row: asyncpg.Record, proven: bool) -> Noted:
     done = Done(row["version"], row["available_seats"], Status(row["status"]), row["recorded_at"])
-    return Noted(row["request"], done)
+    return Noted(row["request"], done, proven)
 
 
 def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:

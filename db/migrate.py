@@ -13,8 +13,7 @@ from importlib.resources.abc import Traversable
 
 import asyncpg
 
-from db.connect import connect
-from db.database import SERVER_SETTINGS
+from db.connect import SERVER_SETTINGS, connect
 from db.failures import translated
 from db.sql import load
 from db.statements import Statement

@@ -51,6 +51,7 @@ class Fate(Enum):
     UNAVAILABLE = "a read finds no server"
     OVERLOADED = "a read finds no connection in time"
     ANSWER_LOST = "a read is sent, and its answer is lost"
+    UNPROVEN = "a read of the ledger finds rows that a failover may lose"
     BUG = "the store itself raises what nobody expects"
 
 
@@ -291,7 +292,8 @@ class MemoryStore:
         """What the ledger holds under these (event_id, key) pairs."""
         step = await self._begin(Call("recall"))
         by_key = self.database.by_key
-        noted = {key: _noted(by_key[key]) for key in keys if key in by_key}
+        proven = step.fate is not Fate.UNPROVEN
+        noted = {key: _noted(by_key[key], proven) for key in keys if key in by_key}
         await self.pause(step.after_s)
         return noted
 
@@ -323,15 +325,15 @@ class MemoryStore:
             raise AnswerLost("the connection broke")
         if step.fate is Fate.BUG:
             raise RuntimeError("nobody expects this")
-        if step.fate is not Fate.ANSWER:
+        if step.fate is not Fate.ANSWER and (call.kind, step.fate) != ("recall", Fate.UNPROVEN):
             raise DatabaseUnavailable("no server")
         return step
 
 
-def _noted(row: LedgerRow) -> Noted:
+def _noted(row: LedgerRow, proven: bool) -> Noted:
     entry = row.record.entry
     done = Done(entry.version, entry.available_seats, entry.status, row.recorded_at)
-    return Noted(row.record.request, done)
+    return Noted(row.record.request, done, proven)
 
 
 class MemoryLane:
@@ -402,7 +404,13 @@ class MemoryLane:
 
     def _refuse(self, fate: Fate) -> None:
         match fate:
-            case Fate.NOT_DONE | Fate.UNAVAILABLE | Fate.OVERLOADED | Fate.ANSWER_LOST:
+            case (
+                Fate.NOT_DONE
+                | Fate.UNAVAILABLE
+                | Fate.OVERLOADED
+                | Fate.ANSWER_LOST
+                | Fate.UNPROVEN
+            ):
                 raise NotDone(fate.value)
             case Fate.LOCKED:
                 raise Locked(fate.value)

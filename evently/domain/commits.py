@@ -121,10 +121,14 @@ class Committed:
 
 @value
 class Noted:
-    """What the ledger holds under a key: the request in canonical form, and its answer."""
+    """What the ledger holds under a key: the request in canonical form, and its answer.
+
+    One that is not `proven` may be lost by a failover, and is no answer yet.
+    """
 
     request: str
     done: Done
+    proven: bool = True
 
 
 EventKey = tuple[str, str]

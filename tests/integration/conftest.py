@@ -1,15 +1,19 @@
-"""A data directory that has been used before, for tests of what the embedded server does later.
+"""What several tests need that takes seconds to make: servers, and what servers left behind.
 
-Rule: whoever uses it leaves its server stopped, or killed, and asks nothing of what is in it.
+Rule: whoever uses the data directory leaves its server stopped, or killed, and asks nothing of what
+is in it; whoever uses the pair makes events of their own.
 """
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from db.migrate import migrate_database
 from evently.embedded import EmbeddedPostgres
+from tests.standby import ReplicatedPair
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +25,20 @@ def used_dir() -> Iterator[Path]:
         with EmbeddedPostgres(path, durable=False):
             pass
         yield path
+
+
+@pytest.fixture(scope="session")
+def _replicated_pair() -> Iterator[ReplicatedPair]:
+    with tempfile.TemporaryDirectory(prefix="evently-tests-") as folder:
+        Path(folder).chmod(0o711)
+        with ReplicatedPair(Path(folder)) as pair:
+            asyncio.run(migrate_database(pair.dsn))
+            yield pair
+
+
+@pytest.fixture
+def pair(_replicated_pair: ReplicatedPair) -> Iterator[ReplicatedPair]:
+    """A primary with a synchronous standby, both at work before a test and after it."""
+    _replicated_pair.bring_back()
+    yield _replicated_pair
+    _replicated_pair.bring_back()

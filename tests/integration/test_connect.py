@@ -9,8 +9,8 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from db.connect import CONNECT_S, connect
-from db.database import SERVER_SETTINGS, Database
+from db.connect import CONNECT_S, SERVER_SETTINGS, connect
+from db.database import Database
 from db.event_check import EventCheck
 from db.event_store import EventStore
 from db.migrate import check_database, migrate_database

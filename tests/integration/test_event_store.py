@@ -334,3 +334,14 @@ async def test_an_unknown_id_and_a_key_of_any_letters_are_found_or_not(
     noted = await setting.store.recall([(state.details.event_id, key), (str(uuid4()), key)])
 
     assert list(noted) == [(state.details.event_id, key)]
+
+
+async def test_without_a_standby_nothing_is_committed_for_what_was_only_read(
+    setting: OnPostgres, state: EventState, lane: CommitLane
+) -> None:
+    await lane.commit([move(state)])
+
+    ((_, noted),) = (await setting.store.recall([(state.details.event_id, "k")])).items()
+
+    assert noted.proven
+    assert setting.store._database.witness._connection is None

@@ -24,7 +24,13 @@ from tests.simulation.checker import Attempt, Checker, End
 from tests.simulation.virtual_loop import run
 from tests.simulation.world import Silence
 
-READ_FATES = (Fate.UNAVAILABLE, Fate.OVERLOADED, Fate.ANSWER_LOST, Fate.BUG)
+READ_FATES = (
+    Fate.UNAVAILABLE,
+    Fate.OVERLOADED,
+    Fate.ANSWER_LOST,
+    Fate.UNPROVEN,
+    Fate.BUG,
+)
 COMMIT_FATES = tuple(fate for fate in Fate if fate is Fate.BUG or fate not in READ_FATES)[1:]
 # What comes late comes while the search is on, or after it was given up.
 LATER_S = (0.0, 0.5, 3.0)

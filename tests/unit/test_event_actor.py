@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -294,6 +295,25 @@ async def test_a_key_that_the_ledger_knows_is_answered_from_it() -> None:
 
     assert answer.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True)
     assert other.result() == KeyReused("other")
+
+
+@in_virtual_time
+async def test_a_key_whose_row_may_not_outlive_a_failover_is_of_unknown_outcome() -> None:
+    desk = Desk()
+    answer, other = desk.ask(request()), desk.ask(request(key="other"))
+
+    desk.inform(published(), {"k": replace(noted(2), proven=False)})
+
+    fault = fault_of(answer)
+    assert isinstance(fault, OutcomeUnknown)
+    assert fault.key == "k"
+    assert not other.done()
+    # Nothing of it is remembered: the next try is told by the ledger.
+    again = desk.ask(request())
+    desk.plan()
+    desk.actor.keys_taken()
+    desk.inform(published(), {"k": noted(2), "other": noted(3)})
+    assert again.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True)
 
 
 @in_virtual_time

@@ -46,6 +46,20 @@ async def test_whatever_became_of_the_statement_its_move_is_done_once(fate: Fate
 
 
 @in_virtual_time
+async def test_a_row_that_a_failover_may_lose_is_looked_up_again_until_it_is_safe() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY))
+        # The actor's own question finds no key; the search's two find the row.
+        worker.will("recall", Step(), Step(Fate.UNPROVEN), Step(Fate.UNPROVEN))
+
+        assert await answer_of(worker.send()) == (3, 9)
+
+        assert len(worker.calls("recall")) == 4
+        assert worker.ledger() == ["k"]
+
+
+@in_virtual_time
 async def test_the_identical_statement_is_run_again() -> None:
     async with one_worker() as worker:
         worker.open()
