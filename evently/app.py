@@ -24,6 +24,7 @@ from db.database import Database
 from db.event_ledger import EventLedger
 from db.event_lists import EventListReader
 from db.event_store import EventStore
+from db.readiness import ReadyCheck
 from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
 from db.venue_store import VenueStore
@@ -172,7 +173,7 @@ async def running_services(
             revision=revision,
             admin_auth=auth,
             internal_keys=InternalKeys(keys),
-            database=database,
+            ready_check=ReadyCheck(database.witness),
             observer=metrics,
             openapi=encoded_document(ENDPOINTS),
             cors_origins=settings.cors_origins,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.peers.forwarder import Events
-from db.database import Database
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
+from db.readiness import ReadyCheck
 from db.venue_store import VenueStore
 from routes.auth.bearer import Bearer
 from routes.auth.client_address import ClientAddress
@@ -59,7 +59,7 @@ class Services:
     revision: Revision
     admin_auth: AdminAuth
     internal_keys: InternalKeys
-    database: Database
+    ready_check: ReadyCheck
     observer: Observer
     openapi: Callable[[], bytes]
     lifecycle: Lifecycle = field(default_factory=Lifecycle)

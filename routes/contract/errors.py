@@ -17,8 +17,8 @@ from evently.domain.errors import (
     Fault,
     OutcomeUnknown,
     Overloaded,
-    TooManyLogins,
     RowLocked,
+    TooManyLogins,
 )
 from evently.domain.outcomes import (
     CapacityBelowSold,

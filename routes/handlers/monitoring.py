@@ -4,8 +4,6 @@ Rule: `/healthz` says that the process answers and asks nobody; `/health/ready` 
 should be sent here.
 """
 
-from db.statements import Statement
-from evently.domain.errors import Fault
 from routes.call import Call
 from routes.contract.answers import Health, Readiness
 from routes.contract.errors import ApiError, Code
@@ -21,17 +19,13 @@ async def healthz(call: Call) -> Health:
 
 
 async def ready(call: Call) -> Readiness:
-    """The service can do its work: it is not stopping, and the database takes writes."""
+    """The service can do its work: it is not stopping, and the database commits."""
     services = call.services
     if services.lifecycle.draining:
         raise _not_ready("This worker is stopping", "draining")
-    try:
-        row = await services.database.fetchrow(Statement.CHECK_READY)
-    except Fault as fault:
-        raise _not_ready("The database does not answer", "unreachable") from fault
-    assert row is not None, "the statement returns one row, always"
-    if not row["durable"]:
-        raise _not_ready("The database does not keep what it commits", "not durable")
+    problem = await services.ready_check.problem()
+    if problem is not None:
+        raise _not_ready(problem.message, problem.reason)
     return Readiness("ready", "connected")
 
 
