@@ -16,6 +16,7 @@ from db.connect import SERVER_SETTINGS, Connection, close, connect
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
+from db.statements import Statement
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault
 from evently.domain.value import value
 
@@ -106,7 +107,7 @@ class Witness:
         self._sent = True
         try:
             with translated():
-                row = await connection.fetchrow(load("prove_commit"))
+                row = await connection.fetchrow(load(Statement.PROVE_COMMIT))
         except BaseException:
             await self._drop()
             raise

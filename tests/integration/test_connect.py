@@ -14,6 +14,7 @@ from db.database import Database
 from db.event_check import EventCheck
 from db.event_store import EventStore
 from db.migrate import check_database, migrate_database
+from db.statements import Statement
 from evently.domain.errors import DatabaseUnavailable
 from evently.embedded import EmbeddedPostgres
 from tests.chaos.proxy import Proxy
@@ -63,7 +64,7 @@ async def read(dsn: str, other: object) -> None:
 
 async def list_from_a_replica(dsn: str, other: object) -> None:
     async with Database(dsn, writable=False) as database:
-        await database.fetchrow("count_events")
+        await database.fetchrow(Statement.COUNT_EVENTS)
 
 
 async def check_events(dsn: str, other: object) -> None:
@@ -110,7 +111,7 @@ async def test_what_a_server_says_is_told_rather_than_that_another_is_silent(dsn
 async def test_a_pool_without_a_server_says_so_and_not_that_it_is_busy(silent: int) -> None:
     async with Database(f"postgresql://evently@127.0.0.1:{silent}/any") as database:
         with pytest.raises(DatabaseUnavailable):
-            await database.fetchrow("count_events")
+            await database.fetchrow(Statement.COUNT_EVENTS)
 
 
 async def test_who_is_cancelled_leaves_no_connection_behind(dsn: str, database_url: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from db.database import POOL_MAX, Database
 from db.migrate import migrate_database
 from db.readiness import REMEMBER_S, ReadyCheck, worth
+from db.statements import Statement
 from db.witness import Proof
 from tests.chaos.server import Server
 from tests.standby import ReplicatedPair
@@ -68,7 +69,7 @@ async def test_lists_that_take_every_connection_leave_it_ready(
     async with other.transaction():
         await other.execute("LOCK TABLE venues IN ACCESS EXCLUSIVE MODE")
         lists = [
-            asyncio.create_task(database.fetchrow("count_venues", None, None))
+            asyncio.create_task(database.fetchrow(Statement.COUNT_VENUES, None, None))
             for _ in range(2 * POOL_MAX)
         ]
         async with asyncio.timeout(5):

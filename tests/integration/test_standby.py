@@ -16,6 +16,7 @@ from db import event_store
 from db.database import Database
 from evently.domain.commits import FateUnknown, Noted
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, OutcomeUnknown
+from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer, Done
 from evently.domain.state import EventState
 from tests.contracts import _published, _try_to_create
@@ -153,7 +154,9 @@ async def answer_for_sure(registry: Registry, event_id: str, key: str) -> Answer
     async with asyncio.timeout(20):
         while True:
             deadline_s = asyncio.get_running_loop().time() + 5.0
-            request = Request(reserve(), key, True, "key:booking", "request", deadline_s, False)
+            request = Request(
+                reserve(), key, True, Origin("key:booking", "request"), deadline_s, False
+            )
             with suppress(OutcomeUnknown, DatabaseUnavailable):
                 return await registry.ask(event_id, request)
             await asyncio.sleep(0.05)
@@ -169,7 +172,7 @@ async def test_a_key_whose_commit_was_cancelled_is_told_once_the_standby_has_it(
     pair.standby.end(signal.SIGQUIT)
 
     deadline_s = asyncio.get_running_loop().time() + 5.0
-    request = Request(reserve(), "k", True, "key:booking", "request", deadline_s, False)
+    request = Request(reserve(), "k", True, Origin("key:booking", "request"), deadline_s, False)
     asking = asyncio.create_task(registry.ask(event_id, request))
     await cut_short(setting, "evently-committer", "pg_cancel_backend")
     with pytest.raises(OutcomeUnknown):

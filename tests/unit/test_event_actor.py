@@ -311,7 +311,7 @@ async def test_a_key_whose_row_may_not_outlive_a_failover_is_of_unknown_outcome(
     # Nothing of it is remembered: the next try is told by the ledger.
     again = desk.ask(request())
     desk.plan()
-    desk.actor.keys_taken()
+    desk.actor.overtaken()
     desk.inform(published(), {"k": noted(2), "other": noted(3)})
     assert again.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True)
 
