@@ -1,4 +1,4 @@
-"""Finds the actor of an event, makes it on its first use, and lets it go when nobody asks.
+"""Finds the actor of an event, activates it on its first use, and evicts it when it is idle.
 
 Rule: the number of actors and of open requests is bounded; what does not fit is refused at once,
 before any work.
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 ACTORS_MAX = 50_000
 # Requests that wait at once in one worker; at 10 000 commits a second, under a second of work.
 PENDING_MAX = 8192
-# An event nobody asked for this long is let go; it is one read away.
+# An event that was not requested for this long is evicted; it is one read away.
 IDLE_S = 300.0
 # How often idle actors are looked for.
 SWEEP_S = 15.0
@@ -65,7 +65,7 @@ class Registry:
         self._stopping = False
 
     def distrust(self, seconds: float) -> None:
-        """Answer no read from memory for so long: another actor of these events may be at work."""
+        """Answer no read from memory for so long: these events may have another actor."""
         self._settled_at_s = self._loop.time() + seconds
 
     def start(self) -> None:
@@ -134,7 +134,7 @@ class Registry:
         return future
 
     def _answered(self, future: "asyncio.Future[Answer]") -> None:
-        """A request has its answer, or nobody waits for it any more."""
+        """Count one pending request less."""
         self._pending -= 1
 
     def snapshot(self, event_id: str) -> EventState | None:
@@ -186,7 +186,7 @@ class Registry:
             del self._actors[actor.event_id]
 
     def sweep(self, idle_s: float) -> int:
-        """Let go of the actors that have nothing to do and were not asked for `idle_s`."""
+        """Evict the actors that have been idle for `idle_s`; returns how many."""
         before_s = self._clock.monotonic() - idle_s
         gone = [a for a in self._actors.values() if a.idle and a.touched_at_s <= before_s]
         for actor in gone:

@@ -1,7 +1,7 @@
 """Reads the states of events from the database, many readers with one statement.
 
-Rule: a reader never gets the answer of a statement that was sent before it asked, for that
-answer may be older than something the reader has been told.
+Rule: a reader never gets the result of a statement that was sent before the reader asked, because
+it may be older than an answer the reader has had.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ EVENTS_MAX = 500
 
 StateFuture: TypeAlias = asyncio.Future[EventState | None]
 # Takes an event's id, its state in the database (None: there is none), and a time before the
-# statement that read it was sent; gives what its readers are to be told.
+# statement that read it was sent; gives what its readers get.
 Arrived: TypeAlias = Callable[[str, EventState | None, float], EventState | None]
 
 
 class StateReader:
-    """One statement is under way while the next one's readers gather."""
+    """Runs one statement while the readers of the next one gather."""
 
     def __init__(self, store: EventStore, clock: DatabaseClock, arrived: Arrived) -> None:
         self._store = store

@@ -40,7 +40,7 @@ TOLD_S = 1.2
 
 
 def uncached_list(scene: Scene, events: int) -> UncachedList:
-    """Ask for pages with filters that nobody has asked for before, one after the other.
+    """Ask for pages with filters that were never requested before, one after the other.
 
     All events start after the moments asked for, so that every page is one of all events.
     """

@@ -250,7 +250,7 @@ def _checked(results: Results) -> str:
     differing = sum(checked.differing for checked in results.checked)
     outcome = f"{differing} differ" if differing else "none differs"
     return (
-        f"After the load, {thousands(events)} events were held against the "
+        f"After the load, {thousands(events)} events were compared with the "
         f"{thousands(versions)} versions in their ledgers: {outcome}."
     )
 

@@ -1,7 +1,7 @@
 """Runs the stages, one after the other, each on a database and a service of its own.
 
 Rule: within a stage the rounds run all rows in turn, so that what is compared was measured within
-seconds of each other; at the end every event is held against its ledger.
+seconds of each other; at the end every event is compared with its ledger.
 """
 
 import time

@@ -22,7 +22,7 @@ CONNECT_S = 2.0
 # Every host costs a connection attempt each time; a cluster has three or five members.
 HOSTS_MAX = 16
 
-# A broken connection gets this long to say goodbye.
+# How long closing a broken connection may take.
 CLOSE_S = 1.0
 
 SERVER_SETTINGS = {
@@ -119,7 +119,7 @@ def _queries(query: str) -> list[str]:
 
 
 async def close(connection: Connection) -> None:
-    """Drop a connection of one's own, with a goodbye if it can be said in time."""
+    """Close a connection, politely if that succeeds in time, else by force."""
     try:
         await connection.close(timeout=CLOSE_S)
     except DRIVER_ERRORS:

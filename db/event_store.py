@@ -1,7 +1,7 @@
 """The events in PostgreSQL: reads for the actors, and lanes that commit their batches.
 
-Rule: a lane reports what is certain and nothing else (`db.failures` holds the table); after an
-error that leaves any doubt its connection is dropped, never used again.
+Rule: a lane reports only what is certain (`db.failures` has the table); after an error with an
+unknown outcome its connection is dropped and never used again.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 # The server stops a commit that takes this long, and says so: certainly not done.
 COMMIT_STATEMENT_MS = 2000
-# Nobody may hold an event's row for longer than a moment; 503 after this. The other events of
+# How long another transaction may hold an event's row before 503. The other events of
 # the statement wait as long.
 COMMIT_LOCK_MS = 250
 # After the server's own limit: when this strikes, the network is the problem.
@@ -155,7 +155,7 @@ class CommitLane:
             raise Broken(f"{type(error).__name__}: {error}") from error
         statement, connection = self._statement, self._connection
         if statement is None or connection is None or connection.is_closed():
-            # One that died while nobody used it (a restart, a firewall) costs no caller anything.
+            # A connection that broke while idle (a restart, a firewall) costs no caller anything.
             statement = await self._connect()
         try:
             row = await statement.fetchrow(*arguments, timeout=COMMIT_S)
@@ -175,7 +175,7 @@ class CommitLane:
         return Committed(row["committed_at"], frozenset(moved), row["no_room"] or ())
 
     async def close(self) -> None:
-        """Drop the connection, with a goodbye if it can be said in time."""
+        """Close the connection, politely if that succeeds in time."""
         connection, self._connection, self._statement = self._connection, None, None
         if connection is not None:
             await close(connection)

@@ -1,4 +1,4 @@
-"""What an error of a statement means: was it sent, was it done, or can nobody tell.
+"""What an error of a statement means: not sent, not done, or unknown.
 
 Rule: an outcome that is not certain is called unknown, never guessed. Of inserts whose
 caller was cancelled, all had committed; a connection that breaks before the statement ran and
@@ -29,7 +29,7 @@ class Meaning(Enum):
 
     NOT_SENT = "the statement never reached the server"
     KEY_TAKEN = "not done: one of the request keys is in the ledger already"
-    LOCKED = "not done: somebody else holds a row"
+    LOCKED = "not done: another transaction holds a row"
     NOT_DONE = "not done: the server refused or was told to stop"
     NOT_PRIMARY = "not done: this server does not take writes"
     BROKEN = "not done: the statement itself is wrong, a bug"

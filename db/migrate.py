@@ -1,6 +1,6 @@
 """Brings a database to the schema of this code: numbered files, forward only.
 
-Rule: a file that was applied never changes; two who migrate at once take turns. (The libraries
+Rule: a file that was applied never changes; concurrent migrations take turns. (The libraries
 for this over asyncpg carry downgrades and file formats of their own; this is all we need.)
 """
 
@@ -31,7 +31,7 @@ LOCK_WAIT_MS = 60_000
 TABLE_LOCK_WAIT_MS = 5_000
 # Over what rewriting the largest table takes; whatever the connection's own bound is.
 MIGRATION_S = 3600.0
-# Any other statement: nobody else waits for a command, but one that hangs longer helps nobody.
+# Any other statement: no caller waits for a command, but one that hangs longer is stuck.
 COMMAND_S = 600.0
 
 _SETTINGS = {**SERVER_SETTINGS, "statement_timeout": f"{COMMAND_S * 1000:.0f}"}

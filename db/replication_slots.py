@@ -1,6 +1,6 @@
 """How far the consumers of the database's changes are behind.
 
-Rule: it only looks. A slot that nobody reads holds back WAL until the server's
+Rule: it only reads. A slot without a reader holds back WAL until the server's
 `max_slot_wal_keep_size`, and is then given up: its consumer has to start over.
 """
 

@@ -53,9 +53,9 @@ from routes.server.fast_path import FastPath
 from routes.server.targets import Targets
 from routes.services import AdminAuth, Lifecycle, Services
 
-# How often figures that nobody counts (pool, actors) are read for the metrics.
+# How often figures that are not counted as they change (pool, actors) are read for the metrics.
 POLL_S = 1.0
-# Workers that stood in for this one while it was away find it again within 0.1 s of its start.
+# Workers that took over its events find this one again within 0.1 s of its start.
 SETTLE_S = 1.0
 
 
@@ -207,13 +207,13 @@ def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:
     metrics.watch("evently_workers", "Worker processes that serve", lambda: 1.0)
     metrics.watch("evently_actors", "Events in memory", lambda: registry.alive)
     metrics.watch(
-        "evently_mailbox_depth", "Requests that wait for their event", lambda: registry.pending
+        "evently_mailbox_depth", "Requests pending in mailboxes", lambda: registry.pending
     )
     metrics.watch("evently_pool_connections", "Open connections", lambda: database.size)
     metrics.watch("evently_pool_in_use", "Connections at work", lambda: database.in_use)
     metrics.watch(
         "evently_database_reachable",
-        "Workers that reach the database",
+        "Workers whose last commit reached the database",
         lambda: float(registry.reachable),
     )
 

@@ -1,8 +1,8 @@
-"""Looks in the background for events that differ from their ledgers, and for consumers that lag.
+"""Checks in the background for events that differ from their ledgers and consumers that lag.
 
-Rule: it costs the database little, however much there is to look at: one slice of events at a
-time, and after each slice a pause of many times what it took. It changes nothing, and while the
-database does not answer it waits.
+Rule: it costs the database little, however many events there are: one slice of events at a time,
+and after each slice a pause of many times its duration. It changes nothing, and waits while the
+database does not answer.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 def drift_seats(replayed: Replayed) -> int:
-    """How many seats an event's row is off from its ledger; what only one of them knows, whole."""
+    """By how many seats an event's row and ledger differ; all of them if one is missing."""
     row, ledger = replayed.row, replayed.ledger
     if row is None:
         return abs(ledger.capacity - ledger.seats) if ledger is not None else 0
@@ -47,7 +47,7 @@ def drift_seats(replayed: Replayed) -> int:
 
 
 class DriftCheck:
-    """Goes through all events for ever; what it has found is in its properties."""
+    """Checks all events again and again; its properties say what it has found."""
 
     def __init__(
         self, dsn: str, *, slice_events: int = SLICE_EVENTS, sleep: Sleep = asyncio.sleep
@@ -75,9 +75,9 @@ class DriftCheck:
                 await self.check_all()
             except Fault as fault:
                 log.warning("the drift check waits for the database: %s", fault)
-            # A check that ended unnoticed would find nothing more.
+            # A check that ended unnoticed would find nothing any more.
             except Exception:
-                log.exception("the drift check failed, and begins again")
+                log.exception("the drift check failed and starts again")
             await self._sleep(IDLE_S)
 
     async def check_all(self) -> None:
@@ -99,7 +99,7 @@ class DriftCheck:
             return
         if replayed.event_id not in self._differing:
             log.critical(
-                "an event is not what its ledger says",
+                "an event differs from its ledger",
                 extra={"fields": {"event_id": replayed.event_id, "differences": found}},
             )
         if len(self._differing) < DIFFERING_MAX or replayed.event_id in self._differing:
@@ -132,7 +132,7 @@ async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIt
     watch("evently_drifting_events", "Events that differ from their ledger", lambda: drift.events)
     watch(
         "evently_drift_checked_events",
-        "Events held against their ledgers since the start",
+        "Events compared with their ledgers since the start",
         lambda: drift.checked,
     )
     watch(
@@ -142,7 +142,7 @@ async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIt
     )
     watch(
         "evently_replication_slots_lost",
-        "Logical slots that fell so far behind that the server gave them up",
+        "Logical slots that fell so far behind that the server invalidated them",
         lambda: slots.lag.lost,
     )
     tasks = [

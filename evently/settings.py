@@ -1,4 +1,4 @@
-"""Reads the settings from the environment, and says all that is wrong with them at once.
+"""Reads the settings from the environment, and reports everything invalid at once.
 
 Rule: a secret is never printed, and never a default: on the embedded database the service makes
 its own at the first start, on any other they are required.
@@ -104,7 +104,7 @@ def _keys(given: Any) -> Any:
                 "printable characters"
             )
         if name in keys:
-            raise ValueError(f"the name {name} stands twice")
+            raise ValueError(f"the name {name} is used twice")
         keys[name] = SecretStr(key)
     return keys
 
@@ -176,8 +176,8 @@ class Settings(BaseModel):
 def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = True) -> Settings:
     """The settings; empty variables count as not set. Raises SettingsError.
 
-    `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting. Who answers no
-    requests is not `serving` and need not be given the keys that requests are checked with.
+    `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting. A command that
+    answers no requests is not `serving` and needs no keys.
     """
     environ = os.environ if environ is None else environ
     given = {
@@ -201,7 +201,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     try:
         settings = Settings.of(given)
     except ValidationError as error:
-        # A setting whose file cannot be read is told of once.
+        # A setting whose file cannot be read is reported once.
         problems += [
             _problem(found, given)
             for found in _errors(error)
@@ -270,7 +270,7 @@ def _unknown(given: Mapping[str, str]) -> list[str]:
     for name in sorted(given.keys() - known):
         near = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-        problems.append(f"{PREFIX}{name.upper()} is no setting of this service{hint}")
+        problems.append(f"{PREFIX}{name.upper()} is not a setting of this service{hint}")
     return problems
 
 
@@ -317,7 +317,7 @@ def _new_secrets() -> dict[str, str]:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write `path` whole or not at all, readable by its owner only; whoever is first wins."""
+    """Write `path` whole or not at all, readable by its owner only; an existing file stays."""
     handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     unfinished = Path(name)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

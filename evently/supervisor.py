@@ -4,12 +4,12 @@ Rules:
 
 1. The supervisor holds the listening sockets, one for each worker. A connection that arrives
    while a worker is being replaced waits in the queue of its socket; none is refused.
-2. A worker that dies is replaced; one that dies at once is replaced after a pause that doubles,
-   and after DEATHS_MAX in a row the whole service ends, loudly, with exit code 1.
-3. A worker whose loop has not turned for SILENCE_S is killed: it would go on receiving its share
-   of connections. (One that is paused, or stuck, cannot answer for itself.)
+2. A worker that dies is replaced. One that dies right after its start is replaced after a pause
+   that doubles each time; after DEATHS_MAX in a row the whole service exits with code 1.
+3. A worker that sends no heartbeat for SILENCE_S is killed, because a paused or stuck worker keeps
+   receiving its share of connections.
 4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now; SIGHUP
-   replaces them one by one. No worker outlives the supervisor: its control socket tells it.
+   replaces them one by one. No worker outlives the supervisor: its control socket closes.
 5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop.
 """
 
@@ -46,7 +46,7 @@ DEATHS_MAX = 8
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 # Over the workers' own time to drain.
 GRACE_S = 15.0
-# The same wish often comes twice: from a terminal to its whole group, and from `make` again.
+# A stop signal often comes twice: from a terminal to its whole group, and from `make` again.
 ONCE_S = 1.0
 TICK_S = 0.1
 # From a closed control socket to the end of its process.
@@ -58,12 +58,12 @@ class TooManyDeaths(Exception):
 
 
 class CannotListen(Exception):
-    """Nobody can listen there, or somebody does; the message says what to do."""
+    """The address is in use or cannot be used; the message says what to do."""
 
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """One worker process, as heard over its control socket."""
+    """One worker process, as seen over its control socket."""
 
     popen: "subprocess.Popen[bytes]"
     control: socket.socket
@@ -156,11 +156,11 @@ class Supervisor:
                 self._begin_to_roll()
 
     def _begin_to_roll(self) -> None:
-        """Replace all workers, unless they could not start with the settings as they are now."""
+        """Replace all workers, unless the current settings are invalid."""
         try:
             load_settings()
         except SettingsError as error:
-            log.error("the workers stay as they are, for the settings need a change:\n%s", error)
+            log.error("the workers are not replaced, because the settings are invalid:\n%s", error)
             return
         log.info("replacing the workers one by one")
         self._rolling = list(self._slots)
@@ -177,7 +177,7 @@ class Supervisor:
             control=theirs.fileno(),
         )
         popen = subprocess.Popen(  # noqa: S603 - our own arguments
-            # The worker reads nothing of this; it tells people which process is which.
+            # The worker ignores the argument; it shows in process lists which worker this is.
             [sys.executable, "-m", "evently.worker", f"--index={slot.index}"],
             env={
                 **os.environ,
@@ -193,7 +193,7 @@ class Supervisor:
         self._selector.register(ours, selectors.EVENT_READ, slot.process)
 
     def _hear(self) -> None:
-        """Read what the workers say, for a tick at most."""
+        """Read heartbeats, for a tick at most."""
         for key, _ in self._selector.select(TICK_S):
             process: Process | None = key.data
             if process is None:
@@ -210,7 +210,7 @@ class Supervisor:
             process.ready = process.ready or READY in said
 
     def _ended(self, process: Process) -> None:
-        """A worker has closed its control socket: it is dead, or as good as."""
+        """Replace a worker that has closed its control socket: it is dead or about to be."""
         self._selector.unregister(process.control)
         process.control.close()
         try:
@@ -234,16 +234,16 @@ class Supervisor:
             slot.start_at_s = now_s + min(PAUSE_MIN_S * 2**slot.deaths, PAUSE_MAX_S)
 
     def _forget_metrics(self, process: Process) -> None:
-        """The gauges of a dead worker no longer count; its counters do."""
+        """Remove the gauges of a dead worker; its counters stay."""
         for path in (self._run_dir / "metrics").glob(f"gauge_live*_{process.popen.pid}.db"):
             path.unlink(missing_ok=True)
 
     def _watch(self) -> None:
-        """Kill the workers whose loop does not turn."""
+        """Kill the workers whose heartbeats have stopped."""
         now_s = time.monotonic()
         running = [slot.process for slot in self._slots if slot.process is not None]
         if now_s - self._watched_at_s > SILENCE_S / 2:
-            # The supervisor itself was held up: what the workers said waits to be read.
+            # The supervisor itself was delayed: the workers' heartbeats are yet to be read.
             for process in running:
                 process.heard_at_s = now_s
         self._watched_at_s = now_s
@@ -272,7 +272,7 @@ class Supervisor:
         """Drain all workers within the grace time, or until another signal; the exit code."""
         log.info("stopping")
         for slot in self._slots:
-            # Or connections would wait, until this process ends, for somebody to accept them.
+            # Otherwise connections would wait in the queue until this process ends.
             slot.listener.close()
             if slot.process is not None:
                 self._retiring.append(slot.process)
@@ -332,7 +332,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
 
 def _advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "stop what listens there, or choose another port with --port"
+        return "stop the process that listens there, or choose another port with --port"
     if error.errno == errno.EACCES:
         return "only root may use that port: choose one from 1024 on with --port"
     return "name an address of this machine with --host"

@@ -1,8 +1,8 @@
 """Spans for requests and commits, sent by OTLP where OpenTelemetry is installed and asked for.
 
-Rule: who has not asked pays nothing: without an `OTEL_*` variable that names a collector nothing
-of OpenTelemetry is imported, and the observer is the plain one. It is set up by OpenTelemetry's
-own variables alone: endpoint, headers, sampler, resource, batching.
+Rule: tracing that was not asked for costs nothing: without an `OTEL_*` variable that names a
+collector, OpenTelemetry is not imported and the observer is the plain one. OpenTelemetry's own
+variables alone set it up: endpoint, headers, sampler, resource, batching.
 
 A span is made when its work is over, from what the metrics are told anyway. Sending is a thread's
 work; a collector that is away costs the spans, never an answer.
@@ -140,7 +140,7 @@ def _provider(environ: Mapping[str, str]) -> "TracerProvider | None":
 
 
 async def _flush(provider: "TracerProvider") -> None:
-    """Send what is left; not in the loop's executor, which waits for its threads for ever."""
+    """Send what is left, outside the loop's executor, which waits for its threads without limit."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 

@@ -34,12 +34,12 @@ from routes.services import Services
 # Not __name__, which is __main__ here.
 log = logging.getLogger("evently.worker")
 
-# A client that sent its request just before the listener closed is still heard.
+# A request that was sent just before the listener closed is still answered.
 LINGER_S = 0.5
 # Every client's connection is an open file. A shell's own bound of 1024 is one that a single client
 # can use up; this one costs a kernel a few hundred bytes for each that is used.
 OPEN_FILES_MAX = 65_536
-# Answers under way get this long; a commit takes 3 s at worst, and its resolution 5 more.
+# Requests in progress get this long: a commit takes 3 s at worst, and its resolution 5 more.
 DRAIN_S = 9.0
 
 
@@ -55,8 +55,8 @@ async def work(settings: Settings, place: Place) -> None:
     revision = SharedRevision(run_dir / "revision")
     async with AsyncExitStack() as stack:
         control = socket.socket(fileno=place.control)
-        # It closes with the process, for that is when the supervisor takes a worker for gone; and
-        # a process that held much takes a while to let go of it.
+        # It stays open until the process ends, because the supervisor takes its closing for the
+        # worker's end, and a process with much memory takes a while to release it.
         stack.callback(control.detach)
         metrics = await stack.enter_async_context(counting(os.environ))
         services = await stack.enter_async_context(
@@ -89,7 +89,7 @@ async def _serving(services: Services, listener: socket.socket) -> AsyncIterator
 
 @asynccontextmanager
 async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIterator[None]:
-    """Tell the supervisor that the loop turns, and notice when it is gone."""
+    """Send heartbeats to the supervisor, and notice when it is gone."""
     control.setblocking(False)
     loop = asyncio.get_running_loop()
 
@@ -126,14 +126,14 @@ def main() -> None:
 
 
 def _quieten_collector() -> None:
-    """What was imported stays for good, and a request leaves no cycles: look for them less."""
+    """Collect garbage less often: imported modules stay, and requests leave no cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
 
 def _allow_open_files() -> None:
-    """Take what the system grants; what was inherited is only what programs begin with."""
+    """Raise the limit on open files to what the system grants."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     granted = OPEN_FILES_MAX if hard == resource.RLIM_INFINITY else min(OPEN_FILES_MAX, hard)
     if soft != resource.RLIM_INFINITY and soft < granted:

@@ -79,9 +79,9 @@ class Call:
 
     @property
     def admin(self) -> Admin:
-        """The admin who calls; only endpoints with `Access.ADMIN` have one."""
+        """The calling admin; only endpoints with `Access.ADMIN` have one."""
         if self._admin is None:
-            raise AssertionError("this endpoint admits callers who are no admins")
+            raise AssertionError("this endpoint admits callers other than admins")
         return self._admin
 
     @admin.setter

@@ -1,4 +1,4 @@
-"""What the HTTP side reports to whoever counts and traces.
+"""What the HTTP side reports for metrics and traces.
 
 Rule: it is told after the fact and decides nothing.
 """
@@ -9,9 +9,9 @@ from evently.domain.outcomes import Answer
 
 
 class Observer(Protocol):
-    """Who counts what is answered.
+    """Counts answers.
 
-    One that `asks_for_names` finds in `routes.request_context` which request was answered.
+    If it `asks_for_names`, `routes.request_context` says which request was answered.
     """
 
     asks_for_names: bool

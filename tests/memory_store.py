@@ -45,7 +45,7 @@ class Fate(Enum):
     NO_ROWS = "it finds nothing to change"
     OVERTAKE = "another writer changes the same events first"
     NOT_DONE = "the server refuses it"
-    LOCKED = "somebody else holds a row"
+    LOCKED = "another transaction holds a row"
     KEY_TAKEN = "a key is in the ledger already"
     BROKEN = "the server calls it wrong"
     UNAVAILABLE = "a read finds no server"
@@ -433,7 +433,7 @@ class MemoryLane:
         # Whoever holds the rows commits first, then those who wait go on.
         await self._store.pause(min(wait_s, LOCK_S) + 1e-6)
         if wait_s > LOCK_S:
-            raise Locked("somebody else holds a row")
+            raise Locked("another transaction holds a row")
 
     def _stall(self, batches: Sequence[Batch], later_s: float, sent_s: float) -> None:
         until_s = self._database.time() + later_s

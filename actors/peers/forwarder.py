@@ -1,4 +1,4 @@
-"""Brings a request to the actor of its event, whichever worker that lives in.
+"""Brings a request to the actor of its event, in whichever worker it lives.
 
 Rules:
 
@@ -6,7 +6,7 @@ Rules:
    the event at once; the version check of the commit keeps two actors of one event harmless.
 2. A request that was sent and not answered is asked again under its own key, as doubtful: if it
    was done, the ledger's answer comes back; if it was not, it is done now. Only a refusal or a
-   fault proves nothing then (the first try may yet be committed), so the caller hears that it is
+   fault proves nothing then (the first try may yet be committed), so the outcome is reported as
    unknown.
 3. A worker that is not the owner never answers a read from its memory.
 
@@ -151,7 +151,7 @@ class Forwarder:
             return await self._registry.read_through(event_id)
 
     def _detour(self, future: "asyncio.Future[T]", way: Coroutine[Any, Any, T]) -> None:
-        """Let a task find what `future` waits for; it ends when nobody waits any more."""
+        """Let a task find what `future` waits for; the task is cancelled with the future."""
         task = self._loop.create_task(way, name="detour")
 
         def end(_: "asyncio.Future[T]") -> None:
@@ -169,6 +169,6 @@ class Forwarder:
             else:
                 future.set_result(task.result())
 
-        # The future holds the task, which the loop alone would let go.
+        # The loop keeps no reference to the task; the future does.
         future.add_done_callback(end)
         task.add_done_callback(hand_over)

@@ -33,7 +33,7 @@ PENDING_MAX = 8192
 RETRY_S = 0.1
 # A Unix socket connects at once or never.
 CONNECT_S = 0.5
-# After its deadline a command may be under way: a commit and its resolution.
+# A command may be in progress after its deadline: a commit and its resolution.
 UNDER_WAY_S = 9.0
 # A read is one statement at worst; the watchdog kills a worker that is silent for longer.
 READ_S = 2.5

@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class _Reply(asyncio.Future[T]):
-    """An answer that leaves, as the frame that `frame` makes of it, when it is given.
+    """A future that sends its result, as the frame that `frame` makes of it, as soon as it is set.
 
-    A callback would run a turn of the loop later, and the frames leave one after that: behind all
-    the requests that this worker's own clients have sent meanwhile.
+    A callback would run one turn of the loop later, and the frame would leave after that, behind
+    all requests that this worker's own clients have sent meanwhile.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class PeerServer:
     async def stop(self) -> None:
         """Refuse new peers, answer what was asked, close.
 
-        The path stays: by now it may be the socket of the worker that replaces this one, and one
-        that nobody listens on refuses as well.
+        The path stays: it may already be the socket of the worker that replaces this one, and a
+        socket without a listener refuses as well.
         """
         if self._server is None:
             return

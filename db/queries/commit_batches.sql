@@ -25,7 +25,7 @@ moved AS (
                          terms_version, changes, before_start)) AS b
      WHERE e.event_id = b.event_id
        AND e.version = b.base_version
-       -- A draft has no buyers: its old start binds nobody.
+       -- A draft has no buyers, so its old start does not matter.
        AND (NOT b.before_start
             OR ((e.status = 'draft' OR e.start_datetime > clock_timestamp())
                 AND coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime)

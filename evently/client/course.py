@@ -1,7 +1,7 @@
 """The course of one call: whether it is tried again after a failure, when, and what it ends with.
 
 Rule: tries, conflicts and the time of a call are bounded, and no call ends in a certainty that one
-of its tries has put in doubt.
+of its tries has left unknown.
 """
 
 import random
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .errors import REFUSALS, EventServiceError, Failure, OutcomeUnknown, Refused, Unavailable
 
 # The service gives these only after it has looked for the key: no earlier try moved the seats.
-# Of a 401, which a rotated key may get, that cannot be said.
+# A 401, which a rotated key may get, does not prove that.
 PROOFS = frozenset(
     {
         "EVENT_NOT_FOUND",
@@ -29,7 +29,7 @@ class ClientLimits:
 
     # Eight tries wait 3.5 s on average, 7 s at most: that outlasts the restart of a worker.
     tries_max: int = 8
-    # A conflict costs a round trip; whoever loses ten in a row should opt for `retry`.
+    # A conflict costs a round trip; a caller that loses ten in a row should opt for `retry`.
     conflicts_max: int = 10
     # Over the service's own longest wait for a seat move: 2 s in the queue, 3 s to commit.
     try_s: float = 8.0

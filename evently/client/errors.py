@@ -46,7 +46,7 @@ class EventServiceError(Exception):
 
 
 class Refused(EventServiceError):
-    """The service said no; nothing changed, and the same call would be refused again."""
+    """The service refused; nothing changed, and the same call would be refused again."""
 
 
 class InvalidRequest(Refused):

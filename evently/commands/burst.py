@@ -109,7 +109,7 @@ Examples:
     "--alone/--not-alone",
     default=True,
     show_default=True,
-    help="Whether nobody else moves seats of these events meanwhile.",
+    help="Whether no other client moves seats of these events meanwhile.",
 )
 def burst(
     url: str | None, key: str | None, events: int, event_ids: tuple[Any, ...], **rest: Any

@@ -1,4 +1,4 @@
-"""Plays a busy booking service on some events, and holds the end against what it was told.
+"""Acts as a busy booking service on some events, and compares the result with its answers.
 
 Rule: it knows only what a booking service knows, the service's answers, and trusts none of them:
 at the end the seats that it was told it got must be exactly those that are gone.
@@ -54,7 +54,10 @@ class OnSale:
         self.versions: list[int] = []
 
     def problems(self, after: EventForBooking, *, alone: bool) -> list[str]:
-        """What cannot be if no seat was sold twice; `alone` tells that nobody else moved seats."""
+        """What contradicts that no seat was sold twice.
+
+        `alone` says that no other client moved seats.
+        """
         found = []
         available = after.available_seats
         if not 0 <= available <= self.total_capacity:

@@ -1,4 +1,4 @@
-"""The database that the settings name, for commands that come and go.
+"""Connects a command to the database that the settings name.
 
 Rule: a command never stops a server that it did not start. With the embedded database it uses the
 server of the service that runs on the data directory; where none does, it starts one and stops it
@@ -37,8 +37,8 @@ def command_dsn(settings: Settings) -> Iterator[str]:
 async def migrated_dsn(settings: Settings) -> AsyncIterator[str]:
     """The URL of the database, which is at this code's schema.
 
-    An embedded one that nobody runs is migrated first, as `evently serve` would do. Enter it from
-    the main thread. Raises EmbeddedPostgresError, MigrationError or DatabaseUnavailable.
+    An embedded one that is not running is migrated first, as `evently serve` would do. Enter it
+    from the main thread. Raises EmbeddedPostgresError, MigrationError or DatabaseUnavailable.
     """
     with _server(settings) as (dsn, ours):
         await (migrate_database(dsn) if ours else check_database(dsn))
@@ -54,11 +54,11 @@ async def command_database(settings: Settings) -> AsyncIterator[Database]:
 
 @contextmanager
 def telling_why() -> Iterator[None]:
-    """End the command with one plain line for whatever kept it from the database: exit code 1."""
+    """End the command with one plain line and exit code 1 if it cannot use the database."""
     try:
         yield
     except SettingsError as error:
-        raise click.ClickException(f"the settings are not right:\n{error}") from error
+        raise click.ClickException(f"invalid settings:\n{error}") from error
     except (EmbeddedPostgresError, MigrationError) as error:
         raise click.ClickException(str(error)) from error
     except Fault as error:
@@ -83,7 +83,7 @@ def _server(settings: Settings) -> Iterator[tuple[str, bool]]:
 
 
 def _start_unless_running(data_dir: Path) -> EmbeddedPostgres | str:
-    """A server that has just been started, or the URL of one that somebody else runs."""
+    """A server that has just been started, or the URL of one that is already running."""
     deadline_s = time.monotonic() + STARTING_S
     while True:
         dsn = running_dsn(data_dir)

@@ -1,6 +1,6 @@
 """The demo's venues, which exist, and the names of its events, which are made up.
 
-Rule: data and nothing else. A venue's slug is its identity for ever: the demo's ids come from it,
+Rule: data and nothing else. A venue's slug is its permanent identity: the demo's ids come from it,
 so a slug that was released is never changed or given to another venue.
 """
 

@@ -4,7 +4,7 @@ Rule: every id is made from a venue's slug, so that a second run, at once or in 
 the first one made and adds nothing: what was sold, renamed or cancelled meanwhile stays, and what
 has taken place is not brought back.
 
-Venues and events belong to SEEDER, an id that no admin has: nobody can log in as it, and a
+Venues and events belong to SEEDER, an id that no admin has: no one can log in as it, and a
 super_admin may change what it owns, as everything. The events' ledgers are what the domain's own
 rules make of creating and publishing them.
 """
@@ -158,7 +158,7 @@ cities and capacities, and {EVENTS_MAX} invented events at them, published, in t
 months. Run again it adds nothing, even months later: events are made once, and those that have
 taken place stay in the past. What was changed or sold meanwhile is left alone.
 
-The events belong to no admin who could log in; a super_admin (see `evently admin create`) may
+The events belong to no admin account; a super_admin (see `evently admin create`) may
 change them. With the embedded database it uses the running service's server, or starts it for as
 long as it takes; lists of a running service show the events within a second.
 

@@ -77,13 +77,13 @@ class NotDone(StoreError):
 
 
 class Locked(NotDone):
-    """Nothing was committed: somebody else holds the row of one of the events."""
+    """Nothing was committed: another transaction holds the row of one of the events."""
 
 
 class KeyTaken(StoreError):
     """Nothing was committed: a request key of `event_id` is in the ledger already.
 
-    Where that is None, nobody can tell whose key it was.
+    None if it is not known whose key it was.
     """
 
     def __init__(self, message: str, event_id: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong that is nobody's decision: the faults a caller of an event may see.
+"""The faults that a caller of an event may see: what went wrong without a decision.
 
 Rule: after `NothingDone` nothing has changed and the call may be made again; after
 `OutcomeUnknown` only the same key tells; anything else that is raised is a bug.

@@ -1,6 +1,6 @@
 """Why there is no embedded server to be had.
 
-Rule: whoever runs the service reads the message, so it says what to do.
+Rule: an operator reads the message, so it says what to do.
 """
 
 

@@ -1,7 +1,7 @@
 """The process of a server: found by the pid file of its cluster, and ended.
 
 Rule: a process id in a file is only believed of a process that was started on this very cluster;
-nobody else's is ever sent a signal.
+no other process is ever sent a signal.
 """
 
 import logging
@@ -44,7 +44,7 @@ class Postmaster:
 
     @property
     def ready(self) -> bool:
-        """Whether it says that it takes connections; one that was killed said so too."""
+        """Whether its file says that it accepts connections, as that of a killed server does."""
         return line(self._pid_file, _STATUS_LINE) == "ready"
 
     @property
@@ -70,7 +70,7 @@ class Postmaster:
             raise EmbeddedPostgresError(
                 f"another PostgreSQL server runs on {self._cluster} and does not end: stop it"
             )
-        # Left by a server that was killed; its process id may be somebody else's by now.
+        # Left by a server that was killed; another process may have its id by now.
         self._pid_file.unlink(missing_ok=True)
 
     def _wait_gone(self, patience_s: float) -> bool:
@@ -94,7 +94,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def alive(pid: str) -> bool:
-    """Whether a process has this id, whoever it is."""
+    """Whether any process has this id."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
@@ -105,7 +105,7 @@ def alive(pid: str) -> bool:
 
 
 def line(path: Path, number: int) -> str | None:
-    """One line of a file that somebody else may be writing or removing, stripped."""
+    """One line of a file that another process may be writing or removing, stripped."""
     try:
         return path.read_text(encoding="utf-8").splitlines()[number].strip()
     except (OSError, IndexError):

@@ -62,7 +62,7 @@ def _system_user() -> pwd.struct_passwd:
         capture_output=True,
         check=False,
     )
-    # Two who start at once may both try; one of them made it.
+    # Two services that start at once may both try; one of them succeeds.
     with suppress(KeyError):
         return pwd.getpwnam(SYSTEM_USER)
     reason = made.stderr.decode(errors="replace").strip() if made else "there is no useradd"
@@ -76,7 +76,7 @@ def _open_way(path: Path, user: pwd.struct_passwd) -> None:
     """Let `user` pass through the directories above `path`; it gets to list none of them.
 
     Only root's own are opened (a repository under /root, or under `mktemp -d`), and the log says
-    which; a home directory of somebody else is not ours to open.
+    which; another user's home directory is not ours to open.
     """
     for directory in path.resolve().parents:
         found = directory.stat()

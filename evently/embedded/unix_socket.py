@@ -25,13 +25,13 @@ def make_socket_dir(root: Path) -> Path:
     if len(os.fsencode(path)) > SOCKET_DIR_BYTES_MAX:
         digest = sha256(os.fsencode(root)).hexdigest()[:16]
         path = Path(tempfile.gettempdir()) / f"evently-{digest}"
-    # We hold the lock, so whatever is there is left over; mkdir trusts nobody else's.
+    # The lock is ours, so what is there is left over; mkdir refuses a folder of another user.
     shutil.rmtree(path, ignore_errors=True)
     try:
         path.mkdir(mode=0o700)
     except FileExistsError as error:
         raise EmbeddedPostgresError(
-            f"{path} belongs to somebody else: remove it, or choose a shorter EVENTLY_DATA_DIR"
+            f"{path} belongs to another user: remove it, or choose a shorter EVENTLY_DATA_DIR"
         ) from error
     return path
 

@@ -1,7 +1,7 @@
 """What clients send: one model for every body and every query of the API.
 
-Rule: a model says all that can be said without looking anything up; what depends on the event's
-state or on another row is refused by `decide` or by the statement that would write it.
+Rule: a model checks all that can be checked without looking anything up; what depends on the
+event's state or on another row is refused by `decide` or by the statement that would write it.
 """
 
 import re

@@ -1,6 +1,6 @@
 """How long a request waits for its turn before it is dropped undone.
 
-Rule: the time is the caller's to say, within bounds; nobody works for a caller who has given up.
+Rule: the caller decides, within bounds; no work is done for a caller that has given up.
 """
 
 import re

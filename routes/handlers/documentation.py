@@ -46,7 +46,7 @@ PAGE = b"""\
 </html>
 """
 
-# No validator badge: it would send the document's address to a host of somebody else's.
+# No validator badge: it would send the document's address to a third party's host.
 INIT = b"""\
 "use strict";
 SwaggerUIBundle({

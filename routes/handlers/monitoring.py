@@ -1,6 +1,6 @@
 """What operators and their machines read: health, readiness, metrics, the API's own document.
 
-Rule: `/healthz` says that the process answers and asks nobody; `/health/ready` says whether work
+Rule: `/healthz` says that the process answers and asks nothing; `/health/ready` says whether work
 should be sent here.
 """
 

@@ -1,6 +1,6 @@
 """Receives the bytes of a request's body, within bounds of size and time.
 
-Rule: nobody's body takes more memory or time than BODY_BYTES_MAX and BODY_READ_S allow.
+Rule: no body takes more memory or time than BODY_BYTES_MAX and BODY_READ_S allow.
 """
 
 import asyncio

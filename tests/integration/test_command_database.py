@@ -89,7 +89,7 @@ def test_a_database_of_ones_own_is_used_as_it_is(empty_database_url: str) -> Non
 
 
 def test_what_is_wrong_is_one_line_and_no_traceback() -> None:
-    said = "EVENTLY_PRT is no setting"
+    said = "EVENTLY_PRT is not a setting"
     with pytest.raises(click.ClickException, match=said) as caught, telling_why():
         load_settings({"EVENTLY_PRT": "1", "EVENTLY_DATABASE_URL": "postgresql://x"})
     assert caught.value.exit_code == 1

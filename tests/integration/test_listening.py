@@ -27,7 +27,7 @@ def test_every_worker_has_a_socket_on_one_port() -> None:
 def test_a_port_that_is_in_use_is_never_shared() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as other,
-        pytest.raises(CannotListen, match=r"in use; stop what listens there.*--port"),
+        pytest.raises(CannotListen, match=r"in use; stop the process that listens there.*--port"),
     ):
         listening("127.0.0.1", other.getsockname()[1])
 

@@ -337,7 +337,7 @@ def test_a_file_that_is_not_there_is_named_and_no_database_is_made(tmp_path: Pat
 
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:
     path = file_in(tmp_path, "8003")
-    assert problem(port_file=path).startswith("EVENTLY_PORT_FILE is no setting of this service")
+    assert problem(port_file=path).startswith("EVENTLY_PORT_FILE is not a setting of this service")
 
 
 def test_who_serves_nobody_needs_no_keys_for_an_external_database() -> None:
