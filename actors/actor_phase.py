@@ -4,7 +4,7 @@
       ▲ ▲                     │                │                      │   │
       │ └─INCONCLUSIVE, ──────┘                │     COMMITTED ► READY│   │OUTCOME_UNKNOWN
       │   READ_FAILED                          │                      │   ▼
-      └────────UNPROVEN────────────────────────┴──NOT_COMMITTED───────┴─ UNRESOLVED
+      └────────UNPROVEN, QUESTIONED────────────┴──NOT_COMMITTED───────┴─ UNRESOLVED
 
 Rule: a step that is not in the table cannot happen, and raises. An evicted actor takes no step.
 """
@@ -37,6 +37,8 @@ class Step(Enum):
     READ_FAILED = auto()
     # A read by somebody else brought the state.
     REFRESHED = auto()
+    # The database may have another history than the one that was read.
+    QUESTIONED = auto()
     # An outcome must rest on facts that the actor has not got.
     UNPROVEN = auto()
     BATCH_SENT = auto()
@@ -59,9 +61,11 @@ TRANSITIONS: Mapping[Phase, Mapping[Step, Phase]] = {
     Phase.UNREAD: {
         Step.READ_BEGUN: Phase.READING,
         Step.REFRESHED: Phase.READY,
+        Step.QUESTIONED: Phase.UNREAD,
         Step.EVICT: Phase.EVICTED,
     },
     Phase.READING: {
+        Step.QUESTIONED: Phase.READING,
         Step.READ: Phase.READY,
         Step.INCONCLUSIVE: Phase.UNREAD,
         Step.READ_FAILED: Phase.UNREAD,
@@ -70,11 +74,16 @@ TRANSITIONS: Mapping[Phase, Mapping[Step, Phase]] = {
     Phase.READY: {
         Step.REFRESHED: Phase.READY,
         Step.UNPROVEN: Phase.UNREAD,
+        Step.QUESTIONED: Phase.UNREAD,
         Step.BATCH_SENT: Phase.COMMITTING,
         Step.EVICT: Phase.EVICTED,
     },
-    Phase.COMMITTING: {**_RESOLVED, Step.OUTCOME_UNKNOWN: Phase.UNRESOLVED},
-    Phase.UNRESOLVED: _RESOLVED,
+    Phase.COMMITTING: {
+        **_RESOLVED,
+        Step.QUESTIONED: Phase.COMMITTING,
+        Step.OUTCOME_UNKNOWN: Phase.UNRESOLVED,
+    },
+    Phase.UNRESOLVED: {**_RESOLVED, Step.QUESTIONED: Phase.UNRESOLVED},
     Phase.EVICTED: {},
 }
 

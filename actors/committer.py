@@ -40,6 +40,7 @@ from evently.domain.errors import (
     Overloaded,
     RowLocked,
 )
+from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,10 @@ class CommitObserver(Protocol):
         """So many events had another writer."""
         ...
 
+    def went_back(self) -> None:
+        """An event was found to lack versions that had been committed."""
+        ...
+
     def failed(self, reason: str) -> None:
         """A statement failed, for a reason of a short list."""
         ...
@@ -83,7 +88,9 @@ class Committer:
         resolver: Resolver,
         observer: CommitObserver,
         forget: Callable[[EventActor], None],
+        went_back: Callable[[EventActor, EventState | None], None],
     ) -> None:
+        self._went_back = went_back
         self._store = store
         self._clock = clock
         self._resolver = resolver
@@ -185,7 +192,10 @@ class Committer:
         for (event_id, key), known in noted.items():
             by_event.setdefault(event_id, {})[key] = known
         for actor in asking:
-            actor.loaded(loaded.states.get(actor.event_id), by_event.get(actor.event_id, {}))
+            state = loaded.states.get(actor.event_id)
+            if actor.lost(state):
+                self._went_back(actor, state)
+            actor.loaded(state, by_event.get(actor.event_id, {}))
 
     def _plan(self, actors: Sequence[EventActor]) -> tuple[list[Work], int]:
         """The batches of as many actors as one statement takes, and how many those are."""

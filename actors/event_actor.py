@@ -66,7 +66,9 @@ class EventActor:
         "_phase",
         "_plan",
         "_proven_at_s",
+        "_questioned_at_s",
         "_reading",
+        "_taken_at_s",
         "event_id",
         "state",
         "touched_at_s",
@@ -97,6 +99,8 @@ class EventActor:
         self._asked_at_s = float("-inf")
         self._proven_at_s = float("-inf")
         self._parked_until_s = float("-inf")
+        self._taken_at_s = float("-inf")
+        self._questioned_at_s = float("-inf")
 
     def __repr__(self) -> str:
         version = self.state.version if self.state else None
@@ -142,6 +146,11 @@ class EventActor:
                 future.set_result(KeyReused(request.key))
                 return False
             answer = remembered.answer
+            stale = now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S
+            if isinstance(answer, Done) and stale:
+                # Only the ledger can tell: a database that went back in time has lost it.
+                self.question()
+                return self._ask_keyed(request, future)
             if isinstance(answer, Done | KeyReused):
                 future.set_result(repeated(answer))
                 return False
@@ -185,7 +194,7 @@ class EventActor:
 
     def loaded(self, state: EventState | None, noted: Mapping[str, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
-        self.state = state
+        self._take_over(state)
         # The keys are read after the state: one of them may tell of a version beyond it.
         newest = max((known.done.version for known in noted.values()), default=0)
         if state is None or state.version < newest:
@@ -220,10 +229,29 @@ class EventActor:
 
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
-        if self.idle and (self.state is None or state.version >= self.state.version):
+        newer = self.state is None or state.version >= self.state.version
+        if self.idle and (newer or asked_at_s > self._taken_at_s):
             self._step(Step.REFRESHED)
-            self.state = state
+            self._take_over(state)
             self._proven_at_s = max(asked_at_s, self._proven_at_s)
+
+    def lost(self, state: EventState | None, asked_at_s: float | None = None) -> bool:
+        """Whether `state` lacks versions that were committed when it was asked for.
+
+        `asked_at_s` is a time before its statement was sent; by default, when `questions` were
+        asked. The state is None for an event that is gone.
+        """
+        if self.state is None:
+            return False
+        asked_at_s = self._asked_at_s if asked_at_s is None else asked_at_s
+        behind = state is None or state.version < self.state.version
+        return behind and asked_at_s > self._taken_at_s
+
+    def question(self) -> None:
+        """Read the event before anything is answered: the database may have another history."""
+        self._step(Step.QUESTIONED)
+        self._questioned_at_s = self._clock.monotonic()
+        self._proven_at_s = float("-inf")
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
@@ -259,10 +287,11 @@ class EventActor:
         `moved_since` tells that others may have moved the event since.
         """
         planned, batch = self._release()
-        known = not moved_since and not planned.unproven
+        proven = not moved_since and self._questioned_at_s < self._asked_at_s
+        known = proven and not planned.unproven
         self._step(Step.COMMITTED if known else Step.COMMITTED_BEFORE)
-        self.state = committed(batch.after, now)
-        self._proven_at_s = float("-inf") if moved_since else self._asked_at_s
+        self._take_over(committed(batch.after, now))
+        self._proven_at_s = self._asked_at_s if proven else float("-inf")
         self._reply(planned, now)
 
     def overtaken(self) -> None:
@@ -340,6 +369,10 @@ class EventActor:
 
     def _step(self, step: Step) -> None:
         self._phase = after(self._phase, step)
+
+    def _take_over(self, state: EventState | None) -> None:
+        self.state = state
+        self._taken_at_s = self._clock.monotonic()
 
     def _take_next(self) -> list[Envelope]:
         """What the next batch is planned from."""

@@ -67,6 +67,12 @@ class KeyMemory:
         while len(self._answers) > self._max:
             self._answers.popitem(last=False)
 
+    def forget_done(self) -> None:
+        """Forget what was carried out: the ledger may not have it any more. Refusals stand."""
+        done = [name for name, kept in self._answers.items() if kept.kind is Done]
+        for name in done:
+            del self._answers[name]
+
     def recall(self, event_id: str, key: str, now_s: float) -> Remembered | None:
         """What was answered under this key, if it was not too long ago."""
         found = self._answers.get(event_id + key)

@@ -28,6 +28,9 @@ ACTORS_MAX = 50_000
 PENDING_MAX = 8192
 # An event that was not requested for this long is evicted; it is one read away.
 IDLE_S = 300.0
+# A database that went back has many events: the first forgets all that was done, and what comes
+# after it was done anew.
+FORGET_EVERY_S = 1.0
 # How often idle actors are looked for.
 SWEEP_S = 15.0
 
@@ -58,7 +61,12 @@ class Registry:
         self._pending = 0
         self._reader = StateReader(store, clock, self._arrived)
         self._resolver = Resolver(store, clock, self._forget)
-        self._committer = Committer(store, clock, self._resolver, observer, self._forget)
+        self._committer = Committer(
+            store, clock, self._resolver, observer, self._forget, self._went_back
+        )
+        self._observer = observer
+        self._forgot_done_at_s = float("-inf")
+        store.when_lost(self._question_all)
         self._sweeper: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._settled_at_s = self._loop.time()
@@ -166,13 +174,46 @@ class Registry:
         self, event_id: str, loaded: EventState | None, asked_at_s: float
     ) -> EventState | None:
         """Let the actor have what was read; the newer of what it knows and that."""
+        actor = self._actors.get(event_id)
+        lost = actor is not None and actor.lost(loaded, asked_at_s)
+        if actor is not None and lost:
+            self._went_back(actor, loaded)
+            if loaded is None and actor.idle:
+                self._forget(actor)
         if loaded is None:
             return None
-        actor = self._actors.get(event_id) or self._activate(event_id)
+        actor = actor or self._activate(event_id)
         actor.refreshed(loaded, asked_at_s)
+        if lost:
+            return loaded
         if actor.state is not None and actor.state.version > loaded.version:
             return actor.state
         return loaded
+
+    def _question_all(self) -> None:
+        """The connection is lost: nothing in memory is an answer until it was read again."""
+        self._keys.forget_done()
+        for actor in self._actors.values():
+            actor.question()
+
+    def _went_back(self, actor: EventActor, found: EventState | None) -> None:
+        """The database lacks versions of an event that were committed: it is an earlier one."""
+        known = actor.state.version if actor.state is not None else None
+        log.error(
+            "the database went back in time: an event had a later version",
+            extra={
+                "fields": {
+                    "event_id": actor.event_id,
+                    "committed_version": known,
+                    "found_version": found.version if found is not None else None,
+                }
+            },
+        )
+        self._observer.went_back()
+        now_s = self._clock.monotonic()
+        if now_s - self._forgot_done_at_s > FORGET_EVERY_S:
+            self._forgot_done_at_s = now_s
+            self._keys.forget_done()
 
     def _activate(self, event_id: str) -> EventActor:
         if len(self._actors) >= self._actors_max and not self.sweep(0.0):

@@ -4,7 +4,7 @@ Rule: the committed truth comes from here; `evently.domain.commits` says what it
 its errors mean.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from evently.domain.commits import Batch, Committed, EventKey, Loaded, Noted
@@ -27,6 +27,10 @@ class EventStore(Protocol):
 
     def lane(self) -> Lane:
         """A new connection to commit on, made when it is first used."""
+        ...
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever what was read or committed here may be gone."""
         ...
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:

@@ -105,6 +105,11 @@ class Database(Session):
         """Connections that run something now."""
         return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
 
+    async def expire(self) -> None:
+        """Make every connection anew before its next use; those in use end their statement."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
     async def _made(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.connections += 1
         await prepare_connection(connection)

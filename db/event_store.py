@@ -7,7 +7,7 @@ unknown outcome its connection is dropped and never used again.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,7 @@ from db.database import Database
 from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.ledger_rows import columns, ledger_row, to_json
+from db.lineage import Lineage
 from db.new_events import create_events
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
@@ -85,10 +86,15 @@ class EventStore:
         self._database = database
         self._dsn = dsn
         self._proven_connections = 0
+        self._lineage = Lineage(database.expire)
 
     def lane(self) -> "CommitLane":
         """A new connection to commit on, made when it is first used."""
-        return CommitLane(self._dsn)
+        return CommitLane(self._dsn, self._lineage)
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever what was read or committed here may be gone."""
+        self._lineage.when_lost(forget)
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
         """The committed states of these events, and the database's time.
@@ -138,8 +144,9 @@ class EventStore:
 class CommitLane:
     """One connection that commits, one statement at a time; made anew when it was dropped."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, lineage: Lineage | None = None) -> None:
         self._dsn = dsn
+        self._lineage = lineage or Lineage()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
         self._wait = StandbyWait()
@@ -189,16 +196,24 @@ class CommitLane:
                 target_session_attrs=PRIMARY,
             )
             self._connection.add_log_listener(self._wait.note)
+            self._connection.add_termination_listener(self._ended)
+            await self._lineage.check(self._connection)
             self._statement = await self._connection.prepare(load(Statement.COMMIT_BATCHES))
         except DRIVER_ERRORS as error:
             self._drop()
             raise NotDone(f"{type(error).__name__}: {error}") from error
         return self._statement
 
+    def _ended(self, connection: object) -> None:
+        """Drop a connection that was closed from the other end, even while it was idle."""
+        if connection is self._connection:
+            self._drop()
+
     def _drop(self) -> None:
         connection, self._connection, self._statement = self._connection, None, None
         if connection is not None:
             connection.terminate()
+            self._lineage.lost()
 
 
 def _named(error: BaseException, found: Meaning) -> StoreError:

@@ -51,6 +51,7 @@ class Statement(StrEnum):
     PROVE_COMMIT = auto()
     PRUNE_ATTEMPTS = auto()
     READ_ATTEMPTS = auto()
+    READ_LINEAGE = auto()
     READ_SLOT_LAG = auto()
     RECALL_REQUESTS = auto()
     RECORD_AUDIT = auto()

@@ -152,6 +152,11 @@ class Metrics:
             "Events whose batch was overtaken by another writer or by their start",
             registry=registry,
         )
+        self._went_back = Counter(
+            "evently_database_went_back_total",
+            "Events found without versions that had been committed",
+            registry=registry,
+        )
         self._failures = Counter(
             "evently_commit_failures_total",
             "Committing statements that failed",
@@ -202,6 +207,10 @@ class Metrics:
     def overtaken(self, events: int) -> None:
         """So many events had another writer."""
         self._overtaken.inc(events)
+
+    def went_back(self) -> None:
+        """An event was found to lack versions that had been committed."""
+        self._went_back.inc()
 
     def failed(self, reason: str) -> None:
         """A committing statement failed."""

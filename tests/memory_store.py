@@ -269,11 +269,16 @@ class MemoryStore:
         self.name = name
         self.calls: list[Call] = []
         self.open_lanes = 0
+        self.forgets: list[Callable[[], None]] = []
         self._dead = False
 
     def lane(self) -> "MemoryLane":
         """A new connection to commit on."""
         return MemoryLane(self)
+
+    def when_lost(self, forget: Callable[[], None]) -> None:
+        """Call `forget` when a test says that the connection is lost."""
+        self.forgets.append(forget)
 
     def die(self) -> None:
         """The process is gone: what it sent may still run, and nothing comes back."""

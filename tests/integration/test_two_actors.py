@@ -51,6 +51,8 @@ class Overtakings:
     def overtaken(self, events: int) -> None:
         self.count += events
 
+    def went_back(self) -> None: ...
+
     def failed(self, reason: str) -> None: ...
 
 

@@ -65,6 +65,10 @@ class Silence:
     def overtaken(self, events: int) -> None:
         """Nobody listens."""
 
+    def went_back(self) -> None:
+        """No database goes back in these worlds: what sees one is wrong."""
+        raise AssertionError("a database that did not go back is said to have done so")
+
     def failed(self, reason: str) -> None:
         """Nobody listens."""
 

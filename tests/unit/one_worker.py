@@ -37,6 +37,7 @@ class Counts:
         self.commits: list[tuple[int, int]] = []
         self.overtakings = 0
         self.failures: list[str] = []
+        self.went_backs = 0
 
     def committed(self, events: int, moves: int, seconds: float) -> None:
         assert seconds >= 0
@@ -44,6 +45,9 @@ class Counts:
 
     def overtaken(self, events: int) -> None:
         self.overtakings += events
+
+    def went_back(self) -> None:
+        self.went_backs += 1
 
     def failed(self, reason: str) -> None:
         self.failures.append(reason)

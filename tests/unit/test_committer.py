@@ -18,12 +18,12 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import decide
-from evently.domain.outcomes import Done, InsufficientSeats, NotModifiable, Outcome
+from evently.domain.outcomes import Done, InsufficientSeats, NotFound, NotModifiable, Outcome
 from evently.domain.state import EventState, Status
 from tests.examples import EVENT, after, published, reserve, update
 from tests.memory_store import LOCK_S, Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
-from tests.unit.one_worker import CALL_S, faults_of, one_worker
+from tests.unit.one_worker import CALL_S, OneWorker, faults_of, one_worker
 
 EVENTS = [f"00000000-0000-0000-0000-{n:012d}" for n in range(40)]
 SLOW = Step(before_s=1.0)
@@ -333,6 +333,124 @@ async def test_what_reaches_the_database_after_the_start_is_refused(command: Com
         assert answer == NotModifiable(Status.PUBLISHED, started=True)
         assert worker.ledger() == []
         assert len(worker.calls("commit")) == 1
+
+
+# A database that went back in time
+
+
+class Earlier:
+    """Takes a worker's database back to what it is now, as a restore would."""
+
+    def __init__(self, worker: OneWorker) -> None:
+        database = worker.database
+        self._database = database
+        self._states = dict(database.states)
+        self._ledger = {event_id: list(rows) for event_id, rows in database.ledger.items()}
+        self._by_key = dict(database.by_key)
+
+    def restore(self) -> None:
+        """What was committed since is gone."""
+        self._database.states = dict(self._states)
+        self._database.ledger = {event_id: list(rows) for event_id, rows in self._ledger.items()}
+        self._database.by_key = dict(self._by_key)
+
+
+@in_virtual_time
+async def test_moves_that_a_restore_lost_are_done_anew_under_their_keys() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        await worker.send(key="kept")
+        earlier = Earlier(worker)
+        await asyncio.gather(*worker.send_all("abc"))
+        earlier.restore()
+        await asyncio.sleep(1.0)
+
+        again = [await task for task in worker.send_all(["kept", "a", "b", "c"])]
+
+        assert [isinstance(answer, Done) and answer.replayed for answer in again] == [
+            True,
+            False,
+            False,
+            False,
+        ]
+        assert worker.ledger() == ["kept", "a", "b", "c"]
+        assert worker.counts.went_backs == 1
+
+
+@in_virtual_time
+async def test_a_read_that_finds_an_earlier_state_tells_it_and_forgets_what_was_done() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        earlier = Earlier(worker)
+        await worker.send()
+        earlier.restore()
+        await asyncio.sleep(1.0)
+
+        state = await worker.registry.read(event_id)
+
+        assert state is not None
+        assert (state.version, state.available_seats) == (2, 10)
+        assert worker.counts.went_backs == 1
+        # It is told once: from then on this is the state.
+        await asyncio.sleep(1.0)
+        assert await worker.registry.read(event_id) == state
+        assert worker.counts.went_backs == 1
+        answer = await worker.send()
+        assert isinstance(answer, Done)
+        assert not answer.replayed
+
+
+@in_virtual_time
+async def test_an_event_that_a_restore_took_away_is_told_and_unknown() -> None:
+    async with one_worker() as worker:
+        earlier = Earlier(worker)
+        event_id = worker.open()
+        await worker.send()
+        earlier.restore()
+        await asyncio.sleep(1.0)
+
+        assert await worker.registry.read(event_id) is None
+        assert await worker.send() == NotFound()
+        assert worker.counts.went_backs == 1
+
+
+@in_virtual_time
+async def test_a_lost_connection_leaves_nothing_in_memory_that_is_an_answer() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        await worker.send()
+        refused = await worker.send(command=reserve(11), key="many")
+        assert worker.registry.snapshot(event_id) is not None
+        reads = len(worker.calls("load"))
+
+        for forget in worker.store.forgets:
+            forget()
+
+        assert worker.registry.snapshot(event_id) is None
+        again = await worker.send()
+        assert isinstance(again, Done)
+        assert again.replayed
+        assert len(worker.calls("load")) > reads
+        # What was refused was not done, whatever history this is.
+        assert await worker.send(command=reserve(11), key="many") == refused
+        assert worker.counts.went_backs == 0
+
+
+@in_virtual_time
+async def test_a_read_that_was_sent_before_a_commit_is_no_database_that_went_back() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        await worker.send(key="first")
+        worker.will("load", Step(after_s=1.0))
+        reading = worker.registry.read_through(event_id)
+        await asyncio.sleep(0.01)
+        await worker.send(key="second")
+
+        state = await reading
+
+        assert state is not None
+        assert state.version == 4
+        assert worker.counts.went_backs == 0
 
 
 # The end
