@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.service import ROOT
+from tests.acceptance.service_process import ROOT
 from tests.surroundings import free_port
 
 # Users that every Debian has, since initdb asks who it is: daemon and nobody.

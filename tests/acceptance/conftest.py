@@ -28,23 +28,23 @@ def shared_service(
     settings = {"EVENTLY_TRUSTED_PROXIES": "127.0.0.1/32"}
     with running(Service(postgres.dsn(name), request.param, settings=settings)) as service:
         yield service
-        service.verify()
+        service.process.verify()
     postgres.drop_database(name)
 
 
 @pytest.fixture
 async def service(shared_service: Service) -> AsyncIterator[Service]:
     """The shared service, ready to be called."""
-    seen = len(shared_service.log())
+    seen = len(shared_service.process.log())
     async with shared_service.connected():
         yield shared_service
-    shared_service.assert_no_traceback(seen)
+    shared_service.process.assert_no_traceback(seen)
 
 
 @pytest.fixture
 async def checker(service: Service) -> AnswerChecker:
     """What the service's answers are held against."""
-    return await service.checker()
+    return await service.api.checker()
 
 
 @pytest.fixture
@@ -61,5 +61,5 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         for found in {arg for arg in item.funcargs.values() if isinstance(arg, Service)}:
-            report.sections.append((f"log of {found!r}", found.log_tail()))
+            report.sections.append((f"log of {found!r}", found.process.log_tail()))
     return report

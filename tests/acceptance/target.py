@@ -28,7 +28,7 @@ class Target:
     """The event that is attacked, and what attacks name."""
 
     def __init__(self, service: Service, names: Mapping[str, str]) -> None:
-        self.url = service.url
+        self.url = service.process.url
         self._service = service
         self._names = names
 
@@ -63,7 +63,7 @@ class Target:
         """Whether /healthz answers in time."""
         for _ in range(HEALTHZ_TRIES):
             started_s = time.perf_counter()
-            answer = await self._service.send("GET", "/healthz")
+            answer = await self._service.api.send("GET", "/healthz")
             if answer.status == 200 and time.perf_counter() - started_s < HEALTHZ_S:
                 return True
         return False
@@ -72,7 +72,7 @@ class Target:
         """The event as its admin sees it."""
         headers = {"Authorization": f"Bearer {self._names['token']}"}
         path = self.filled("/api/v1/admin/events/{event_id}")
-        answer = await self._service.send("GET", path, headers=headers)
+        answer = await self._service.api.send("GET", path, headers=headers)
         assert answer.status == 200, answer
         return answer.json
 
@@ -91,7 +91,10 @@ _known: "WeakKeyDictionary[Service, _Admins]" = WeakKeyDictionary()
 async def _admins(service: Service) -> _Admins:
     if service not in _known:
         refresh_token = (await register(service))["refresh_token"]
-        owner, other = await service.register_admin(), await service.register_admin()
+        owner, other = (
+            await service.clients.register_admin(),
+            await service.clients.register_admin(),
+        )
         _known[service] = _Admins(owner, other, refresh_token)
     return _known[service]
 
@@ -100,21 +103,21 @@ async def new_target(service: Service) -> Target:
     """An event on sale with two seats sold, among others of its kind."""
     admins = await _admins(service)
     headers, other = admins.owner, admins.other
-    venue = await service.create_venue(headers, capacity=100)
-    event = await service.create_event(headers, venue["venue_id"], total_capacity=100)
-    event = await service.publish(headers, event)
-    draft = await service.create_event(headers, venue["venue_id"], total_capacity=100)
-    others = await service.create_event(other, venue["venue_id"], total_capacity=100)
-    sold = await service.reserve(event["event_id"], 2)
+    venue = await service.clients.create_venue(headers, capacity=100)
+    event = await service.clients.create_event(headers, venue["venue_id"], total_capacity=100)
+    event = await service.clients.publish(headers, event)
+    draft = await service.clients.create_event(headers, venue["venue_id"], total_capacity=100)
+    others = await service.clients.create_event(other, venue["venue_id"], total_capacity=100)
+    sold = await service.clients.reserve(event["event_id"], 2)
     assert sold.status == 200, sold
     token = headers["Authorization"].partition(" ")[2]
     names = {
         "event_id": event["event_id"],
         "venue_id": venue["venue_id"],
         "draft_id": draft["event_id"],
-        "other_id": (await service.publish(other, others))["event_id"],
-        "internal_key": service.internal_key,
-        "key_prefix": service.internal_key[:-1],
+        "other_id": (await service.clients.publish(other, others))["event_id"],
+        "internal_key": service.api.internal_key,
+        "key_prefix": service.api.internal_key[:-1],
         "token": token,
         "refresh_token": admins.refresh_token,
         "version": str(sold.json["version"]),
@@ -127,7 +130,7 @@ async def register(service: Service, **over: Any) -> dict[str, Any]:
     """The answer to a registration with a new email."""
     admin = {name: json.loads(raw) for name, raw in AN_ADMIN.items()}
     body = {**admin, "email": f"{uuid4().hex}@attacks.example", **over}
-    answer = await service.call("POST", "/api/v1/auth/admin/register", body=body)
+    answer = await service.api.call("POST", "/api/v1/auth/admin/register", body=body)
     assert answer.status == 201, answer
     found: dict[str, Any] = answer.json
     return found

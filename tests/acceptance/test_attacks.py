@@ -79,7 +79,7 @@ def checked(attack: Attack, answer: Answer, path: str, checker: AnswerChecker) -
 async def test_every_attack_is_refused_and_changes_nothing(
     target: Target, checker: AnswerChecker, service: Service
 ) -> None:
-    before, seen = await target.event(), len(service.log())
+    before, seen = await target.event(), len(service.process.log())
     problems: list[str] = []
     for attack in ATTACKS:
         try:
@@ -96,7 +96,7 @@ async def test_every_attack_is_refused_and_changes_nothing(
             problems.append(f"{attack.name}: the event has changed")
             before = after
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems)
-    log = service.log()[seen:]
+    log = service.process.log()[seen:]
     for secret in ("{internal_key}", "{token}", "{refresh_token}", "{key_prefix}"):
         assert target.filled(secret) not in log
     assert "horse" not in log
@@ -130,7 +130,7 @@ async def test_what_a_registration_may_not_set_is_ignored(service: Service) -> N
     registered = await register(service, **more)
     assert registered["admin_id"] != "me"
     credentials = {"email": registered["email"], "password": json.loads(AN_ADMIN["password"])}
-    answer = await service.call("POST", "/api/v1/auth/admin/login", body=credentials)
+    answer = await service.api.call("POST", "/api/v1/auth/admin/login", body=credentials)
     assert answer.status == 200, answer
     assert answer.json["role"] == "event_manager"
     assert "everything" not in answer.json["permissions"]

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.service import Service, new_event
+from tests.acceptance.service import Service
+from tests.acceptance.service_clients import new_event
 
 EVENTS, VENUES = "/api/v1/admin/events", "/api/v1/admin/venues"
 REGISTER = "/api/v1/auth/admin/register"
@@ -44,12 +45,12 @@ def nested(levels: int) -> Any:
     ids=lambda value: ascii(value)[:20],
 )
 async def test_an_event_at_a_bound_is_created(service: Service, field: str, value: Any) -> None:
-    headers = await service.admin()
-    venue = await service.create_venue(headers, capacity=INT32_MAX)
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers, capacity=INT32_MAX)
     # As UTF-8: escaped, the longest description would be longer than the longest body.
     raw = json.dumps(new_event(venue["venue_id"]) | {field: value}, ensure_ascii=False).encode()
     typed = headers | {"Content-Type": "application/json"}
-    answer = await service.call("POST", EVENTS, headers=typed, raw=raw)
+    answer = await service.api.call("POST", EVENTS, headers=typed, raw=raw)
     assert answer.status == 201, answer
     assert answer.json[field] == value
 
@@ -77,13 +78,13 @@ async def test_an_event_at_a_bound_is_created(service: Service, field: str, valu
     ids=lambda value: ascii(value)[:20],
 )
 async def test_a_venue_at_a_bound_is_created(service: Service, field: str, value: Any) -> None:
-    headers = await service.admin()
+    headers = await service.clients.admin()
     body = {"name": "V", "address": "A", "city": "C", "country": "D", "capacity": 1, field: value}
-    answer = await service.call("POST", VENUES, headers=headers, body=body)
+    answer = await service.api.call("POST", VENUES, headers=headers, body=body)
     assert answer.status == 201, answer
     assert answer.json[field] == value
     path = f"{VENUES}/{answer.json['venue_id']}"
-    assert (await service.call("GET", path, headers=headers)).json == answer.json
+    assert (await service.api.call("GET", path, headers=headers)).json == answer.json
 
 
 async def test_a_registration_at_its_bounds_is_taken(service: Service) -> None:
@@ -96,34 +97,36 @@ async def test_a_registration_at_its_bounds_is_taken(service: Service) -> None:
         "role": "admin",
     }
     assert (len(body["email"]), len(body["password"].encode())) == (254, 72)
-    answer = await service.call("POST", REGISTER, body=body)
+    answer = await service.api.call("POST", REGISTER, body=body)
     assert answer.status == 201, answer
     assert answer.json["email"] == body["email"]
 
 
 async def test_headers_and_parameters_at_their_bounds_are_taken(service: Service) -> None:
-    event_id = (await service.published_event())["event_id"]
+    event_id = (await service.clients.published_event())["event_id"]
     key = "k" * 255
-    moved = await service.reserve(event_id, 1, key=key)
-    assert (moved.status, (await service.reserve(event_id, 1, key=f'"{key}"')).json) == (
+    moved = await service.clients.reserve(event_id, 1, key=key)
+    assert (moved.status, (await service.clients.reserve(event_id, 1, key=f'"{key}"')).json) == (
         200,
         moved.json,
     )
     for wait_ms in ("1000", "30000"):
-        headers = service.internal | {"X-Request-Timeout-Ms": wait_ms, "X-Request-ID": "!" * 64}
-        answer = await service.call(
+        headers = service.api.internal | {"X-Request-Timeout-Ms": wait_ms, "X-Request-ID": "!" * 64}
+        answer = await service.api.call(
             "POST",
             f"/internal/events/{event_id}/update-availability",
             headers=headers,
             body={"quantity": -1, "version": "*"},
         )
         assert (answer.status, answer.headers["X-Request-ID"]) == (200, "!" * 64)
-    answer = await service.call("GET", f"/api/v1/events?page=999999999&limit=1&city={'x' * 200}")
+    answer = await service.api.call(
+        "GET", f"/api/v1/events?page=999999999&limit=1&city={'x' * 200}"
+    )
     assert (answer.status, answer.json["page"], answer.json["limit"]) == (200, 999_999_999, 1)
-    assert (await service.move(event_id, -97)).json["available_seats"] == 0
-    answer = await service.move(event_id, INT32_MAX)
+    assert (await service.clients.move(event_id, -97)).json["available_seats"] == 0
+    answer = await service.clients.move(event_id, INT32_MAX)
     assert (answer.code, answer.details["requested"]) == ("SEATS_EXCEED_CAPACITY", INT32_MAX)
-    answer = await service.move(event_id, -INT32_MAX)
+    answer = await service.clients.move(event_id, -INT32_MAX)
     assert (answer.code, answer.details["requested"]) == ("INSUFFICIENT_SEATS", INT32_MAX)
-    answer = await service.move(event_id, 1, version=2**63 - 1)
+    answer = await service.clients.move(event_id, 1, version=2**63 - 1)
     assert (answer.code, answer.details["expected_version"]) == ("CONCURRENT_UPDATE", 2**63 - 1)

@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.service import Answer, Service, until
+from tests.acceptance.service import Service
+from tests.acceptance.service_api import Answer
+from tests.until import until
 
 CLIENTS, SEATS = 1000, 700
 
@@ -28,7 +30,7 @@ async def reserve_at_once(service: Service, event_id: str, **body: Any) -> list[
     body = {"quantity": -1, "version": "*"} | body
     return await asyncio.gather(
         *(
-            service.send("POST", path, headers=service.internal, body=body, fresh=True)
+            service.api.send("POST", path, headers=service.api.internal, body=body, fresh=True)
             for _ in range(CLIENTS)
         )
     )
@@ -36,7 +38,7 @@ async def reserve_at_once(service: Service, event_id: str, **body: Any) -> list[
 
 async def metric(service: Service, line: str) -> float:
     """The value of a line of /metrics; 0 where there is none yet."""
-    text = (await service.call("GET", "/metrics")).body.decode()
+    text = (await service.api.call("GET", "/metrics")).body.decode()
     for found in text.splitlines():
         if found.startswith(f"{line} "):
             return float(found.rpartition(" ")[2])
@@ -44,7 +46,7 @@ async def metric(service: Service, line: str) -> float:
 
 
 async def test_a_thousand_at_once_take_exactly_the_700_seats_there_are(service: Service) -> None:
-    event = await service.published_event(total_capacity=SEATS)
+    event = await service.clients.published_event(total_capacity=SEATS)
     answers = await reserve_at_once(service, event["event_id"])
     assert by_outcome(answers) == SOLD_OUT
     sold = [answer.json for answer in answers if answer.status == 200]
@@ -53,21 +55,21 @@ async def test_a_thousand_at_once_take_exactly_the_700_seats_there_are(service: 
     assert all(answer["version"] + answer["available_seats"] == SEATS + 2 for answer in sold), (
         "seats and version go in step"
     )
-    ledger = await service.ledger(event["event_id"])
+    ledger = await service.database.ledger(event["event_id"])
     assert [row["version"] for row in ledger] == list(range(1, SEATS + 3))
     assert len({row["request_key"] for row in ledger}) == SEATS + 2
     path = f"/internal/events/{event['event_id']}"
-    after = (await service.call("GET", path, headers=service.internal)).json
+    after = (await service.api.call("GET", path, headers=service.api.internal)).json
     assert (after["available_seats"], after["status"]) == (0, "sold_out")
     assert after["version"] == SEATS + 2
-    service.verify()
+    service.process.verify()
 
 
 async def test_a_thousand_with_one_old_version_take_all_seats_when_they_let_the_service_retry(
     service: Service,
 ) -> None:
-    headers = await service.admin()
-    event = await service.published_event(total_capacity=SEATS)
+    headers = await service.clients.admin()
+    event = await service.clients.published_event(total_capacity=SEATS)
     event_id = event["event_id"]
     path = f"/api/v1/admin/events/{event_id}"
     retried = 'evently_version_conflicts_total{resolution="retried"}'
@@ -79,7 +81,7 @@ async def test_a_thousand_with_one_old_version_take_all_seats_when_they_let_the_
         version = event["version"]
         while changed < 50:
             tries += 1
-            answer = await service.call(
+            answer = await service.api.call(
                 "PUT",
                 path,
                 headers=headers,
@@ -103,7 +105,7 @@ async def test_a_thousand_with_one_old_version_take_all_seats_when_they_let_the_
     assert admin.result() >= 50
     versions = [answer.json["version"] for answer in answers if answer.status == 200]
     assert len(set(versions)) == SEATS
-    ledger = await service.ledger(event_id)
+    ledger = await service.database.ledger(event_id)
     assert [row["version"] for row in ledger] == list(range(1, SEATS + 50 + 3))
     kinds = Counter(row["kind"] for row in ledger)
     assert kinds == {"created": 1, "published": 1, "reserved": SEATS, "updated": 50}
@@ -113,23 +115,23 @@ async def test_a_thousand_with_one_old_version_take_all_seats_when_they_let_the_
         return await metric(service, retried) - before in {SEATS - 1, SEATS}
 
     await until(all_counted, 10, "the count of retried conflicts")
-    answer = await service.call("GET", path, headers=headers)
+    answer = await service.api.call("GET", path, headers=headers)
     assert (answer.json["description"], answer.json["available_seats"]) == ("Change 49", 0)
-    service.verify()
+    service.process.verify()
 
 
 async def test_of_a_hundred_with_one_strict_version_one_wins(service: Service) -> None:
-    event = await service.published_event()
+    event = await service.clients.published_event()
     event_id = event["event_id"]
     answers = await asyncio.gather(
-        *(service.reserve(event_id, 1, version=2, fresh=True) for _ in range(100))
+        *(service.clients.reserve(event_id, 1, version=2, fresh=True) for _ in range(100))
     )
     assert by_outcome(answers) == {(200, None): 1, (409, "CONCURRENT_UPDATE"): 99}
-    assert len(await service.ledger(event_id)) == 3
+    assert len(await service.database.ledger(event_id)) == 3
 
 
 async def test_reserves_and_returns_at_once_leave_what_they_add_up_to(service: Service) -> None:
-    event = await service.published_event(total_capacity=50)
+    event = await service.clients.published_event(total_capacity=50)
     event_id = event["event_id"]
 
     async def book(client: int) -> int:
@@ -137,7 +139,7 @@ async def test_reserves_and_returns_at_once_leave_what_they_add_up_to(service: S
         held = 0
         for step in range(6):
             quantity = -1 - client % 3 if held == 0 else held
-            answer = await service.move(event_id, quantity, fresh=step % 2 == 0)
+            answer = await service.clients.move(event_id, quantity, fresh=step % 2 == 0)
             if answer.status == 200:
                 held -= quantity
             else:
@@ -145,10 +147,10 @@ async def test_reserves_and_returns_at_once_leave_what_they_add_up_to(service: S
         return held
 
     held = sum(await asyncio.gather(*(book(client) for client in range(60))))
-    ledger = await service.ledger(event_id)
+    ledger = await service.database.ledger(event_id)
     assert ledger[-1]["available_seats"] == 50 - held
     assert all(0 <= row["available_seats"] <= 50 for row in ledger)
-    answer = await service.move(event_id, held + 1)
+    answer = await service.clients.move(event_id, held + 1)
     assert (answer.code, answer.details["returnable"]) == ("SEATS_EXCEED_CAPACITY", held)
 
 
@@ -156,88 +158,96 @@ async def test_reserves_and_returns_at_once_leave_what_they_add_up_to(service: S
 
 
 async def test_one_key_fifty_times_at_once_is_one_move(service: Service) -> None:
-    event_id = (await service.published_event())["event_id"]
+    event_id = (await service.clients.published_event())["event_id"]
     answers = await asyncio.gather(
-        *(service.reserve(event_id, 2, key="one", fresh=True) for _ in range(50))
+        *(service.clients.reserve(event_id, 2, key="one", fresh=True) for _ in range(50))
     )
     assert by_outcome(answers) == {(200, None): 50}
     assert len({answer.body for answer in answers}) == 1
     replayed = [answer.headers.get("Idempotent-Replayed") for answer in answers]
     assert Counter(replayed) == {None: 1, "true": 49}
-    ledger = await service.ledger(event_id)
+    ledger = await service.database.ledger(event_id)
     assert [row["request_key"] for row in ledger[2:]] == ["one"]
     assert ledger[-1]["available_seats"] == 98
 
 
 async def test_one_key_with_two_bodies_at_once_is_one_move(service: Service) -> None:
-    event_id = (await service.published_event())["event_id"]
+    event_id = (await service.clients.published_event())["event_id"]
     answers = await asyncio.gather(
-        *(service.reserve(event_id, 1 + n % 2, key="two", fresh=True) for n in range(50))
+        *(service.clients.reserve(event_id, 1 + n % 2, key="two", fresh=True) for n in range(50))
     )
     outcomes = by_outcome(answers)
     assert outcomes == {(200, None): 25, (422, "IDEMPOTENCY_KEY_REUSED"): 25}
-    assert len(await service.ledger(event_id)) == 3
+    assert len(await service.database.ledger(event_id)) == 3
 
 
 async def test_a_key_is_answered_the_same_after_a_restart(service: Service) -> None:
-    event_id = (await service.published_event(total_capacity=3))["event_id"]
-    first = await service.reserve(event_id, 2, key="kept")
-    refused = await service.reserve(event_id, 9, key="refused")
+    event_id = (await service.clients.published_event(total_capacity=3))["event_id"]
+    first = await service.clients.reserve(event_id, 2, key="kept")
+    refused = await service.clients.reserve(event_id, 9, key="refused")
     assert refused.code == "INSUFFICIENT_SEATS"
-    await service.reserve(event_id, 1)
-    await service.cancel(await service.admin(), {"event_id": event_id, "version": 4})
-    service.stop()
-    service.start()
+    await service.clients.reserve(event_id, 1)
+    await service.clients.cancel(
+        await service.clients.admin(), {"event_id": event_id, "version": 4}
+    )
+    service.process.stop()
+    service.process.start()
     answers = await asyncio.gather(
-        *(service.reserve(event_id, 2, key="kept", fresh=True) for _ in range(50))
+        *(service.clients.reserve(event_id, 2, key="kept", fresh=True) for _ in range(50))
     )
     assert {answer.body for answer in answers} == {first.body}
     assert {answer.headers.get("Idempotent-Replayed") for answer in answers} == {"true"}
-    answer = await service.reserve(event_id, 1, key="kept", fresh=True)
+    answer = await service.clients.reserve(event_id, 1, key="kept", fresh=True)
     assert answer.code == "IDEMPOTENCY_KEY_REUSED"
     # A refusal is kept in memory only: the cancelled event refuses, for another reason.
-    refused = await service.reserve(event_id, 9, key="refused", fresh=True)
+    refused = await service.clients.reserve(event_id, 9, key="refused", fresh=True)
     assert refused.code == "EVENT_NOT_MODIFIABLE"
-    assert len(await service.ledger(event_id)) == 5
+    assert len(await service.database.ledger(event_id)) == 5
 
 
 async def test_too_few_seats_is_final_under_its_key(service: Service) -> None:
-    event_id = (await service.published_event(total_capacity=3))["event_id"]
-    await service.reserve(event_id, 2)
-    refused = await service.reserve(event_id, 2, key="late")
+    event_id = (await service.clients.published_event(total_capacity=3))["event_id"]
+    await service.clients.reserve(event_id, 2)
+    refused = await service.clients.reserve(event_id, 2, key="late")
     assert refused.code == "INSUFFICIENT_SEATS"
-    await service.move(event_id, 2)
+    await service.clients.move(event_id, 2)
     for fresh in (False, True, True, True):
-        again = await service.reserve(event_id, 2, key="late", fresh=fresh)
+        again = await service.clients.reserve(event_id, 2, key="late", fresh=fresh)
         assert (again.status, again.code, again.details) == (409, refused.code, refused.details)
-    assert (await service.reserve(event_id, 2, key="new")).status == 200
-    assert [row["seat_delta"] for row in (await service.ledger(event_id))[2:]] == [-2, 2, -2]
+    assert (await service.clients.reserve(event_id, 2, key="new")).status == 200
+    assert [row["seat_delta"] for row in (await service.database.ledger(event_id))[2:]] == [
+        -2,
+        2,
+        -2,
+    ]
 
 
 async def test_too_many_returned_is_final_under_its_key(service: Service) -> None:
-    event_id = (await service.published_event())["event_id"]
-    refused = await service.move(event_id, 5, key="refund", endpoint="return-seats")
+    event_id = (await service.clients.published_event())["event_id"]
+    refused = await service.clients.move(event_id, 5, key="refund", endpoint="return-seats")
     assert refused.code == "SEATS_EXCEED_CAPACITY"
-    await service.reserve(event_id, 10)
-    again = await service.move(event_id, 5, key="refund", endpoint="return-seats", fresh=True)
+    await service.clients.reserve(event_id, 10)
+    again = await service.clients.move(
+        event_id, 5, key="refund", endpoint="return-seats", fresh=True
+    )
     assert (again.code, again.details) == (refused.code, refused.details)
 
 
 async def test_a_cancelled_event_refuses_finally_under_its_key(service: Service) -> None:
-    headers = await service.admin()
-    event = await service.published_event()
-    await service.cancel(headers, event)
+    headers = await service.clients.admin()
+    event = await service.clients.published_event()
+    await service.clients.cancel(headers, event)
     for _ in range(2):
-        answer = await service.reserve(event["event_id"], 1, key="too late", fresh=True)
+        answer = await service.clients.reserve(event["event_id"], 1, key="too late", fresh=True)
         assert answer.code == "EVENT_NOT_MODIFIABLE"
 
 
 async def test_a_conflict_is_not_final_under_its_key(service: Service) -> None:
-    event_id = (await service.published_event())["event_id"]
-    stale = await service.reserve(event_id, 1, key="again", version=1)
+    event_id = (await service.clients.published_event())["event_id"]
+    stale = await service.clients.reserve(event_id, 1, key="again", version=1)
     assert stale.code == "CONCURRENT_UPDATE"
     version = stale.details["current_version"]
-    answer = await service.reserve(event_id, 1, key="again", version=version, fresh=True)
+    answer = await service.clients.reserve(event_id, 1, key="again", version=version, fresh=True)
     assert (answer.status, answer.json["version"]) == (200, 3)
     assert "Idempotent-Replayed" not in answer.headers
 
@@ -246,19 +256,19 @@ async def test_a_conflict_is_not_final_under_its_key(service: Service) -> None:
 async def test_many_events_sell_out_at_once_and_none_oversells(
     service: Service, events: int
 ) -> None:
-    headers = await service.admin()
-    venue = await service.create_venue(headers)
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers)
     drafts = await asyncio.gather(
         *(
-            service.create_event(headers, venue["venue_id"], total_capacity=10)
+            service.clients.create_event(headers, venue["venue_id"], total_capacity=10)
             for _ in range(events)
         )
     )
-    published = await asyncio.gather(*(service.publish(headers, draft) for draft in drafts))
+    published = await asyncio.gather(*(service.clients.publish(headers, draft) for draft in drafts))
     event_ids = [event["event_id"] for event in published]
     answers = await asyncio.gather(
         *(
-            service.reserve(event_id, 1, key=uuid4().hex)
+            service.clients.reserve(event_id, 1, key=uuid4().hex)
             for _ in range(15)
             for event_id in event_ids
         )

@@ -19,10 +19,13 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from tests.acceptance.service import Answer, Heard, Service, from_now, running, until
+from tests.acceptance.service import Service, from_now, running
+from tests.acceptance.service_api import Answer
+from tests.acceptance.service_clients import Heard
 from tests.chaos.foreign import give_back, take_every_connection
 from tests.chaos.server import DATABASE, Server
 from tests.surroundings import library, small_disk
+from tests.until import until
 
 # The service's own targets are 10 ms and 3 s; a busy machine is given some more.
 REFUSED_S = 1.0
@@ -51,7 +54,7 @@ def served(
     with Server(folder) as server:
         server.create_database(DATABASE)
         service = Service(server.dsn(DATABASE), 2, settings=settings)
-        assert service.run("migrate").returncode == 0
+        assert service.process.run("migrate").returncode == 0
         with running(service):
             yield server, service
 
@@ -67,7 +70,7 @@ async def refusals(service: Service, event_id: str) -> list[tuple[Answer, float]
 
     async def ask() -> tuple[Answer, float]:
         sent_s = time.monotonic()
-        answer = await service.reserve(event_id, 1, key=str(uuid4()))
+        answer = await service.clients.reserve(event_id, 1, key=str(uuid4()))
         return answer, time.monotonic() - sent_s
 
     return await asyncio.gather(*(ask() for _ in range(CLIENTS)))
@@ -80,7 +83,7 @@ def codes(answers: list[tuple[Answer, float]]) -> Counter[tuple[int, str | None]
 async def until_sold(service: Service, event_id: str) -> tuple[Heard, float]:
     """A seat, and how long it took to get it."""
     started_s = time.monotonic()
-    heard = await service.reserve_for_sure(event_id, str(uuid4()))
+    heard = await service.clients.reserve_for_sure(event_id, str(uuid4()))
     assert heard.ok, heard
     return heard, time.monotonic() - started_s
 
@@ -91,8 +94,8 @@ UNAVAILABLE = {(HTTPStatus.SERVICE_UNAVAILABLE, "DATABASE_UNAVAILABLE"): CLIENTS
 async def test_an_outage_is_answered_at_once_and_over_when_it_is_over(folder: Path) -> None:
     with served(folder) as (server, service):
         async with service.connected():
-            event_id = (await service.published_event(total_capacity=5000))["event_id"]
-            kept = await service.reserve(event_id, 2, key="kept")
+            event_id = (await service.clients.published_event(total_capacity=5000))["event_id"]
+            kept = await service.clients.reserve(event_id, 2, key="kept")
             server.end(signal.SIGKILL)
             # Whoever comes first finds out; from then on nobody waits.
             await until(_all_hear(service, event_id), what="503 for everybody")
@@ -100,21 +103,21 @@ async def test_an_outage_is_answered_at_once_and_over_when_it_is_over(folder: Pa
             assert codes(answers) == UNAVAILABLE
             assert max(took_s for _, took_s in answers) < REFUSED_S
             assert all(answer.headers["Retry-After"] == "1" for answer, _ in answers)
-            assert (await service.call("GET", "/healthz")).status == HTTPStatus.OK
-            ready = await service.call("GET", "/health/ready")
+            assert (await service.api.call("GET", "/healthz")).status == HTTPStatus.OK
+            ready = await service.api.call("GET", "/health/ready")
             assert ready.status == HTTPStatus.SERVICE_UNAVAILABLE
 
             server.start()
             heard, took_s = await until_sold(service, event_id)
             assert took_s < BACK_S
-            again = await service.reserve(event_id, 2, key="kept")
+            again = await service.clients.reserve(event_id, 2, key="kept")
             assert again.json == kept.json
             assert again.headers["Idempotent-Replayed"] == "true"
             await until(
-                lambda: service.probe("/health/ready") == HTTPStatus.OK, BACK_S, "readiness"
+                lambda: service.process.probe("/health/ready") == HTTPStatus.OK, BACK_S, "readiness"
             )
-            await service.check_promise([heard])
-        service.verify()
+            await service.clients.check_promise([heard])
+        service.process.verify()
 
 
 def _all_hear(service: Service, event_id: str) -> Any:
@@ -129,7 +132,7 @@ async def test_without_a_free_connection_nothing_is_done_and_the_next_one_serves
 ) -> None:
     with served(folder) as (server, service):
         async with service.connected():
-            event_id = (await service.published_event(total_capacity=5000))["event_id"]
+            event_id = (await service.clients.published_event(total_capacity=5000))["event_id"]
             held = await take_every_connection(server.dsn(DATABASE))
             await until(_all_hear(service, event_id), what="503 for everybody")
             answers = await refusals(service, event_id)
@@ -138,16 +141,16 @@ async def test_without_a_free_connection_nothing_is_done_and_the_next_one_serves
             await give_back(held)
             heard, took_s = await until_sold(service, event_id)
             assert took_s < BACK_S
-            await service.check_promise([heard])
-            ledger = await service.ledger(event_id)
+            await service.clients.check_promise([heard])
+            ledger = await service.database.ledger(event_id)
             assert len(ledger) == 3, "created, published, and one seat"
-        service.verify()
+        service.process.verify()
 
 
 async def test_a_full_disk_loses_nothing_that_was_acknowledged(folder: Path) -> None:
     with small_disk(folder, DISK), served(folder) as (server, service):
         async with service.connected():
-            event_id = (await service.published_event(total_capacity=100_000))["event_id"]
+            event_id = (await service.clients.published_event(total_capacity=100_000))["event_id"]
             heard = [(await until_sold(service, event_id))[0] for _ in range(10)]
             ballast = folder / "ballast"
             fill(ballast)
@@ -156,18 +159,18 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(folder: Path) -> 
             await asyncio.gather(*(sell(service, event_id, heard, refused) for _ in range(8)))
             assert "No space left on device" in server.log_path.read_text(encoding="utf-8")
             assert {one.status for one in refused} == {None}, "503, or no answer"
-            assert (await service.call("GET", "/healthz")).status == HTTPStatus.OK
+            assert (await service.api.call("GET", "/healthz")).status == HTTPStatus.OK
 
             ballast.unlink()
             server.start()
             # What became of the others is told under their keys.
-            again = [await service.reserve_for_sure(event_id, one.key) for one in refused]
+            again = [await service.clients.reserve_for_sure(event_id, one.key) for one in refused]
             assert {one.status for one in again} == {HTTPStatus.OK}
             heard += again
-            await service.check_promise(heard)
-            ledger = await service.ledger(event_id)
+            await service.clients.check_promise(heard)
+            ledger = await service.database.ledger(event_id)
             assert len(ledger) == 2 + len(heard), "each once, and nobody else's"
-        service.verify()
+        service.process.verify()
 
 
 async def sell(service: Service, event_id: str, heard: list[Heard], refused: list[Heard]) -> None:
@@ -192,7 +195,7 @@ async def once(service: Service, event_id: str, key: str) -> Heard:
     """One try of one seat: what was heard, None as its status where nothing is sure."""
     sent_s = time.monotonic()
     try:
-        answer = await service.reserve(event_id, 1, key=key)
+        answer = await service.clients.reserve(event_id, 1, key=key)
     except (aiohttp.ClientError, TimeoutError):
         return Heard(event_id, key, None, {}, False, 1, 0, sent_s, time.monotonic())
     status = answer.status if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR else None
@@ -210,31 +213,33 @@ async def test_an_event_starts_by_the_database_s_clock(folder: Path, wrong_by: s
     }
     with served(folder, settings) as (_, service):
         async with service.connected():
-            local = (await service.send("GET", "/no/such/path")).json["error"]["timestamp"]
+            local = (await service.api.send("GET", "/no/such/path")).json["error"]["timestamp"]
             off_s = (datetime.fromisoformat(local) - datetime.now(UTC)).total_seconds()
             assert abs(off_s) == pytest.approx(3600, abs=60), "its clock is wrong"
             soon = {"start_datetime": from_now(1800), "end_datetime": from_now(7200)}
-            coming = await service.published_event(**soon)
-            begun = await service.published_event(**soon)
-            await service.rows(START, begun["event_id"])
+            coming = await service.clients.published_event(**soon)
+            begun = await service.clients.published_event(**soon)
+            await service.database.rows(START, begun["event_id"])
 
-            sold = await service.reserve(coming["event_id"], 1, key="k")
+            sold = await service.clients.reserve(coming["event_id"], 1, key="k")
             assert sold.status == HTTPStatus.OK
-            assert (await service.reserve(coming["event_id"], 1, key="k")).json == sold.json
+            assert (await service.clients.reserve(coming["event_id"], 1, key="k")).json == sold.json
             # Another writer has moved its start; the owner sees that when it decides.
             await until(_has_begun(service, begun["event_id"]), what="the start")
-            late = await service.reserve(begun["event_id"], 1)
+            late = await service.clients.reserve(begun["event_id"], 1)
             assert (late.status, late.code) == (HTTPStatus.CONFLICT, "EVENT_NOT_MODIFIABLE")
-        service.verify()
+        service.process.verify()
         # That library breaks Python's sleep, which an orderly stop would use.
-        service.kill()
-        service.assert_gone(within_s=10)
+        service.process.kill()
+        service.process.assert_gone(within_s=10)
 
 
 def _has_begun(service: Service, event_id: str) -> Any:
     async def fact() -> bool:
         path = f"/internal/events/{event_id}"
-        version: int = (await service.call("GET", path, headers=service.internal)).json["version"]
+        version: int = (await service.api.call("GET", path, headers=service.api.internal)).json[
+            "version"
+        ]
         return version == 3
 
     return fact

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from evently.settings import PREFIX, load_settings
-from tests.acceptance.service import ROOT, Service, running
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_process import ROOT
 from tests.surroundings import free_port
 
 DEPLOY = ROOT / "deploy"
@@ -130,7 +131,7 @@ def test_the_health_check_tells_a_service_that_answers_from_one_that_does_not(
 ) -> None:
     assert health_check()[0] == "python"
     with running(Service(database_url, 1)) as service:
-        assert checked(service.port) == 0
+        assert checked(service.process.port) == 0
     assert checked(free_port()) != 0
 
 
@@ -158,6 +159,6 @@ def test_a_service_lives_on_secrets_from_files(database_url: str, tmp_path: Path
         "EVENTLY_INTERNAL_API_KEYS": "",
     }
     with running(Service(None, 1, settings=settings)) as service:
-        service.verify()
-        environ = service.environment()
+        service.process.verify()
+        environ = service.process.environment()
         assert "EVENTLY_DATABASE_URL" not in environ

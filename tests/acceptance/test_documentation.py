@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import INTERNAL_KEY, ROOT, Service
+from tests.acceptance.service import Service
+from tests.acceptance.service_process import INTERNAL_KEY, ROOT
 
 
 def blocks(path: str, language: str) -> list[str]:
@@ -40,9 +41,9 @@ async def run(*command: str, folder: Path) -> "subprocess.CompletedProcess[str]"
 async def test_the_readme_s_curl_lines_work_as_pasted(service: Service, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not here")
-    await service.published_event(event_type="concert")
+    await service.clients.published_event(event_type="concert")
     (pasted,) = blocks("README.md", "bash")
-    pasted = re.sub(r"^URL=.*$", f"URL={service.url}", pasted, flags=re.MULTILINE)
+    pasted = re.sub(r"^URL=.*$", f"URL={service.process.url}", pasted, flags=re.MULTILINE)
     pasted = re.sub(r"^KEY=.*$", f"KEY={INTERNAL_KEY}", pasted, flags=re.MULTILINE)
 
     done = await run("/bin/bash", "-euo", "pipefail", "-c", pasted, folder=tmp_path)
@@ -62,9 +63,9 @@ async def test_the_documented_booking_service_books(service: Service, tmp_path: 
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
     file = tmp_path / "book.py"
     file.write_text(example, encoding="utf-8")
-    event_id = (await service.published_event(total_capacity=3))["event_id"]
+    event_id = (await service.clients.published_event(total_capacity=3))["event_id"]
 
-    command = (sys.executable, str(file), service.url, INTERNAL_KEY, event_id)
+    command = (sys.executable, str(file), service.process.url, INTERNAL_KEY, event_id)
     said = [await run(*command, folder=tmp_path) for _ in range(2)]
 
     assert [done.stderr for done in said] == ["", ""]

@@ -18,9 +18,10 @@ from tests.acceptance.raw_attacks import (
     SMUGGLED,
     RawAttack,
 )
-from tests.acceptance.service import Service, until
+from tests.acceptance.service import Service
 from tests.acceptance.target import Target
 from tests.acceptance.wire import Answer, answer_from, connection
+from tests.until import until
 
 # Until an answer is there whose request is refused as it stands.
 ANSWER_S = 2.0
@@ -55,7 +56,7 @@ def problems_of(attack: RawAttack, answer: Answer, checker: AnswerChecker) -> li
 async def test_what_is_no_request_ends_its_connection_and_nothing_after_it_is_heard(
     target: Target, checker: AnswerChecker, service: Service
 ) -> None:
-    before, seen = await target.event(), len(service.log())
+    before, seen = await target.event(), len(service.process.log())
     problems: list[str] = []
     for attack in RAW_ATTACKS:
         try:
@@ -74,7 +75,7 @@ async def test_what_is_no_request_ends_its_connection_and_nothing_after_it_is_he
             problems.append(f"{attack.name}: /healthz is late")
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems)
     assert await target.event() == before
-    assert len(service.log()[seen:].splitlines()) < len(RAW_ATTACKS) / 10
+    assert len(service.process.log()[seen:].splitlines()) < len(RAW_ATTACKS) / 10
 
 
 async def test_an_odd_request_leaves_the_next_one_on_its_connection_alone(
@@ -128,11 +129,11 @@ async def test_a_storm_of_what_is_no_request_is_counted_and_not_logged(
     target: Target, service: Service
 ) -> None:
     async def broken() -> int:
-        metrics = (await service.send("GET", "/metrics")).body.decode()
+        metrics = (await service.api.send("GET", "/metrics")).body.decode()
         line = 'evently_request_seconds_count{method="OTHER",route="unmatched",status="400"} '
         return int(float(metrics.partition(line)[2].partition("\n")[0] or 0))
 
-    before, seen = await broken(), len(service.log())
+    before, seen = await broken(), len(service.process.log())
 
     async def attack(raw: bytes) -> int:
         async with asyncio.timeout(10), connection(target.url) as (reader, writer):
@@ -148,7 +149,7 @@ async def test_a_storm_of_what_is_no_request_is_counted_and_not_logged(
         return await broken() >= before + STORM
 
     await until(all_counted, 10, "the count of the storm")
-    assert len(service.log()[seen:].splitlines()) < STORM / 10
+    assert len(service.process.log()[seen:].splitlines()) < STORM / 10
 
 
 async def raw_answer(target: Target, raw: bytes) -> bytes:
@@ -209,17 +210,17 @@ async def test_a_protocol_that_is_offered_is_not_taken_up(target: Target) -> Non
 
 async def test_head_answers_what_get_would_everywhere(target: Target, service: Service) -> None:
     document: Mapping[str, Mapping[str, object]] = (
-        await service.send("GET", "/openapi.json")
+        await service.api.send("GET", "/openapi.json")
     ).json["paths"]
-    admin = {"Authorization": target.filled("Bearer {token}"), **service.internal}
+    admin = {"Authorization": target.filled("Bearer {token}"), **service.api.internal}
     asked = [target.filled(path) for path, methods in document.items() if "get" in methods]
     assert len(asked) > 10
     for path in (*asked, "/nowhere", "/api/v1/events/x", "/docs/init.js"):
-        headers = admin if "/admin/" in path else service.internal
+        headers = admin if "/admin/" in path else service.api.internal
         if path == "/metrics":
             continue
-        got = await service.send("GET", path, headers=headers)
-        head = await service.send("HEAD", path, headers=headers)
+        got = await service.api.send("GET", path, headers=headers)
+        head = await service.api.send("HEAD", path, headers=headers)
         assert (head.status, head.body) == (got.status, b""), path
         changing = {"X-Request-ID", "Date"}
         assert {name: to for name, to in head.headers.items() if name not in changing} == {

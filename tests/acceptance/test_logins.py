@@ -5,7 +5,9 @@ import statistics
 import time
 from uuid import uuid4
 
-from tests.acceptance.service import Answer, Service, until
+from tests.acceptance.service import Service
+from tests.acceptance.service_api import Answer
+from tests.until import until
 
 LOGIN, REGISTER = "/api/v1/auth/admin/login", "/api/v1/auth/admin/register"
 PASSWORD = "correct horse"
@@ -24,20 +26,20 @@ async def register(service: Service) -> str:
     """The email of a new admin."""
     email = f"{uuid4().hex}@example.org"
     body = {"email": email, "password": PASSWORD, "name": "Ada"}
-    assert (await service.call("POST", REGISTER, body=body)).status == 201
+    assert (await service.api.call("POST", REGISTER, body=body)).status == 201
     return email
 
 
 async def login(service: Service, email: str, password: str = PASSWORD) -> Answer:
     body = {"email": email, "password": password}
-    return await service.call("POST", LOGIN, body=body, fresh=True)
+    return await service.api.call("POST", LOGIN, body=body, fresh=True)
 
 
 async def test_a_hundred_logins_at_once_are_bounded_and_hold_up_no_seat_move(
     service: Service,
 ) -> None:
     email = await register(service)
-    event_id = (await service.published_event())["event_id"]
+    event_id = (await service.clients.published_event())["event_id"]
     logins = [asyncio.create_task(login(service, email)) for _ in range(LOGINS)]
     ended: list[asyncio.Task[Answer]] = []
 
@@ -49,7 +51,7 @@ async def test_a_hundred_logins_at_once_are_bounded_and_hold_up_no_seat_move(
     try:
         for _ in range(MOVES):
             started_s = time.perf_counter()
-            assert (await service.reserve(event_id, 1)).status == 200
+            assert (await service.clients.reserve(event_id, 1)).status == 200
             took_s.append(time.perf_counter() - started_s)
         assert not all(one.done() for one in logins), "the logins were over before the moves"
         await until(seen, 20, "a login, and one that was refused")

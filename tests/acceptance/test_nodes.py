@@ -34,8 +34,11 @@ from evently.client import (
     OutcomeUnknown,
     SeatsMoved,
 )
-from tests.acceptance.service import INTERNAL_KEY, ROOT, Heard, Service, running, until
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_clients import Heard
+from tests.acceptance.service_process import INTERNAL_KEY, ROOT
 from tests.surroundings import free_port, program
+from tests.until import until
 
 CONFIG = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 NODES, WORKERS = 3, 2
@@ -147,12 +150,12 @@ def balancing(nodes: Mapping[int, int]) -> Iterator[Balancer]:
 async def through(database_url: str, port: int) -> AsyncIterator[Service]:
     """The API as a client sees it through the balancer: the same calls, another port."""
     service = Service(database_url, 1)
-    service._port = port
+    service.process._port = port
     try:
         async with service.connected():
             yield service
     finally:
-        service.discard()
+        service.process.discard()
 
 
 @dataclass
@@ -171,7 +174,7 @@ async def figures(node: Service) -> Counter[str]:
     found: Counter[str] = Counter()
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"{node.url}/metrics") as answer,
+        session.get(f"{node.process.url}/metrics") as answer,
     ):
         for name, number in _SAMPLE.findall(await answer.text()):
             found[name] += float(number)  # type: ignore[assignment]
@@ -264,12 +267,15 @@ async def test_nothing_is_sold_twice_or_lost_while_nodes_come_and_go(
         for number in range(1, NODES + 1)
     }
     balancer = nodes.enter_context(
-        balancing({number: node.port for number, node in running_nodes.items()})
+        balancing({number: node.process.port for number, node in running_nodes.items()})
     )
     names = {f"node-{number}" for number in running_nodes}
     await until(_all_up(balancer, names), what="three healthy nodes")
-    async with through(database_url, balancer.internal) as api, booking_client(balancer) as client:
-        events = await put_on_sale(api)
+    async with (
+        through(database_url, balancer.internal) as balanced,
+        booking_client(balancer) as client,
+    ):
+        events = await put_on_sale(balanced)
         seen, over = Seen(), asyncio.Event()
         started_s = time.monotonic()
         burst = [
@@ -281,12 +287,12 @@ async def test_nothing_is_sold_twice_or_lost_while_nodes_come_and_go(
         alone = [await figures(node) for node in running_nodes.values()]
         late_alone = len(seen.late)
         killed_s = time.monotonic()
-        running_nodes[2].kill()
+        running_nodes[2].process.kill()
 
         await until(_more(seen, STEADY_OKS), PART_WITHIN_S, "the burst without the killed node")
         added = await asyncio.to_thread(nodes.enter_context, running(node_on(database_url)))
         running_nodes[NODES + 1] = added
-        balancer.add(NODES + 1, added.port)
+        balancer.add(NODES + 1, added.process.port)
         await until(
             _all_up(balancer, {"node-1", "node-3", "node-4"}), what="the added node's health"
         )
@@ -297,16 +303,16 @@ async def test_nothing_is_sold_twice_or_lost_while_nodes_come_and_go(
         seconds = time.monotonic() - started_s
         after = [await figures(running_nodes[number]) for number in (1, 3, 4)]
     oks = [one for one in seen.heard if one.ok]
-    await api.check_promise(seen.heard)
+    await balanced.clients.check_promise(seen.heard)
     keys = Counter(one.key for one in oks)
     assert max(keys.values()) == 1
     for event_id in events:
-        ledger = await api.ledger(event_id)
+        ledger = await balanced.database.ledger(event_id)
         assert all(row["available_seats"] >= 0 for row in ledger)
         told = {one.key for one in oks if one.event_id == event_id}
         # Nobody else moved seats, and nobody gave up: what is in the ledger was acknowledged.
         assert {row["request_key"] for row in ledger if row["seat_delta"]} == told
-    api.verify()
+    balanced.process.verify()
 
     # Every node had its part of the events, and while each had a home nobody was overtaken.
     spread = [int(count["evently_commit_events_total"]) for count in alone]
@@ -355,10 +361,12 @@ def _commits(node: Service, events: int) -> Any:
     return fact
 
 
-async def put_on_sale(api: Service) -> list[str]:
+async def put_on_sale(balanced: Service) -> list[str]:
     """The hot event, then the others."""
-    hot = await api.published_event(total_capacity=HOT_SEATS)
-    others = [await api.published_event(total_capacity=SEATS) for _ in range(EVENTS - 1)]
+    hot = await balanced.clients.published_event(total_capacity=HOT_SEATS)
+    others = [
+        await balanced.clients.published_event(total_capacity=SEATS) for _ in range(EVENTS - 1)
+    ]
     return [event["event_id"] for event in (hot, *others)]
 
 
@@ -369,12 +377,12 @@ async def test_an_event_with_two_homes_at_once_is_still_sold_once(
     both = [nodes.enter_context(running(Service(database_url, 1))) for _ in range(2)]
     seats, clients, each = 300, 20, 20
     async with both[0].connected(), both[1].connected():
-        event = await both[0].published_event(total_capacity=seats)
+        event = await both[0].clients.published_event(total_capacity=seats)
         event_id = event["event_id"]
 
         async def book_in_turn(client: int) -> list[Heard]:
             return [
-                await both[n % 2].reserve_for_sure(event_id, f"booking-{client}-{n}")
+                await both[n % 2].clients.reserve_for_sure(event_id, f"booking-{client}-{n}")
                 for n in range(client, client + each)
             ]
 
@@ -384,8 +392,8 @@ async def test_an_event_with_two_homes_at_once_is_still_sold_once(
     assert sum(one.ok for one in heard) == seats
     refused = [one.answer["error"]["code"] for one in heard if not one.ok]
     assert refused == ["INSUFFICIENT_SEATS"] * (clients * each - seats)
-    await both[0].check_promise(heard)
-    both[0].verify()
+    await both[0].clients.check_promise(heard)
+    both[0].process.verify()
     overtaken = sum(count["evently_commit_overtaken_total"] for count in counts)
     commits = sum(count["evently_commit_events_total"] for count in counts)
     assert overtaken, "both nodes worked on the event"
@@ -401,17 +409,19 @@ async def test_the_public_side_shows_neither_internal_calls_nor_metrics(
 ) -> None:
     node = nodes.enter_context(running(Service(database_url, 1)))
     # The others are not there; the balancer finds that out by itself.
-    balancer = nodes.enter_context(balancing({1: node.port, 2: free_port(), 3: free_port()}))
+    balancer = nodes.enter_context(
+        balancing({1: node.process.port, 2: free_port(), 3: free_port()})
+    )
     await until(_all_up(balancer, {"node-1"}), what="one healthy node")
     async with (
         through(database_url, balancer.public) as public,
         through(database_url, balancer.internal) as inside,
     ):
-        event = await inside.published_event()
+        event = await inside.clients.published_event()
         event_id = event["event_id"]
-        assert (await inside.reserve(event_id, 1)).status == HTTPStatus.OK
+        assert (await inside.clients.reserve(event_id, 1)).status == HTTPStatus.OK
         for path in (f"/api/v1/events/{event_id}/availability", "/api/v1/events", "/healthz"):
-            assert (await public.call("GET", path)).status == HTTPStatus.OK
+            assert (await public.api.call("GET", path)).status == HTTPStatus.OK
         for path in (
             f"/internal/events/{event_id}",
             f"/Internal/events/{event_id}",
@@ -420,16 +430,16 @@ async def test_the_public_side_shows_neither_internal_calls_nor_metrics(
             "/metrics",
             "/metrics/",
         ):
-            answer = await public.send("GET", path, headers=public.internal)
+            answer = await public.api.send("GET", path, headers=public.api.internal)
             assert (answer.status, answer.code) == (HTTPStatus.NOT_FOUND, "NOT_FOUND"), path
 
 
 async def test_without_a_node_the_answer_is_the_services_own(database_url: str) -> None:
     with balancing({1: free_port(), 2: free_port(), 3: free_port()}) as balancer:
         await until(_all_up(balancer, set()), what="no healthy node")
-        async with through(database_url, balancer.internal) as api:
+        async with through(database_url, balancer.internal) as balanced:
             path = f"/internal/events/{uuid4()}/update-availability"
             body = {"quantity": -1, "version": "*"}
-            answer = await api.send("POST", path, headers=api.internal, body=body)
+            answer = await balanced.api.send("POST", path, headers=balanced.api.internal, body=body)
             assert (answer.status, answer.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "OVERLOADED")
             assert answer.headers["Retry-After"] == "1"

@@ -30,7 +30,7 @@ def frugal(database_url: str) -> Iterator[Service]:
 def test_connections_that_say_nothing_keep_nobody_out(frugal: Service) -> None:
     with ExitStack() as stack:
         held = [stack.enter_context(raw_socket(frugal)) for _ in range(CONNECTIONS)]
-        assert frugal.probe("/healthz") == 200
+        assert frugal.process.probe("/healthz") == 200
         # And each of those that were silent so far may speak.
         for connection in (held[0], held[-1]):
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

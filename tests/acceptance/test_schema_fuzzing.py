@@ -16,7 +16,8 @@ from uuid import uuid4
 import pytest
 
 from evently.embedded import EmbeddedPostgres
-from tests.acceptance.service import ROOT, Service, running
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_process import ROOT
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # It takes 25 s on an idle machine; who takes longer than this hangs.
@@ -40,7 +41,7 @@ def fuzzed(postgres: EmbeddedPostgres, template: str) -> Iterator[Service]:
     postgres.create_database(name, template)
     with running(Service(postgres.dsn(name), 2)) as service:
         yield service
-        service.verify()
+        service.process.verify()
     postgres.drop_database(name)
 
 
@@ -48,15 +49,15 @@ async def named(service: Service) -> dict[str, str]:
     """What the configuration names: events with their venue, and who may call."""
     async with service.connected():
         body = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"}
-        admin = (await service.call("POST", "/api/v1/auth/admin/register", body=body)).json
-        await service.admin()
-        await service.rows("UPDATE admins SET role = 'super_admin'")
-        event, other = [await service.published_event() for _ in range(2)]
+        admin = (await service.api.call("POST", "/api/v1/auth/admin/register", body=body)).json
+        await service.clients.admin()
+        await service.database.rows("UPDATE admins SET role = 'super_admin'")
+        event, other = [await service.clients.published_event() for _ in range(2)]
     return {
         "ACCESS_TOKEN": admin["access_token"],
         "EMAIL": body["email"],
         "PASSWORD": body["password"],
-        "INTERNAL_KEY": service.internal_key,
+        "INTERNAL_KEY": service.api.internal_key,
         "EVENT_ID": event["event_id"],
         "OTHER_EVENT_ID": other["event_id"],
         "VENUE_ID": event["venue_id"],
@@ -71,11 +72,11 @@ def test_what_is_played_against_the_document_is_answered_as_it_says(
         config = config.replace(f"${{{name}}}", value)
     filled = tmp_path / CONFIG.name
     filled.write_text(config, encoding="utf-8")
-    seen = len(fuzzed.log())
+    seen = len(fuzzed.process.log())
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(filled), "run"),
-            *("--no-color", f"{fuzzed.url}/openapi.json"),
+            *("--no-color", f"{fuzzed.process.url}/openapi.json"),
         ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -85,9 +86,9 @@ def test_what_is_played_against_the_document_is_answered_as_it_says(
         timeout=RUN_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    fuzzed.assert_no_traceback()
+    fuzzed.process.assert_no_traceback()
     # What was played must have come through, or it showed nothing.
-    log = fuzzed.log()[seen:]
+    log = fuzzed.process.log()[seen:]
     assert not re.search(r" status=50[0-24-9] ", log)
     for method, path in CHANGES:
         assert re.search(rf"method={method} route={re.escape(path)} status=20[01] ", log), path

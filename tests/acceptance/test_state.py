@@ -8,7 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.service import Answer, Service, from_now, new_event, until
+from tests.acceptance.service import Service, from_now
+from tests.acceptance.service_api import Answer
+from tests.acceptance.service_clients import new_event
+from tests.until import until
 
 MODIFIABLE = "EVENT_NOT_MODIFIABLE"
 
@@ -16,7 +19,7 @@ MODIFIABLE = "EVENT_NOT_MODIFIABLE"
 async def seen(service: Service, event: dict[str, Any]) -> dict[str, Any]:
     """The event as its admin sees it now."""
     path = f"/api/v1/admin/events/{event['event_id']}"
-    answer = await service.call("GET", path, headers=await service.admin())
+    answer = await service.api.call("GET", path, headers=await service.clients.admin())
     found: dict[str, Any] = answer.json
     return found
 
@@ -24,15 +27,15 @@ async def seen(service: Service, event: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 async def event(service: Service) -> dict[str, Any]:
     """An event on sale."""
-    return await service.published_event()
+    return await service.clients.published_event()
 
 
 async def test_a_draft_is_sold_to_nobody(service: Service) -> None:
-    headers = await service.admin()
-    venue = await service.create_venue(headers)
-    draft = await service.create_event(headers, venue["venue_id"])
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers)
+    draft = await service.clients.create_event(headers, venue["venue_id"])
     for version in (1, "*"):
-        answer = await service.reserve(draft["event_id"], 1, version=version)
+        answer = await service.clients.reserve(draft["event_id"], 1, version=version)
         assert (answer.status, answer.code) == (404, "EVENT_NOT_FOUND")
     assert await seen(service, draft) == draft
 
@@ -40,66 +43,66 @@ async def test_a_draft_is_sold_to_nobody(service: Service) -> None:
 async def test_a_cancelled_event_sells_nothing_and_is_final(
     service: Service, event: dict[str, Any]
 ) -> None:
-    headers, event_id = await service.admin(), event["event_id"]
-    sold = (await service.reserve(event_id, 3)).json
-    answer = await service.cancel(headers, event | sold)
+    headers, event_id = await service.clients.admin(), event["event_id"]
+    sold = (await service.clients.reserve(event_id, 3)).json
+    answer = await service.clients.cancel(headers, event | sold)
     assert answer.json["version"] == 4
     cancelled = await seen(service, event)
     assert (cancelled["status"], cancelled["available_seats"]) == ("cancelled", 97)
     for answer in (
-        await service.reserve(event_id, 1),
-        await service.reserve(event_id, 1, version=4),
-        await service.cancel(headers, cancelled),
-        await service.change(headers, cancelled, name="Again"),
-        await service.change(headers, cancelled, status="published"),
-        await service.change(headers, cancelled, total_capacity=500),
+        await service.clients.reserve(event_id, 1),
+        await service.clients.reserve(event_id, 1, version=4),
+        await service.clients.cancel(headers, cancelled),
+        await service.clients.change(headers, cancelled, name="Again"),
+        await service.clients.change(headers, cancelled, status="published"),
+        await service.clients.change(headers, cancelled, total_capacity=500),
     ):
         assert (answer.status, answer.code) == (409, MODIFIABLE)
         assert answer.details == {"event_id": event_id, "status": "cancelled"}
     assert await seen(service, event) == cancelled
     # Refunds come late: seats come back, and the event stays cancelled.
-    answer = await service.move(event_id, 2, endpoint="return-seats")
+    answer = await service.clients.move(event_id, 2, endpoint="return-seats")
     assert answer.json == {
         "event_id": event_id,
         "available_seats": 99,
         "status": "cancelled",
         "version": 5,
     }
-    answer = await service.move(event_id, 2)
+    answer = await service.clients.move(event_id, 2)
     assert (answer.code, answer.details["returnable"]) == ("SEATS_EXCEED_CAPACITY", 1)
-    public = await service.call("GET", f"/api/v1/events/{event_id}")
+    public = await service.api.call("GET", f"/api/v1/events/{event_id}")
     assert (public.status, public.json["status"]) == (200, "cancelled")
 
 
 async def test_a_put_may_cancel_too(service: Service, event: dict[str, Any]) -> None:
-    headers = await service.admin()
-    answer = await service.change(headers, event, status="cancelled")
+    headers = await service.clients.admin()
+    answer = await service.clients.change(headers, event, status="cancelled")
     assert (answer.status, answer.json["status"], answer.json["version"]) == (200, "cancelled", 3)
-    kinds = [row["kind"] for row in await service.ledger(event["event_id"])]
+    kinds = [row["kind"] for row in await service.database.ledger(event["event_id"])]
     assert kinds == ["created", "published", "cancelled"]
 
 
 async def test_a_stale_cancel_changes_nothing(service: Service, event: dict[str, Any]) -> None:
-    headers = await service.admin()
-    await service.reserve(event["event_id"], 1)
-    answer = await service.cancel(headers, event)
+    headers = await service.clients.admin()
+    await service.clients.reserve(event["event_id"], 1)
+    answer = await service.clients.cancel(headers, event)
     assert (answer.status, answer.code) == (409, "CONCURRENT_UPDATE")
     assert (answer.details["expected_version"], answer.details["current_version"]) == (2, 3)
     assert (await seen(service, event))["status"] == "published"
 
 
 async def test_a_started_event_sells_nothing_and_takes_seats_back(service: Service) -> None:
-    headers = await service.admin()
-    venue = await service.create_venue(headers)
-    draft = await service.create_event(
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers)
+    draft = await service.clients.create_event(
         headers, venue["venue_id"], start_datetime=from_now(1), end_datetime=from_now(3600)
     )
-    event = await service.publish(headers, draft)
+    event = await service.clients.publish(headers, draft)
     event_id = event["event_id"]
-    assert (await service.reserve(event_id, 5)).status == 200
+    assert (await service.clients.reserve(event_id, 5)).status == 200
 
     async def refused() -> Answer | None:
-        answer = await service.reserve(event_id, 1)
+        answer = await service.clients.reserve(event_id, 1)
         return answer if answer.status == 409 else None
 
     answer = await until(refused, 5, "the start")
@@ -108,18 +111,18 @@ async def test_a_started_event_sells_nothing_and_takes_seats_back(service: Servi
     assert "has started" in answer.json["error"]["message"]
     started = await seen(service, event)
     for answer in (
-        await service.reserve(event_id, 1, version=started["version"]),
-        await service.cancel(headers, started),
-        await service.change(headers, started, name="Late"),
-        await service.change(headers, started, start_datetime="2035-01-01T00:00:00Z"),
+        await service.clients.reserve(event_id, 1, version=started["version"]),
+        await service.clients.cancel(headers, started),
+        await service.clients.change(headers, started, name="Late"),
+        await service.clients.change(headers, started, start_datetime="2035-01-01T00:00:00Z"),
     ):
         assert (answer.status, answer.code) == (409, MODIFIABLE)
     assert await seen(service, event) == started
-    answer = await service.move(event_id, 1, endpoint="return-seats")
+    answer = await service.clients.move(event_id, 1, endpoint="return-seats")
     assert (answer.status, answer.json["version"]) == (200, started["version"] + 1)
     # A move that was decided just before the start is committed just after it.
     end_of_sale = datetime.fromisoformat(started["start_datetime"]) + timedelta(seconds=0.5)
-    sold = (await service.ledger(event_id))[2:-1]
+    sold = (await service.database.ledger(event_id))[2:-1]
     assert {row["kind"] for row in sold} == {"reserved"}
     assert max(row["recorded_at"] for row in sold) < end_of_sale
 
@@ -141,15 +144,15 @@ async def test_a_started_event_sells_nothing_and_takes_seats_back(service: Servi
 async def test_a_step_that_is_not_in_the_table_changes_nothing(
     service: Service, status: str, step: str
 ) -> None:
-    headers = await service.admin()
-    venue = await service.create_venue(headers)
-    found = await service.create_event(headers, venue["venue_id"], total_capacity=1)
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers)
+    found = await service.clients.create_event(headers, venue["venue_id"], total_capacity=1)
     if status != "draft":
-        found = await service.publish(headers, found)
+        found = await service.clients.publish(headers, found)
     if status == "sold_out":
-        found |= (await service.reserve(found["event_id"], 1)).json
+        found |= (await service.clients.reserve(found["event_id"], 1)).json
     assert found["status"] == status
-    answer = await service.change(headers, found, status=step)
+    answer = await service.clients.change(headers, found, status=step)
     assert (answer.status, answer.code) == (409, "INVALID_STATUS_TRANSITION")
     assert answer.details == {"event_id": found["event_id"], "from": status, "to": step}
     after = await seen(service, found)
@@ -160,9 +163,9 @@ async def test_more_returned_than_sold_changes_nothing(
     service: Service, event: dict[str, Any]
 ) -> None:
     event_id = event["event_id"]
-    await service.reserve(event_id, 2)
+    await service.clients.reserve(event_id, 2)
     for endpoint in ("update-availability", "return-seats"):
-        answer = await service.move(event_id, 3, endpoint=endpoint)
+        answer = await service.clients.move(event_id, 3, endpoint=endpoint)
         assert (answer.status, answer.code) == (409, "SEATS_EXCEED_CAPACITY")
         assert answer.details == {"event_id": event_id, "requested": 3, "returnable": 2}
     assert (await seen(service, event))["available_seats"] == 98
@@ -171,37 +174,37 @@ async def test_more_returned_than_sold_changes_nothing(
 async def test_the_last_seat_sells_out_and_its_return_sells_again(
     service: Service, event: dict[str, Any]
 ) -> None:
-    headers, event_id = await service.admin(), event["event_id"]
-    sold_out = (await service.reserve(event_id, 100)).json
+    headers, event_id = await service.clients.admin(), event["event_id"]
+    sold_out = (await service.clients.reserve(event_id, 100)).json
     assert (sold_out["available_seats"], sold_out["status"]) == (0, "sold_out")
-    answer = await service.reserve(event_id, 1)
+    answer = await service.clients.reserve(event_id, 1)
     assert (answer.code, answer.details["available"]) == ("INSUFFICIENT_SEATS", 0)
-    larger = await service.change(headers, event | sold_out, total_capacity=101)
+    larger = await service.clients.change(headers, event | sold_out, total_capacity=101)
     assert (larger.json["available_seats"], larger.json["status"]) == (1, "published")
-    smaller = await service.change(headers, larger.json, total_capacity=100)
+    smaller = await service.clients.change(headers, larger.json, total_capacity=100)
     assert (smaller.json["available_seats"], smaller.json["status"]) == (0, "sold_out")
-    answer = await service.move(event_id, 4)
+    answer = await service.clients.move(event_id, 4)
     assert (answer.json["available_seats"], answer.json["status"]) == (4, "published")
 
 
 async def test_capacity_and_cancel_race_with_500_reserves(service: Service) -> None:
-    headers = await service.admin()
-    event = await service.published_event(total_capacity=6000)
+    headers = await service.clients.admin()
+    event = await service.clients.published_event(total_capacity=6000)
     event_id = event["event_id"]
     path = f"/api/v1/admin/events/{event_id}"
     told: list[Answer] = []
 
     async def book() -> None:
         while len(told) < 500 or told[-1].status == 200:
-            told.append(await service.reserve(event_id, 1, fresh=True))
+            told.append(await service.clients.reserve(event_id, 1, fresh=True))
 
     async def at_one_of_the_next_versions(method: str, **changes: Any) -> Answer:
         """What an admin gets who bets on many versions at once, until one of them is right."""
         while True:
-            now = (await service.call("GET", path, headers=headers)).json["version"]
+            now = (await service.api.call("GET", path, headers=headers)).json["version"]
             bets = await asyncio.gather(
                 *(
-                    service.call(method, path, headers=headers, body={"version": bet} | changes)
+                    service.api.call(method, path, headers=headers, body={"version": bet} | changes)
                     for bet in range(now, now + 24)
                 )
             )
@@ -222,7 +225,7 @@ async def test_capacity_and_cancel_race_with_500_reserves(service: Service) -> N
     versions = [answer.json["version"] for answer in told if answer.status == 200]
     assert len(set(versions)) == len(versions)
     assert max(versions) < cancelled
-    ledger = await service.ledger(event_id)
+    ledger = await service.database.ledger(event_id)
     assert [row["version"] for row in ledger] == list(range(1, len(ledger) + 1))
     assert min(row["available_seats"] for row in ledger) >= 0
     assert ledger[-1]["kind"] == "cancelled"
@@ -230,14 +233,16 @@ async def test_capacity_and_cancel_race_with_500_reserves(service: Service) -> N
 
 
 async def test_a_capacity_cut_to_the_last_seat_races_with_reserves(service: Service) -> None:
-    headers = await service.admin()
-    event = await service.published_event(total_capacity=200)
+    headers = await service.clients.admin()
+    event = await service.clients.published_event(total_capacity=200)
     event_id = event["event_id"]
     async with asyncio.TaskGroup() as clients:
-        moves = [clients.create_task(service.reserve(event_id, 1)) for _ in range(120)]
+        moves = [clients.create_task(service.clients.reserve(event_id, 1)) for _ in range(120)]
         cuts = [
             clients.create_task(
-                service.change(headers, event | {"version": version}, total_capacity=version)
+                service.clients.change(
+                    headers, event | {"version": version}, total_capacity=version
+                )
             )
             for version in range(2, 120, 2)
         ]
@@ -246,23 +251,25 @@ async def test_a_capacity_cut_to_the_last_seat_races_with_reserves(service: Serv
     after = await seen(service, event)
     sold = sum(move.result().status == 200 for move in moves)
     assert after["available_seats"] == after["total_capacity"] - sold >= 0
-    assert all(row["available_seats"] >= 0 for row in await service.ledger(event_id))
+    assert all(row["available_seats"] >= 0 for row in await service.database.ledger(event_id))
 
 
 async def test_a_venue_is_not_deleted_under_an_event_that_is_being_created(
     service: Service,
 ) -> None:
-    headers = await service.admin()
+    headers = await service.clients.admin()
     ended = Counter[tuple[int, int]]()
     for _ in range(25):
-        venue = await service.create_venue(headers)
+        venue = await service.clients.create_venue(headers)
         created, deleted = await asyncio.gather(
-            service.call(
+            service.api.call(
                 *("POST", "/api/v1/admin/events"),
                 headers=headers,
                 body=new_event(venue["venue_id"]),
             ),
-            service.call("DELETE", f"/api/v1/admin/venues/{venue['venue_id']}", headers=headers),
+            service.api.call(
+                "DELETE", f"/api/v1/admin/venues/{venue['venue_id']}", headers=headers
+            ),
         )
         ended[created.status, deleted.status] += 1
         if created.status == 201:
@@ -277,33 +284,33 @@ async def test_a_venue_is_not_deleted_under_an_event_that_is_being_created(
 async def test_an_event_never_outgrows_a_venue_that_is_being_made_smaller(
     service: Service,
 ) -> None:
-    headers = await service.admin()
+    headers = await service.clients.admin()
     ended = Counter[tuple[int, int]]()
     for _ in range(25):
-        venue = await service.create_venue(headers, capacity=1000)
+        venue = await service.clients.create_venue(headers, capacity=1000)
         path = f"/api/v1/admin/venues/{venue['venue_id']}"
-        event = await service.create_event(headers, venue["venue_id"], total_capacity=100)
+        event = await service.clients.create_event(headers, venue["venue_id"], total_capacity=100)
         raised, cut = await asyncio.gather(
-            service.change(headers, event, total_capacity=900),
-            service.call("PUT", path, headers=headers, body={"capacity": 200}),
+            service.clients.change(headers, event, total_capacity=900),
+            service.api.call("PUT", path, headers=headers, body={"capacity": 200}),
         )
         ended[raised.status, cut.status] += 1
         fits = (await seen(service, event))["total_capacity"]
-        assert fits <= (await service.call("GET", path, headers=headers)).json["capacity"]
+        assert fits <= (await service.api.call("GET", path, headers=headers)).json["capacity"]
         assert fits == (900 if raised.status == 200 else 100)
     assert ended.keys() <= {(200, 409), (400, 200)}, ended
 
 
 async def test_a_move_to_a_venue_races_with_its_deletion(service: Service) -> None:
-    headers = await service.admin()
+    headers = await service.clients.admin()
     ended = Counter[tuple[int, int]]()
     for _ in range(15):
-        here = (await service.create_venue(headers))["venue_id"]
-        there = (await service.create_venue(headers))["venue_id"]
-        event = await service.create_event(headers, here)
+        here = (await service.clients.create_venue(headers))["venue_id"]
+        there = (await service.clients.create_venue(headers))["venue_id"]
+        event = await service.clients.create_event(headers, here)
         moved, deleted = await asyncio.gather(
-            service.change(headers, event, venue_id=there),
-            service.call("DELETE", f"/api/v1/admin/venues/{there}", headers=headers),
+            service.clients.change(headers, event, venue_id=there),
+            service.api.call("DELETE", f"/api/v1/admin/venues/{there}", headers=headers),
         )
         ended[moved.status, deleted.status] += 1
     assert ended.keys() <= {(200, 409), (400, 200)}, ended
@@ -312,9 +319,9 @@ async def test_a_move_to_a_venue_races_with_its_deletion(service: Service) -> No
 async def test_of_two_admins_who_change_one_version_one_wins(
     service: Service, event: dict[str, Any]
 ) -> None:
-    headers = await service.admin()
+    headers = await service.clients.admin()
     answers = await asyncio.gather(
-        *(service.change(headers, event, name=f"Name {uuid4()}") for _ in range(20))
+        *(service.clients.change(headers, event, name=f"Name {uuid4()}") for _ in range(20))
     )
     assert Counter(answer.status for answer in answers) == {200: 1, 409: 19}
     won = next(answer.json for answer in answers if answer.status == 200)

@@ -25,7 +25,9 @@ import aiohttp
 import pytest
 
 from evently.embedded import EmbeddedPostgres
-from tests.acceptance.service import Heard, Service, raw_socket, running, until
+from tests.acceptance.service import Service, raw_socket, running
+from tests.acceptance.service_clients import Heard
+from tests.until import until
 
 # Until an event answers again whose owner was killed.
 RECOVERED_S = 2.0
@@ -55,27 +57,27 @@ def workers(
     postgres.create_database(name, template)
     with running(Service(postgres.dsn(name), request.param)) as service:
         yield service
-        service.verify()
+        service.process.verify()
     postgres.drop_database(name)
 
 
 @pytest.fixture
 async def cluster(workers: Service) -> AsyncIterator[Service]:
     """That service with all of its workers at work, started again if a test has ended it."""
-    seen = len(workers.log())
-    if not workers.processes():
-        workers.start()
+    seen = len(workers.process.log())
+    if not workers.process.processes():
+        workers.process.start()
     await all_ready(workers)
     async with workers.connected():
         yield workers
-    workers.assert_no_traceback(seen)
+    workers.process.assert_no_traceback(seen)
 
 
 async def all_ready(service: Service, within_s: float = 30.0) -> None:
     """Wait until every worker listens for the others, which it does just before it serves."""
 
     def alive() -> bool:
-        text = service.probe_text("/metrics") or ""
+        text = service.process.probe_text("/metrics") or ""
         return f"evently_database_reachable {float(service.workers)}" in text
 
     await until(alive, within_s, f"{service.workers} workers at work")
@@ -84,7 +86,7 @@ async def all_ready(service: Service, within_s: float = 30.0) -> None:
 async def event_owned_by(service: Service, index: int, **over: Any) -> dict[str, Any]:
     """A published event that lives in the worker `index`."""
     while True:
-        event = await service.published_event(**over)
+        event = await service.clients.published_event(**over)
         if service.owner(event["event_id"]) == index:
             return event
 
@@ -96,7 +98,7 @@ async def book(service: Service, event_id: str, moves: int, *, fresh: bool = Fal
 
     async def client() -> None:
         for key in keys:
-            one = await service.reserve_for_sure(event_id, key, fresh=fresh)
+            one = await service.clients.reserve_for_sure(event_id, key, fresh=fresh)
             heard.append(one)
 
     async with asyncio.TaskGroup() as clients:
@@ -115,7 +117,7 @@ def longest_silence(heard: list[Heard], since_s: float) -> float:
 
 
 async def test_the_owner_is_killed_while_its_event_is_sold(cluster: Service) -> None:
-    event = await cluster.published_event(total_capacity=5000)
+    event = await cluster.clients.published_event(total_capacity=5000)
     event_id = event["event_id"]
     other = (cluster.owner(event_id) + 1) % cluster.workers
     bystander = (await event_owned_by(cluster, other, total_capacity=5000))["event_id"]
@@ -133,28 +135,28 @@ async def test_the_owner_is_killed_while_its_event_is_sold(cluster: Service) -> 
     assert longest_silence(heard, killed_s) < RECOVERED_S
     assert {one.status for one in by.result()} == {200}
     assert max(one.heard_s - one.sent_s for one in by.result() if not one.lost) < RECOVERED_S
-    await cluster.check_promise(heard + by.result())
-    assert (await cluster.ledger(event_id))[-1]["available_seats"] == 3000
-    cluster.verify()
+    await cluster.clients.check_promise(heard + by.result())
+    assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 3000
+    cluster.process.verify()
     await all_ready(cluster)
-    assert cluster.worker_pids()[cluster.owner(event_id)] != pid
-    assert len(cluster.worker_pids()) == cluster.workers
+    assert cluster.process.worker_pids()[cluster.owner(event_id)] != pid
+    assert len(cluster.process.worker_pids()) == cluster.workers
 
 
 async def in_ledger(service: Service, event_id: str, versions: int) -> bool:
-    rows = await service.rows("SELECT version FROM events WHERE event_id = $1", event_id)
+    rows = await service.database.rows("SELECT version FROM events WHERE event_id = $1", event_id)
     return bool(rows[0]["version"] >= versions)
 
 
 async def test_a_killed_worker_s_answers_are_replayed_by_the_others(cluster: Service) -> None:
-    event = await cluster.published_event()
+    event = await cluster.clients.published_event()
     event_id = event["event_id"]
-    first = await cluster.reserve(event_id, 2, key="before")
+    first = await cluster.clients.reserve(event_id, 2, key="before")
     os.kill(cluster.owner_pid(event_id), signal.SIGKILL)
     for _ in range(10):
-        again = await cluster.reserve_for_sure(event_id, "before", seats=2, fresh=True)
+        again = await cluster.clients.reserve_for_sure(event_id, "before", seats=2, fresh=True)
         assert (again.answer, again.replayed) == (first.json, True)
-    assert len(await cluster.ledger(event_id)) == 3
+    assert len(await cluster.database.ledger(event_id)) == 3
     await all_ready(cluster)
 
 
@@ -165,7 +167,7 @@ async def test_a_killed_worker_s_answers_are_replayed_by_the_others(cluster: Ser
 async def test_the_owner_is_paused_while_its_event_is_sold(
     cluster: Service, paused_s: float
 ) -> None:
-    event = await cluster.published_event(total_capacity=5000)
+    event = await cluster.clients.published_event(total_capacity=5000)
     event_id = event["event_id"]
     pid = cluster.owner_pid(event_id)
     async with asyncio.TaskGroup() as tasks:
@@ -174,28 +176,28 @@ async def test_the_owner_is_paused_while_its_event_is_sold(
         os.kill(pid, signal.SIGSTOP)
         # The one wait for a time in here: how long the pause is, is what the test is about.
         await asyncio.sleep(paused_s)
-        outlived = pid in cluster.processes()
+        outlived = pid in cluster.process.processes()
         if outlived:
             os.kill(pid, signal.SIGCONT)
     heard = sold.result()
     assert {one.status for one in heard} == {200}
-    await cluster.check_promise(heard)
-    assert (await cluster.ledger(event_id))[-1]["available_seats"] == 4000
+    await cluster.clients.check_promise(heard)
+    assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 4000
     if paused_s > WATCHDOG_S:
         assert not outlived, "the watchdog did not kill the paused worker"
-        assert f"killing the silent worker with process id {pid}" in cluster.log()
+        assert f"killing the silent worker with process id {pid}" in cluster.process.log()
         await all_ready(cluster)
         assert cluster.owner_pid(event_id) != pid
     else:
         assert cluster.owner_pid(event_id) == pid, "a short pause costs no worker its life"
-    cluster.verify()
+    cluster.process.verify()
 
 
 # Replaced
 
 
 async def test_rolling_restarts_lose_no_request(cluster: Service) -> None:
-    event = await cluster.published_event(total_capacity=100_000)
+    event = await cluster.clients.published_event(total_capacity=100_000)
     event_id = event["event_id"]
     paths = ("/healthz", f"/api/v1/events/{event_id}/availability", "/api/v1/events?limit=1")
     answered: Counter[int] = Counter()
@@ -208,12 +210,12 @@ async def test_rolling_restarts_lose_no_request(cluster: Service) -> None:
             path = paths[client % len(paths)]
             try:
                 if client % 4:
-                    answer = await cluster.send("GET", path, fresh=True)
+                    answer = await cluster.api.send("GET", path, fresh=True)
                 else:
-                    answer = await cluster.send(
+                    answer = await cluster.api.send(
                         "POST",
                         f"/internal/events/{event_id}/update-availability",
-                        headers=cluster.internal | {"Idempotency-Key": str(uuid4())},
+                        headers=cluster.api.internal | {"Idempotency-Key": str(uuid4())},
                         body={"quantity": -1, "version": "*"},
                         fresh=True,
                     )
@@ -225,11 +227,15 @@ async def test_rolling_restarts_lose_no_request(cluster: Service) -> None:
     async with asyncio.TaskGroup() as tasks:
         clients = [tasks.create_task(ask(client)) for client in range(CLIENTS)]
         for _ in range(4 if cluster.workers == 2 else 1):
-            before = set(cluster.worker_pids().values())
-            cluster.roll()
+            before = set(cluster.process.worker_pids().values())
+            cluster.process.roll()
 
             def replaced(before: set[int] = before) -> bool:
-                now = {pid for pid, command in cluster.processes().items() if "index" in command}
+                now = {
+                    pid
+                    for pid, command in cluster.process.processes().items()
+                    if "index" in command
+                }
                 return len(now) == cluster.workers and not now & before
 
             await until(replaced, 60, "new workers in every place")
@@ -240,15 +246,15 @@ async def test_rolling_restarts_lose_no_request(cluster: Service) -> None:
     assert not lost, f"of {sum(answered.values())}: {dict(lost)}"
     assert answered.keys() == {200}, answered
     assert sum(answered.values()) > 2000
-    ledger = await cluster.ledger(event_id)
+    ledger = await cluster.database.ledger(event_id)
     assert len(ledger) - 2 == sum(row["kind"] == "reserved" for row in ledger)
     await all_ready(cluster)
 
 
 async def test_no_counter_goes_backwards_when_workers_are_replaced(cluster: Service) -> None:
-    event_id = (await cluster.published_event())["event_id"]
+    event_id = (await cluster.clients.published_event())["event_id"]
     for _ in range(20):
-        await cluster.reserve(event_id, 1, fresh=True)
+        await cluster.clients.reserve(event_id, 1, fresh=True)
     before = await counters(cluster)
     os.kill(cluster.owner_pid(event_id), signal.SIGKILL)
 
@@ -260,7 +266,7 @@ async def test_no_counter_goes_backwards_when_workers_are_replaced(cluster: Serv
             if seen.get(name, 0.0) < value
         }
         assert not fallen
-        return len(cluster.worker_pids()) == cluster.workers
+        return len(cluster.process.worker_pids()) == cluster.workers
 
     await until(one_is_new, 20, "the new worker")
     await all_ready(cluster)
@@ -270,7 +276,7 @@ async def test_no_counter_goes_backwards_when_workers_are_replaced(cluster: Serv
 async def counters(service: Service) -> dict[str, float]:
     """Every counter of /metrics, histograms' too, by name and labels."""
     try:
-        text = (await service.send("GET", "/metrics", fresh=True)).body.decode()
+        text = (await service.api.send("GET", "/metrics", fresh=True)).body.decode()
     except aiohttp.ClientError:
         return await counters(service)
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
@@ -286,7 +292,7 @@ async def counters(service: Service) -> dict[str, float]:
 async def test_the_metrics_of_any_worker_are_those_of_all(cluster: Service) -> None:
     # Of what no other test here does: of the rest, some may still wait to be handed over, which
     # every worker does once a second, and would come on top of what this one counts.
-    event_id, unknown = (await cluster.published_event())["event_id"], uuid4()
+    event_id, unknown = (await cluster.clients.published_event())["event_id"], uuid4()
     name = (
         'evently_request_seconds_count{method="GET",'
         'route="/api/v1/events/{event_id}/availability",status="404"}'
@@ -295,8 +301,8 @@ async def test_the_metrics_of_any_worker_are_those_of_all(cluster: Service) -> N
     before = await counters(cluster)
     assert before.keys().isdisjoint({name, moves})
     path = f"/api/v1/events/{unknown}/availability"
-    await asyncio.gather(*(cluster.send("GET", path, fresh=True) for _ in range(200)))
-    await asyncio.gather(*(cluster.move(event_id, 1, fresh=True) for _ in range(50)))
+    await asyncio.gather(*(cluster.api.send("GET", path, fresh=True) for _ in range(200)))
+    await asyncio.gather(*(cluster.clients.move(event_id, 1, fresh=True) for _ in range(50)))
 
     async def all_counted() -> bool:
         """Whether the next worker that is asked knows of all; none knows of more."""
@@ -310,7 +316,7 @@ async def test_the_metrics_of_any_worker_are_those_of_all(cluster: Service) -> N
     await until(all_counted, 5, "the counts of all workers")
     for _ in range(5 * cluster.workers):
         assert await all_counted()
-    text = (await cluster.call("GET", "/metrics")).body.decode()
+    text = (await cluster.api.call("GET", "/metrics")).body.decode()
     assert f"evently_database_reachable {float(cluster.workers)}" in text
     assert "pid=" not in text
 
@@ -321,11 +327,11 @@ async def test_the_metrics_of_any_worker_are_those_of_all(cluster: Service) -> N
 async def test_what_was_acknowledged_is_seen_by_the_next_request_anywhere(
     cluster: Service,
 ) -> None:
-    headers = await cluster.admin()
+    headers = await cluster.clients.admin()
     admin = {**headers}
     for step in range(12):
         event_type = uuid4().hex
-        answer = await cluster.call(
+        answer = await cluster.api.call(
             "POST",
             "/api/v1/admin/venues",
             headers=admin,
@@ -339,21 +345,21 @@ async def test_what_was_acknowledged_is_seen_by_the_next_request_anywhere(
             },
         )
         venue = answer.json
-        draft = await cluster.create_event(admin, venue["venue_id"], event_type=event_type)
+        draft = await cluster.clients.create_event(admin, venue["venue_id"], event_type=event_type)
         event_id = draft["event_id"]
         seen = await look(cluster, event_id, event_type)
         assert seen["admin"] == (1, "draft", 100)
         assert seen["admin_list"] == [(1, "draft", 100)]
         assert (seen["list"], seen["detail"], seen["internal"]) == ([], None, None)
 
-        await cluster.publish(admin, draft)
+        await cluster.clients.publish(admin, draft)
         seen = await look(cluster, event_id, event_type)
         assert seen["list"] == [(2, "published", 100, "Before")]
         assert seen["detail"] == (2, "published", 100, "Before")
         assert seen["internal"] == (2, "published", 100)
         assert seen["availability"] == ("published", 100)
 
-        moved = await cluster.reserve(event_id, 1 + step % 3, fresh=True)
+        moved = await cluster.clients.reserve(event_id, 1 + step % 3, fresh=True)
         left = 99 - step % 3
         assert (moved.json["version"], moved.json["available_seats"]) == (3, left)
         seen = await look(cluster, event_id, event_type)
@@ -364,18 +370,20 @@ async def test_what_was_acknowledged_is_seen_by_the_next_request_anywhere(
         assert seen["admin_list"] == [(3, "published", left)]
         assert seen["sold"] == 100 - left
 
-        await cluster.change(admin, {"event_id": event_id, "version": 3}, total_capacity=500)
+        await cluster.clients.change(
+            admin, {"event_id": event_id, "version": 3}, total_capacity=500
+        )
         seen = await look(cluster, event_id, event_type)
         assert seen["list"] == [(4, "published", left + 400, "Before")]
         assert seen["detail"] == (4, "published", left + 400, "Before")
 
         path = f"/api/v1/admin/venues/{venue['venue_id']}"
-        await cluster.call("PUT", path, headers=admin, fresh=True, body={"name": "After"})
+        await cluster.api.call("PUT", path, headers=admin, fresh=True, body={"name": "After"})
         seen = await look(cluster, event_id, event_type)
         assert seen["list"] == [(4, "published", left + 400, "After")]
         assert seen["detail"] == (4, "published", left + 400, "After")
 
-        await cluster.cancel(admin, {"event_id": event_id, "version": 4})
+        await cluster.clients.cancel(admin, {"event_id": event_id, "version": 4})
         seen = await look(cluster, event_id, event_type)
         assert seen["list"] == []
         assert seen["detail"] == (5, "cancelled", left + 400, "After")
@@ -385,16 +393,16 @@ async def test_what_was_acknowledged_is_seen_by_the_next_request_anywhere(
 
 async def look(service: Service, event_id: str, event_type: str) -> dict[str, Any]:
     """The event as every read tells it, each asked on a new connection."""
-    headers = await service.admin()
+    headers = await service.clients.admin()
     own = f"/api/v1/admin/events/{event_id}"
 
     async def get(path: str, **given: str) -> Any:
-        answer = await service.call("GET", path, headers=given, fresh=True)
+        answer = await service.api.call("GET", path, headers=given, fresh=True)
         return answer.json if answer.status == 200 else None
 
     public, internal, availability, listed, admin, admin_list, analytics = await asyncio.gather(
         get(f"/api/v1/events/{event_id}"),
-        get(f"/internal/events/{event_id}", **service.internal),
+        get(f"/internal/events/{event_id}", **service.api.internal),
         get(f"/api/v1/events/{event_id}/availability"),
         get(f"/api/v1/events?type={event_type}"),
         get(own, **headers),
@@ -424,11 +432,11 @@ async def look(service: Service, event_id: str, event_type: str) -> dict[str, An
 
 
 async def test_what_the_workers_share_is_private(cluster: Service) -> None:
-    (run_dir,) = {run_dir_of(pid) for pid in cluster.worker_pids().values()}
+    (run_dir,) = {run_dir_of(pid) for pid in cluster.process.worker_pids().values()}
     assert stat.S_IMODE(run_dir.stat().st_mode) == 0o700
     sockets = sorted(path.name for path in run_dir.glob("*.sock"))
     assert sockets == [f"worker-{index}.sock" for index in range(cluster.workers)]
-    for command in cluster.processes().values():
+    for command in cluster.process.processes().values():
         assert "postgres" not in command, "a database's password would show"
 
 
@@ -444,35 +452,35 @@ def run_dir_of(pid: int) -> Path:
 
 
 async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Service) -> None:
-    event = await cluster.published_event(total_capacity=5000)
+    event = await cluster.clients.published_event(total_capacity=5000)
     event_id = event["event_id"]
     async with asyncio.TaskGroup() as tasks:
         sold = tasks.create_task(book(cluster, event_id, 600))
         await until(lambda: in_ledger(cluster, event_id, 100), 20, "100 sold seats")
-        cluster.kill()
-        ready_s = await asyncio.to_thread(cluster.start)
+        cluster.process.kill()
+        ready_s = await asyncio.to_thread(cluster.process.start)
     print(f"{cluster.workers} workers are ready again after {ready_s:.1f} s")  # noqa: T201
     assert ready_s < RESTARTED_S * cluster.workers
     heard = sold.result()
     assert {one.status for one in heard} == {200}
-    await cluster.check_promise(heard)
-    assert (await cluster.ledger(event_id))[-1]["available_seats"] == 4400
+    await cluster.clients.check_promise(heard)
+    assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 4400
 
 
 async def test_nobody_outlives_a_killed_supervisor(cluster: Service) -> None:
-    event = await cluster.published_event()
-    moved = await cluster.reserve(event["event_id"], 3)
-    cluster.kill_supervisor()
-    cluster.assert_gone(within_s=10)
+    event = await cluster.clients.published_event()
+    moved = await cluster.clients.reserve(event["event_id"], 3)
+    cluster.process.kill_supervisor()
+    cluster.process.assert_gone(within_s=10)
     # Its place is free at once, and its data is there.
-    cluster.start()
+    cluster.process.start()
     path = f"/internal/events/{event['event_id']}"
-    answer = await cluster.call("GET", path, headers=cluster.internal, fresh=True)
+    answer = await cluster.api.call("GET", path, headers=cluster.api.internal, fresh=True)
     assert answer.json["version"] == moved.json["version"]
 
 
 async def test_sigterm_under_load_answers_what_is_under_way_and_exits_0(cluster: Service) -> None:
-    event = await cluster.published_event(total_capacity=100_000)
+    event = await cluster.clients.published_event(total_capacity=100_000)
     event_id = event["event_id"]
     path = f"/internal/events/{event_id}/update-availability"
     ok: dict[str, dict[str, Any]] = {}
@@ -485,10 +493,10 @@ async def test_sigterm_under_load_answers_what_is_under_way_and_exits_0(cluster:
         while not stopped.is_set():
             key = str(uuid4())
             try:
-                answer = await cluster.send(
+                answer = await cluster.api.send(
                     "POST",
                     path,
-                    headers=cluster.internal | {"Idempotency-Key": key},
+                    headers=cluster.api.internal | {"Idempotency-Key": key},
                     body={"quantity": -1, "version": "*"},
                     fresh=number % 4 == 0,
                 )
@@ -506,12 +514,15 @@ async def test_sigterm_under_load_answers_what_is_under_way_and_exits_0(cluster:
         for number in range(CLIENTS):
             tasks.create_task(client(number))
         probing: list[int] = []
-        probes = [asyncio.to_thread(ready_until_it_is_not, cluster.port, probing) for _ in range(4)]
+        probes = [
+            asyncio.to_thread(ready_until_it_is_not, cluster.process.port, probing)
+            for _ in range(4)
+        ]
         drained = asyncio.gather(*probes)
         await until(lambda: len(ok) > 300 and len(probing) == 4, 20, "300 seats and the probes")
-        cluster.terminate()
+        cluster.process.terminate()
         told_s = time.monotonic()
-        await asyncio.to_thread(cluster.wait_stopped)
+        await asyncio.to_thread(cluster.process.wait_stopped)
         took_s = time.monotonic() - told_s
         stopped.set()
         said = [body for body in await drained if body is not None]
@@ -522,7 +533,7 @@ async def test_sigterm_under_load_answers_what_is_under_way_and_exits_0(cluster:
     assert said, "no probe heard that the service was no longer ready"
     assert {body["error"]["details"]["database"] for body in said} == {"draining"}
     assert other.keys() <= {503}
-    ledger = {row["request_key"]: row for row in await cluster.ledger(event_id)}
+    ledger = {row["request_key"]: row for row in await cluster.database.ledger(event_id)}
     for key, answer in ok.items():
         assert ledger[key]["version"] == answer["version"]
     # Whoever got no answer knows nothing: the connection closed before, or the move was done.
@@ -557,15 +568,15 @@ async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Ser
         for _ in range(4 * cluster.workers):
             connection = stack.enter_context(raw_socket(cluster))
             connection.sendall(head + b"Content-Length: 10\r\n\r\n")
-        await until(lambda: cluster.probe("/healthz") == 200, 10, "an answer after them")
+        await until(lambda: cluster.process.probe("/healthz") == 200, 10, "an answer after them")
         # Signals that come at once are one wish to stop; one that comes later is in earnest.
         for _ in range(6):
-            cluster.terminate()
+            cluster.process.terminate()
             with suppress(AssertionError):
-                await until(lambda: cluster.ended is not None, 0.5)
+                await until(lambda: cluster.process.ended is not None, 0.5)
                 break
-    assert cluster.ended == 1
-    cluster.assert_gone(within_s=2)
+    assert cluster.process.ended == 1
+    cluster.process.assert_gone(within_s=2)
 
 
 async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> None:
@@ -574,18 +585,20 @@ async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> N
         data_dir = Path(folder) / "data"
         with running(Service(None, 2, data_dir=data_dir)) as service:
             async with service.connected():
-                event_id = (await service.published_event())["event_id"]
-                moved = await service.reserve(event_id, 3, key="kept")
-                assert any("postgres" in command for command in service.processes().values())
-                service.kill_supervisor()
-                service.assert_gone(within_s=15)
-                service.start()
-                again = await service.reserve(event_id, 3, key="kept", fresh=True)
+                event_id = (await service.clients.published_event())["event_id"]
+                moved = await service.clients.reserve(event_id, 3, key="kept")
+                assert any(
+                    "postgres" in command for command in service.process.processes().values()
+                )
+                service.process.kill_supervisor()
+                service.process.assert_gone(within_s=15)
+                service.process.start()
+                again = await service.clients.reserve(event_id, 3, key="kept", fresh=True)
                 assert again.json == moved.json
                 assert again.headers["Idempotent-Replayed"] == "true"
-                service.verify()
-                service.stop()
-                assert not service.processes()
+                service.process.verify()
+                service.process.stop()
+                assert not service.process.processes()
 
 
 async def test_a_worker_that_takes_its_time_to_go_has_stopped_well(
@@ -594,4 +607,4 @@ async def test_a_worker_that_takes_its_time_to_go_has_stopped_well(
     """One with many events in memory does, on a busy machine."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_END, encoding="utf-8")
     with running(Service(database_url, 2, settings={"PYTHONPATH": str(tmp_path)})) as service:
-        service.stop()
+        service.process.stop()

@@ -52,8 +52,8 @@ def play(
 def _end(stage: Stage, outcome: Outcome) -> None:
     """Stop the service as an operator does; what is wrong with that is a violation too."""
     try:
-        stage.service.verify()
-        stage.service.stop()
+        stage.service.process.verify()
+        stage.service.process.stop()
     except AssertionError as error:
         # The message may be the whole log: what matters is its first line, and a traceback.
         text = str(error)

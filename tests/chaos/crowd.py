@@ -68,7 +68,7 @@ class Crowd:
 
     async def start(self) -> None:
         """Begin."""
-        admin = await self._service.admin()
+        admin = await self._service.clients.admin()
         self._tasks = [asyncio.create_task(self._client(number)) for number in range(CLIENTS)]
         self._tasks.append(asyncio.create_task(self._administer(admin)))
 
@@ -154,11 +154,11 @@ class Crowd:
         body: dict[str, Any] = {"quantity": move.quantity, "version": move.version}
         if move.retry:
             body["on_conflict"] = "retry"
-        headers = self._service.internal | {"X-Request-ID": attempt.request_id}
+        headers = self._service.api.internal | {"X-Request-ID": attempt.request_id}
         if move.key is not None:
             headers["Idempotency-Key"] = move.key
         action = "return-seats" if move.quantity > 0 else "update-availability"
-        url = f"{self._service.url}/internal/events/{move.event_id}/{action}"
+        url = f"{self._service.process.url}/internal/events/{move.event_id}/{action}"
         try:
             async with session.post(url, json=body, headers=headers) as answer:
                 attempt.told = await answer.json(content_type=None)
@@ -191,10 +191,10 @@ class Crowd:
         return self._history.ended(move, attempt, end)
 
     async def _read(self, event_id: str) -> None:
-        url = f"{self._service.url}/internal/events/{event_id}"
+        url = f"{self._service.process.url}/internal/events/{event_id}"
         sent_s = self._history.now()
         try:
-            async with self._kept.get(url, headers=self._service.internal) as answer:
+            async with self._kept.get(url, headers=self._service.api.internal) as answer:
                 told = await answer.json(content_type=None)
                 status = answer.status
         except (*_ANSWERLESS, ValueError):
@@ -229,7 +229,7 @@ class Crowd:
         if dice.random() < 0.3:
             body["base_price"] = dice.randint(1, 99) + 0.5
         self._history.changes.append(change)
-        url = f"{self._service.url}/api/v1/admin/events/{event_id}"
+        url = f"{self._service.process.url}/api/v1/admin/events/{event_id}"
         change.end = End.UNKNOWN
         try:
             async with self._kept.put(url, json=body, headers=headers) as answer:

@@ -77,7 +77,7 @@ class Director:
         self._stage = stage
         self._pace = pace
         self._advance = advance
-        self._log_seen = len(stage.service.log())
+        self._log_seen = len(stage.service.process.log())
         self.outcome = Outcome(seed)
 
     def run(self) -> tuple[Outcome, dict[str, EventLedger]]:
@@ -182,7 +182,7 @@ class Director:
         counts["in doubt with a key"] = len(keyed)
         counts["resolved"] = sum(move.resolved for move in keyed)
         counts["replayed"] = sum(attempt.replayed for _, attempt in history.attempts)
-        log = self._stage.service.log()[self._log_seen :]
+        log = self._stage.service.process.log()[self._log_seen :]
         counts["statements in doubt"] = log.count("batches is unknown")
         answered = (attempt for _, attempt in history.attempts if attempt.told)
         self.outcome.slowest_s = max((a.took_s for a in answered), default=0.0)
@@ -190,7 +190,7 @@ class Director:
     def _owners_moved(self) -> Iterable[tuple[float, float]]:
         """What the service's log tells of workers that came and went, whoever was at fault."""
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        for found in _OWNERS_MOVE.finditer(self._stage.service.log()[self._log_seen :]):
+        for found in _OWNERS_MOVE.finditer(self._stage.service.process.log()[self._log_seen :]):
             hours, minutes, seconds, milliseconds = map(int, found.groups())
             at = today + timedelta(
                 hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds

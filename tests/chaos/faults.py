@@ -90,7 +90,7 @@ def worker_paused(stage: Stage, dice: random.Random, effect: Effect) -> Iterator
         yield
     finally:
         # The supervisor kills one that is paused for long.
-        if pid in stage.service.processes():
+        if pid in stage.service.process.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         effect.well_from_now()
@@ -99,7 +99,7 @@ def worker_paused(stage: Stage, dice: random.Random, effect: Effect) -> Iterator
 @_fault("workers replaced", moves_owners=True)
 def workers_replaced(stage: Stage, dice: random.Random, effect: Effect) -> Iterator[None]:
     effect.events = stage.hot
-    stage.service.roll()
+    stage.service.process.roll()
     effect.well_from_now()
     yield
 
@@ -107,10 +107,10 @@ def workers_replaced(stage: Stage, dice: random.Random, effect: Effect) -> Itera
 @_fault("service killed", moves_owners=True, alone=True)
 def service_killed(stage: Stage, dice: random.Random, effect: Effect) -> Iterator[None]:
     effect.events = stage.hot
-    stage.service.kill()
+    stage.service.process.kill()
     yield
     effect.well_from_now()
-    stage.service.start()
+    stage.service.process.start()
 
 
 # PostgreSQL
@@ -247,4 +247,4 @@ def _network(stage: Stage, effect: Effect, worsen: Callable[[], None]) -> Iterat
 
 def _some_worker(stage: Stage, dice: random.Random) -> tuple[int, int]:
     """A worker that runs now: its index and its process."""
-    return dice.choice(list(stage.service.worker_pids().items()))
+    return dice.choice(list(stage.service.process.worker_pids().items()))

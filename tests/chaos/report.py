@@ -63,7 +63,7 @@ def keep_evidence(stage: Stage, outcome: Outcome, ledgers: Mapping[str, EventLed
     moves = [move for move in stage.history.moves if move.key in keys]
     changes = [change for change in stage.history.changes if change.event_id in concerned]
     texts = {
-        "service.log": stage.service.log(),
+        "service.process.log": stage.service.process.log(),
         "postgres.log": stage.server.log_path.read_text(encoding="utf-8", errors="replace"),
         "violations.txt": "\n".join(map(str, violations)),
         "faults.txt": "\n".join(outcome.struck),

@@ -109,11 +109,11 @@ class Stage:
             self.small = [await self._published(SMALL_SEATS) for _ in range(SMALL)]
 
     async def _published(self, seats: int) -> str:
-        headers = await self.service.admin()
-        venue = await self.service.create_venue(headers, capacity=seats)
+        headers = await self.service.clients.admin()
+        venue = await self.service.clients.create_venue(headers, capacity=seats)
         venue_id = venue["venue_id"]
-        draft = await self.service.create_event(headers, venue_id, total_capacity=seats)
-        event_id: str = (await self.service.publish(headers, draft))["event_id"]
+        draft = await self.service.clients.create_event(headers, venue_id, total_capacity=seats)
+        event_id: str = (await self.service.clients.publish(headers, draft))["event_id"]
         return event_id
 
     async def ledgers(self) -> dict[str, EventLedger]:
@@ -152,10 +152,10 @@ def staged() -> Iterator[Stage]:
         settings = {"EVENTLY_ACCESS_TOKEN_TTL_S": "86400"}
         service = Service(proxy.dsn(DATABASE), WORKERS, settings=settings)
         try:
-            done = service.run("migrate")
+            done = service.process.run("migrate")
             assert done.returncode == 0, done.stderr
-            service.start()
+            service.process.start()
             yield Stage(loop, server, proxy, service)
         finally:
-            service.discard()
+            service.process.discard()
             loop.call(proxy.__aexit__(None, None, None))

@@ -20,7 +20,9 @@ from db.migrate import migrate, migrations
 from db.sql import load
 from db.statements import Statement
 from evently.embedded import EmbeddedPostgres
-from tests.acceptance.service import ROOT, Service, running, until
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_process import ROOT
+from tests.until import until
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Row: TypeAlias = dict[str, str | None]
@@ -211,22 +213,22 @@ async def test_all_that_happens_to_an_event_arrives_in_commit_order(
     service: Service, slot: Slot, source: Connection
 ) -> None:
     async with service.connected():
-        admin = await service.admin()
-        venue = await service.create_venue(admin)
-        event = await service.create_event(admin, venue["venue_id"], total_capacity=3)
-        published = await service.publish(admin, event)
+        admin = await service.clients.admin()
+        venue = await service.clients.create_venue(admin)
+        event = await service.clients.create_event(admin, venue["venue_id"], total_capacity=3)
+        published = await service.clients.publish(admin, event)
         event_id = event["event_id"]
         for _ in range(3):
-            assert (await service.reserve(event_id, 1)).status == 200
-        assert (await service.move(event_id, 1)).status == 200
-        renamed = await service.call(
+            assert (await service.clients.reserve(event_id, 1)).status == 200
+        assert (await service.clients.move(event_id, 1)).status == 200
+        renamed = await service.api.call(
             "PUT",
             f"/api/v1/admin/venues/{venue['venue_id']}",
             headers=admin,
             body={"name": "Larger Hall"},
         )
         assert renamed.status == 200
-        cancelled = await service.cancel(admin, published | {"version": 6})
+        cancelled = await service.clients.cancel(admin, published | {"version": 6})
         assert cancelled.status == 200
     changes = await slot.changes()
 
@@ -259,8 +261,8 @@ async def test_nothing_about_admins_or_money_leaves(
     service: Service, slot: Slot, source: Connection
 ) -> None:
     async with service.connected():
-        event = await service.published_event()
-        await service.reserve(event["event_id"], 2)
+        event = await service.clients.published_event()
+        await service.clients.reserve(event["event_id"], 2)
     changes = await slot.changes()
     assert {change.table for change in changes} == {"venues", "events"}
     seen = {column for change in changes for column in change.row}
@@ -280,19 +282,19 @@ async def test_a_replica_of_backfill_and_stream_equals_the_source(
 ) -> None:
     """Events move all the while: what the back-fill saw early, the stream brings up to date."""
     async with service.connected():
-        events = [await service.published_event(total_capacity=40) for _ in range(12)]
-        draft_admin = await service.admin()
-        venue = await service.create_venue(draft_admin)
-        draft = await service.create_event(draft_admin, venue["venue_id"])
+        events = [await service.clients.published_event(total_capacity=40) for _ in range(12)]
+        draft_admin = await service.clients.admin()
+        venue = await service.clients.create_venue(draft_admin)
+        draft = await service.clients.create_event(draft_admin, venue["venue_id"])
         # The slot is there first; then the back-fill, while seats move; then the stream.
         selling = asyncio.create_task(_sell(service, events))
         documents = await backfill(source, page=5)
         assert draft["event_id"] not in documents
         await _rename_venue_of(service, events[0])
-        cancelled = await service.cancel(draft_admin, await _current(service, events[1]))
+        cancelled = await service.clients.cancel(draft_admin, await _current(service, events[1]))
         assert cancelled.status in {200, 409}
         await selling
-        await service.publish(draft_admin, draft)
+        await service.clients.publish(draft_admin, draft)
     changes = await slot.changes()
 
     # Seen by the back-fill or by the stream, each event is there; the stream has the last word.
@@ -322,22 +324,22 @@ async def test_a_replica_of_backfill_and_stream_equals_the_source(
 
 async def _sell(service: Service, events: list[dict[str, Any]]) -> None:
     for n in range(120):
-        await service.reserve(events[n % len(events)]["event_id"], 1)
+        await service.clients.reserve(events[n % len(events)]["event_id"], 1)
 
 
 async def _rename_venue_of(service: Service, event: dict[str, Any]) -> None:
-    answer = await service.call(
+    answer = await service.api.call(
         "PUT",
         f"/api/v1/admin/venues/{event['venue_id']}",
-        headers=await service.admin(),
+        headers=await service.clients.admin(),
         body={"name": "Renamed", "city": "Bergen"},
     )
     assert answer.status == 200
 
 
 async def _current(service: Service, event: dict[str, Any]) -> dict[str, Any]:
-    answer = await service.call(
-        "GET", f"/api/v1/admin/events/{event['event_id']}", headers=await service.admin()
+    answer = await service.api.call(
+        "GET", f"/api/v1/admin/events/{event['event_id']}", headers=await service.clients.admin()
     )
     current: dict[str, Any] = answer.json
     return current
@@ -353,7 +355,7 @@ async def test_a_subscription_of_another_database_follows(
     with ExitStack() as stack:
         stack.callback(postgres.drop_database, name)
         async with service.connected():
-            event = await service.published_event(total_capacity=5)
+            event = await service.clients.published_event(total_capacity=5)
             await source.execute("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", name)
             target = await asyncpg.connect(postgres.dsn(name))
             await target.execute(SEARCH_TABLES)
@@ -366,7 +368,7 @@ async def test_a_subscription_of_another_database_follows(
             try:
                 copied = "SELECT count(*) FROM events"
                 await until(lambda: target.fetchval(copied), 30.0, "the first copy")
-                await service.reserve(event["event_id"], 5)
+                await service.clients.reserve(event["event_id"], 5)
                 await _rename_venue_of(service, event)
                 followed = (
                     "SELECT e.status = 'sold_out' AND v.name = 'Renamed'"

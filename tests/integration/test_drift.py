@@ -10,8 +10,8 @@ import pytest
 from db.database import Database
 from db.replication_slots import SlotLag, read_slot_lag
 from evently.drift import DriftCheck, watching_database
-from tests.acceptance.service import until
 from tests.integration.test_verify import ADD_EVENT, ADD_VENUE, ADD_VERSION, LEDGER, VENUE
+from tests.until import until
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.acceptance.service import ROOT, Service, running, until
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_process import ROOT
 from tests.surroundings import free_port, program
+from tests.until import until
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "evently.json"
@@ -154,23 +156,23 @@ async def asking(url: str) -> AsyncIterator[Prometheus]:
 async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_path: Path) -> None:
     with (
         running(Service(database_url, 2)) as service,
-        scraping(tmp_path, service.port) as url,
+        scraping(tmp_path, service.process.port) as url,
     ):
         async with service.connected(), asking(url) as prometheus:
-            event = await service.published_event()
+            event = await service.clients.published_event()
             event_id = event["event_id"]
             for _ in range(7):
-                await service.reserve(event_id, 1)
-            await service.move(event_id, 1)
-            await service.send("GET", f"/api/v1/events/{event_id}/availability")
-            await service.send("GET", "/api/v1/events")
-            await service.send(
+                await service.clients.reserve(event_id, 1)
+            await service.clients.move(event_id, 1)
+            await service.api.send("GET", f"/api/v1/events/{event_id}/availability")
+            await service.api.send("GET", "/api/v1/events")
+            await service.api.send(
                 "POST", "/api/v1/auth/admin/login", body={"email": "a@x.io", "password": "wrong it"}
             )
 
             async def exposed() -> bool:
                 """Whether all that is looked at is there; of failures there were none."""
-                text = (await service.send("GET", "/metrics")).body.decode()
+                text = (await service.api.send("GET", "/metrics")).body.decode()
                 names = set(re.findall(r"^(evently_[a-z_]+)", text, re.MULTILINE))
                 return looked_at() - names == {"evently_commit_failures_total"}
 
@@ -197,7 +199,7 @@ async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_
             firing = await prometheus.query('ALERTS{alertstate="firing"}')
             assert firing == []
             # What is counted between two scrapes is a rate.
-            await service.reserve(event_id, 1)
+            await service.clients.reserve(event_id, 1)
             moves = 'sum(evently:requests:rate5m{route=~"/internal/.*",status="200"}) > 0'
 
             async def rated() -> Any:

@@ -10,9 +10,9 @@ import pytest
 
 from db.failures import Meaning, meaning
 from evently.embedded import EmbeddedPostgres
-from tests.acceptance.service import until
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.server import socket_of
+from tests.until import until
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 NOTE = "INSERT INTO notes VALUES ($1)"

@@ -14,8 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evently.tracing import asked_for
-from tests.acceptance.service import ROOT, Service, running, until
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_process import ROOT
 from tests.surroundings import free_port
+from tests.until import until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 MOVES = "POST /internal/events/{event_id}/update-availability"
@@ -86,13 +88,15 @@ async def test_a_request_is_a_child_of_its_callers_span(
 ) -> None:
     with sending(database_url, collector.url) as service:
         async with service.connected():
-            event_id = (await service.published_event())["event_id"]
+            event_id = (await service.clients.published_event())["event_id"]
             given = {"traceparent": f"00-{TRACE}-{PARENT}-01", "X-Request-ID": "traced"}
             path = f"/internal/events/{event_id}/update-availability"
             body = {"quantity": -1, "version": "*"}
-            answer = await service.send("POST", path, headers=service.internal | given, body=body)
+            answer = await service.api.send(
+                "POST", path, headers=service.api.internal | given, body=body
+            )
             assert answer.status == 200
-            await service.send("GET", "/api/v1/events")
+            await service.api.send("GET", "/api/v1/events")
             await until(lambda: collector.named(LIST), 20, "the last request's span")
             await until(lambda: collector.named(MOVES), 20, "the move's span")
     (span,) = collector.named(MOVES)
@@ -119,9 +123,9 @@ async def test_what_is_left_at_the_end_is_sent(collector: Collector, database_ur
     late = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_SERVICE_NAME": "another-name"}
     with sending(database_url, collector.url, **late) as service:
         async with service.connected():
-            await service.send("GET", "/api/v1/events")
+            await service.api.send("GET", "/api/v1/events")
         assert collector.named(LIST) == []
-        service.stop()
+        service.process.stop()
     assert len(collector.named(LIST)) == 1
     assert collector.services == {"another-name"}
 
@@ -129,8 +133,8 @@ async def test_what_is_left_at_the_end_is_sent(collector: Collector, database_ur
 async def test_a_collector_that_is_away_costs_no_answer_and_no_clean_end(database_url: str) -> None:
     with sending(database_url, f"http://127.0.0.1:{free_port()}") as service:
         async with service.connected():
-            assert (await service.send("GET", "/api/v1/events")).status == 200
-        service.stop()
+            assert (await service.api.send("GET", "/api/v1/events")).status == 200
+        service.process.stop()
 
 
 @pytest.mark.parametrize(
