@@ -1,7 +1,7 @@
 """Requests that no HTTP library would send: data, which `test_http.py` plays as it stands.
 
 Rule: a row is bytes, and what answers them; adding an attack is adding a row. The names in braces
-are those of `attacks.py`. What is refused for its form ends the connection, because nobody can say
+are those of `attacks`. What is refused for its form ends the connection, because nobody can say
 where the next request begins; so a seat move stands behind each, which must not be heard.
 """
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-from tests.acceptance.attacks import AN_ADMIN, Attack, forged
+from tests.acceptance.attacks.callers import forged
+from tests.acceptance.attacks.requests import AN_ADMIN, Attack
 from tests.acceptance.service import Service
 from tests.acceptance.wire import Answer, answer_from, connection
 

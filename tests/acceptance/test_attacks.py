@@ -1,4 +1,4 @@
-"""Plays every row of `attacks.py` against a real service, over connections of its own."""
+"""Plays every row of `attacks` against a real service, over connections of its own."""
 
 import asyncio
 import json
@@ -6,7 +6,8 @@ import re
 import time
 from typing import Any
 
-from tests.acceptance.attacks import AN_ADMIN, ATTACKS, JSON, Attack
+from tests.acceptance.attacks import ATTACKS
+from tests.acceptance.attacks.requests import AN_ADMIN, JSON, Attack
 from tests.acceptance.contract import AnswerChecker
 from tests.acceptance.service import Service
 from tests.acceptance.target import Target, register

@@ -1,4 +1,4 @@
-"""What is just within its bound is taken; `attacks.py` has what is just past it."""
+"""What is just within its bound is taken; `attacks` has what is just past it."""
 
 import json
 from typing import Any
