@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from evently.embedded import EmbeddedPostgres
+from tests.acceptance.cluster import all_ready
 from tests.acceptance.contract import AnswerChecker
 from tests.acceptance.service import Service, running
 from tests.acceptance.target import Target, new_target
@@ -39,6 +40,31 @@ async def service(shared_service: Service) -> AsyncIterator[Service]:
     async with shared_service.connected():
         yield shared_service
     shared_service.process.assert_no_traceback(seen)
+
+
+@pytest.fixture(scope="module", params=[2, 4], ids=["2-workers", "4-workers"])
+def workers(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: str
+) -> Iterator[Service]:
+    """A service whose workers come and go; at the end every event is what its ledger says."""
+    name = f"workers_{uuid4().hex}"
+    postgres.create_database(name, template)
+    with running(Service(postgres.dsn(name), request.param)) as service:
+        yield service
+        service.process.verify()
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+async def cluster(workers: Service) -> AsyncIterator[Service]:
+    """That service with all of its workers at work, started again if a test has ended it."""
+    seen = len(workers.process.log())
+    if not workers.process.processes():
+        workers.process.start()
+    await all_ready(workers)
+    async with workers.connected():
+        yield workers
+    workers.process.assert_no_traceback(seen)
 
 
 @pytest.fixture

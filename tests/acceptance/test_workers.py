@@ -5,18 +5,12 @@ A client here is a booking service: it sends a move with its key again until the
 """
 
 import asyncio
-import http.client
-import json
 import os
 import re
 import signal
 import stat
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, closing, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,94 +18,18 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from evently.embedded import EmbeddedPostgres
-from tests.acceptance.service import Service, raw_socket, running
-from tests.acceptance.service_clients import Heard
+from tests.acceptance.cluster import (
+    CLIENTS,
+    RECOVERED_S,
+    WATCHDOG_S,
+    all_ready,
+    book,
+    event_owned_by,
+    in_ledger,
+    longest_silence,
+)
+from tests.acceptance.service import Service
 from tests.until import until
-
-# Until an event answers again whose owner was killed.
-RECOVERED_S = 2.0
-# Until a service that was killed is ready again, for each of its workers: a second and a half on
-# an idle machine, and twice as much on a busy one.
-RESTARTED_S = 3.0
-# The watchdog's patience with a silent worker, and the time it takes to notice.
-WATCHDOG_S = 2.0
-CLIENTS = 64
-READY = "/health/ready"
-# Often enough to be heard while a worker drains, and seldom enough not to be a load.
-PROBE_EVERY_S = 0.03
-# Lets every worker's process live on for longer than the supervisor waits after its last word.
-SLOW_END = """
-import atexit, sys, time
-if any(argument.startswith("--index=") for argument in sys.orig_argv):
-    atexit.register(time.sleep, 2.5)
-"""
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids=["2-workers", "4-workers"])
-def workers(
-    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: str
-) -> Iterator[Service]:
-    """A service whose workers come and go; at the end every event is what its ledger says."""
-    name = f"workers_{uuid4().hex}"
-    postgres.create_database(name, template)
-    with running(Service(postgres.dsn(name), request.param)) as service:
-        yield service
-        service.process.verify()
-    postgres.drop_database(name)
-
-
-@pytest.fixture
-async def cluster(workers: Service) -> AsyncIterator[Service]:
-    """That service with all of its workers at work, started again if a test has ended it."""
-    seen = len(workers.process.log())
-    if not workers.process.processes():
-        workers.process.start()
-    await all_ready(workers)
-    async with workers.connected():
-        yield workers
-    workers.process.assert_no_traceback(seen)
-
-
-async def all_ready(service: Service, within_s: float = 30.0) -> None:
-    """Wait until every worker listens for the others, which it does just before it serves."""
-
-    def alive() -> bool:
-        text = service.process.probe_text("/metrics") or ""
-        return f"evently_database_reachable {float(service.workers)}" in text
-
-    await until(alive, within_s, f"{service.workers} workers at work")
-
-
-async def event_owned_by(service: Service, index: int, **over: Any) -> dict[str, Any]:
-    """A published event that lives in the worker `index`."""
-    while True:
-        event = await service.clients.published_event(**over)
-        if service.owner(event["event_id"]) == index:
-            return event
-
-
-async def book(service: Service, event_id: str, moves: int, *, fresh: bool = False) -> list[Heard]:
-    """`moves` reserves of one seat, each under a key of its own, by CLIENTS at a time."""
-    heard: list[Heard] = []
-    keys = iter([f"{uuid4()}" for _ in range(moves)])
-
-    async def client() -> None:
-        for key in keys:
-            one = await service.clients.reserve_for_sure(event_id, key, fresh=fresh)
-            heard.append(one)
-
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(CLIENTS):
-            clients.create_task(client())
-    return heard
-
-
-def longest_silence(heard: list[Heard], since_s: float) -> float:
-    """The longest time without an OK, from `since_s` on."""
-    times = sorted({since_s, *(one.heard_s for one in heard if one.heard_s > since_s)})
-    return max(later - sooner for sooner, later in pairwise(times))
-
 
 # Killed
 
@@ -141,11 +59,6 @@ async def test_the_owner_is_killed_while_its_event_is_sold(cluster: Service) -> 
     await all_ready(cluster)
     assert cluster.process.worker_pids()[cluster.owner(event_id)] != pid
     assert len(cluster.process.worker_pids()) == cluster.workers
-
-
-async def in_ledger(service: Service, event_id: str, versions: int) -> bool:
-    rows = await service.database.rows("SELECT version FROM events WHERE event_id = $1", event_id)
-    return bool(rows[0]["version"] >= versions)
 
 
 async def test_a_killed_worker_s_answers_are_replayed_by_the_others(cluster: Service) -> None:
@@ -446,165 +359,3 @@ def run_dir_of(pid: int) -> Path:
     name = "PROMETHEUS_MULTIPROC_DIR="
     (metrics,) = (entry for entry in environ if entry.startswith(name))
     return Path(metrics.removeprefix(name)).parent
-
-
-# Stopped
-
-
-async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Service) -> None:
-    event = await cluster.clients.published_event(total_capacity=5000)
-    event_id = event["event_id"]
-    async with asyncio.TaskGroup() as tasks:
-        sold = tasks.create_task(book(cluster, event_id, 600))
-        await until(lambda: in_ledger(cluster, event_id, 100), 20, "100 sold seats")
-        cluster.process.kill()
-        ready_s = await asyncio.to_thread(cluster.process.start)
-    print(f"{cluster.workers} workers are ready again after {ready_s:.1f} s")  # noqa: T201
-    assert ready_s < RESTARTED_S * cluster.workers
-    heard = sold.result()
-    assert {one.status for one in heard} == {200}
-    await cluster.clients.check_promise(heard)
-    assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 4400
-
-
-async def test_nobody_outlives_a_killed_supervisor(cluster: Service) -> None:
-    event = await cluster.clients.published_event()
-    moved = await cluster.clients.reserve(event["event_id"], 3)
-    cluster.process.kill_supervisor()
-    cluster.process.assert_gone(within_s=10)
-    # Its place is free at once, and its data is there.
-    cluster.process.start()
-    path = f"/internal/events/{event['event_id']}"
-    answer = await cluster.api.call("GET", path, headers=cluster.api.internal, fresh=True)
-    assert answer.json["version"] == moved.json["version"]
-
-
-async def test_sigterm_under_load_answers_what_is_under_way_and_exits_0(cluster: Service) -> None:
-    event = await cluster.clients.published_event(total_capacity=100_000)
-    event_id = event["event_id"]
-    path = f"/internal/events/{event_id}/update-availability"
-    ok: dict[str, dict[str, Any]] = {}
-    other: Counter[int] = Counter()
-    unanswered: Counter[str] = Counter()
-    stopped = asyncio.Event()
-
-    async def client(number: int) -> None:
-        """Moves, each sent once, until the service is gone."""
-        while not stopped.is_set():
-            key = str(uuid4())
-            try:
-                answer = await cluster.api.send(
-                    "POST",
-                    path,
-                    headers=cluster.api.internal | {"Idempotency-Key": key},
-                    body={"quantity": -1, "version": "*"},
-                    fresh=number % 4 == 0,
-                )
-            except aiohttp.ClientConnectorError:
-                return
-            except (aiohttp.ClientError, TimeoutError) as error:
-                unanswered[f"{error!r}"] += 1
-                continue
-            if answer.status == 200:
-                ok[key] = answer.json
-            else:
-                other[answer.status] += 1
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(CLIENTS):
-            tasks.create_task(client(number))
-        probing: list[int] = []
-        probes = [
-            asyncio.to_thread(ready_until_it_is_not, cluster.process.port, probing)
-            for _ in range(4)
-        ]
-        drained = asyncio.gather(*probes)
-        await until(lambda: len(ok) > 300 and len(probing) == 4, 20, "300 seats and the probes")
-        cluster.process.terminate()
-        told_s = time.monotonic()
-        await asyncio.to_thread(cluster.process.wait_stopped)
-        took_s = time.monotonic() - told_s
-        stopped.set()
-        said = [body for body in await drained if body is not None]
-    lost = dict(unanswered)
-    print(f"{len(ok)} OK, {dict(other)}, no answer: {lost}, {took_s:.1f} s")  # noqa: T201
-    # A connection that nobody had accepted yet is lost with the socket it waited at.
-    assert sum(unanswered.values()) <= CLIENTS // 2
-    assert said, "no probe heard that the service was no longer ready"
-    assert {body["error"]["details"]["database"] for body in said} == {"draining"}
-    assert other.keys() <= {503}
-    ledger = {row["request_key"]: row for row in await cluster.database.ledger(event_id)}
-    for key, answer in ok.items():
-        assert ledger[key]["version"] == answer["version"]
-    # Whoever got no answer knows nothing: the connection closed before, or the move was done.
-    assert len(ledger) - 2 - len(ok) <= sum(unanswered.values())
-
-
-def ready_until_it_is_not(port: int, probing: list[int]) -> Any:
-    """What a load balancer's probe hears first that is no 200, on a connection that it keeps; None
-    where that connection ended before. It is added to `probing` once it has heard a 200."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-        while True:
-            try:
-                connection.request("GET", READY)
-                response = connection.getresponse()
-                body = response.read()
-            except (OSError, http.client.HTTPException):
-                return None
-            if response.status != 200:
-                assert response.status == 503
-                return json.loads(body)
-            if connection.sock is not None and connection.sock.fileno() not in probing:
-                probing.append(connection.sock.fileno())
-            time.sleep(PROBE_EVERY_S)
-
-
-async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Service) -> None:
-    # Requests whose body never comes keep their workers from stopping.
-    head = (
-        b"POST /api/v1/auth/admin/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    )
-    with ExitStack() as stack:
-        for _ in range(4 * cluster.workers):
-            connection = stack.enter_context(raw_socket(cluster))
-            connection.sendall(head + b"Content-Length: 10\r\n\r\n")
-        await until(lambda: cluster.process.probe("/healthz") == 200, 10, "an answer after them")
-        # Signals that come at once are one wish to stop; one that comes later is in earnest.
-        for _ in range(6):
-            cluster.process.terminate()
-            with suppress(AssertionError):
-                await until(lambda: cluster.process.ended is not None, 0.5)
-                break
-    assert cluster.process.ended == 1
-    cluster.process.assert_gone(within_s=2)
-
-
-async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> None:
-    # Not under pytest's folder, whose mode lets no other user through; PostgreSQL is never root.
-    with tempfile.TemporaryDirectory(prefix="evently-embedded-") as folder:
-        data_dir = Path(folder) / "data"
-        with running(Service(None, 2, data_dir=data_dir)) as service:
-            async with service.connected():
-                event_id = (await service.clients.published_event())["event_id"]
-                moved = await service.clients.reserve(event_id, 3, key="kept")
-                assert any(
-                    "postgres" in command for command in service.process.processes().values()
-                )
-                service.process.kill_supervisor()
-                service.process.assert_gone(within_s=15)
-                service.process.start()
-                again = await service.clients.reserve(event_id, 3, key="kept", fresh=True)
-                assert again.json == moved.json
-                assert again.headers["Idempotent-Replayed"] == "true"
-                service.process.verify()
-                service.process.stop()
-                assert not service.process.processes()
-
-
-async def test_a_worker_that_takes_its_time_to_go_has_stopped_well(
-    database_url: str, tmp_path: Path
-) -> None:
-    """One with many events in memory does, on a busy machine."""
-    (tmp_path / "sitecustomize.py").write_text(SLOW_END, encoding="utf-8")
-    with running(Service(database_url, 2, settings={"PYTHONPATH": str(tmp_path)})) as service:
-        service.process.stop()
