@@ -1,6 +1,6 @@
-# Two stages: the wheel is built and installed in the first, and the second has the result, a
-# Python and nothing else. It runs as a user of its own, on a read-only root file system: it
-# writes under /tmp, and with the embedded database under /var/lib/evently.
+# Two stages: the first builds and installs the wheel; the second has only Python and the result. It
+# runs as its own user, on a read-only root file system: it writes under /tmp and, with the embedded
+# database, under /var/lib/evently.
 
 FROM python:3.13.9-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -30,10 +30,10 @@ ENV PATH=/opt/evently/bin:$PATH \
 USER 10001:10001
 WORKDIR /var/lib/evently
 EXPOSE 8002
-# The process answers; whether the database does is no reason to restart it.
+# Checks the process alone: an outage of the database is not a reason to restart it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('EVENTLY_PORT') or 8002), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
-# No shell between: SIGTERM reaches the supervisor, which drains its workers within 15 s.
+# No shell in between, so SIGTERM reaches the supervisor, which drains its workers within 15 s.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["evently"]
 CMD ["serve"]

@@ -5,22 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# The first of these that is a version we run on.
+# The first of these that is a supported version.
 CHECK := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 CANDIDATES := python3.11 python3.12 python3.13 python3
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(CHECK)' 2>/dev/null && echo $$p && break; done)
 
-# Another interpreter asked for by name is a reason to set up again.
+# Choosing another interpreter by name sets up the environment again.
 ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
 ifneq ($(PYTHON),$(shell cat $(VENV)/.python 2>/dev/null))
 $(shell rm -f $(INSTALLED))
 endif
 endif
 
-# Simulated worlds for `make sim`.
+# The number of simulated runs of `make sim`.
 SEEDS ?= 2000
 
-# Who is asked by `make audit`: pypi, or osv.
+# The source of `make audit`: pypi or osv.
 SERVICE ?= pypi
 
 .DEFAULT_GOAL := help
@@ -28,22 +28,22 @@ SERVICE ?= pypi
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
-	@echo 'make run       the service with its own database and demo data; prints its URL'
-	@echo 'make test      every test, on a real PostgreSQL'
-	@echo 'make sim       2000 simulated worlds in which the database misbehaves (SEEDS=n for another number)'
-	@echo 'make canaries  mutants of our own code, each of which the tests must catch'
-	@echo 'make chaos     a minute of the real service while it is killed, paused and cut off (SEED=n repeats one)'
-	@echo 'make soak      the same for an hour'
-	@echo 'make bench     five minutes of load, side by side with bare aiohttp and pgbench'
-	@echo 'make image-check   what the Dockerfile says, step by step, with no container engine (as root)'
-	@echo 'make lint      formatting, lint rules, import rules, types'
-	@echo 'make audit     known vulnerabilities of what is installed; asks the package index (SERVICE=osv: the OSV database)'
-	@echo 'make clean     remove .venv and caches; the data in .evently stays'
+	@echo 'make run       start the service with its own database and demo data; prints its URL'
+	@echo 'make test      run every test, on a real PostgreSQL'
+	@echo 'make sim       run 2000 simulations in which the database fails (SEEDS=n for another number)'
+	@echo 'make canaries  run the simulation on mutants of the code, each of which it must catch'
+	@echo 'make chaos     kill, pause and disconnect the real service for a minute (SEED=n repeats a run)'
+	@echo 'make soak      do the same for an hour'
+	@echo 'make bench     measure for five minutes, next to bare aiohttp and pgbench'
+	@echo 'make image-check   carry out the Dockerfile without a container engine (as root)'
+	@echo 'make lint      check formatting, lint rules, import rules and types'
+	@echo 'make audit     list known vulnerabilities of the dependencies, by PyPI (SERVICE=osv: the OSV database)'
+	@echo 'make clean     remove .venv and caches, but not the data in .evently'
 
 install: $(INSTALLED)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or say PYTHON=/path/to/python' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or set PYTHON=/path/to/python' >&2; exit 1; }
 	@$(PYTHON) -c '$(CHECK)' || { echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv, or python3.11-venv for that version)' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
@@ -81,8 +81,8 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/mypy --strict
 
-# Everything is pinned, so nothing is resolved or downloaded: only the names and versions are sent.
-# It needs a network, and tells what became known since yesterday, so it is no part of the tests.
+# Everything is pinned, so nothing is resolved or downloaded: only names and versions are sent. It
+# needs a network, and its result changes from day to day, so it is not part of the tests.
 audit: $(INSTALLED)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off --vulnerability-service $(SERVICE)
 

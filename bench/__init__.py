@@ -1,5 +1,5 @@
-"""A benchmark that anyone can repeat: the service beside its ceiling and its database's limit.
+"""A repeatable benchmark: the service next to a bare HTTP server and the database alone.
 
-`python -m bench` measures, prints a table, and writes figures and plots. It is no part of what is
-shipped, and the service knows nothing of it.
+`python -m bench` measures, prints a table, and writes figures and plots. It is not shipped, and the
+service does not depend on it.
 """

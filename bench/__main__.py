@@ -24,42 +24,44 @@ PUBLISHED, SCRATCH = ROOT / "docs" / "performance", ROOT / "build" / "bench"
 FULL = Profile("full", seconds=2, rounds=3)
 QUICK = Profile("quick", seconds=1, rounds=3, quick=True)
 
-HELP = f"""Measure the service beside its ceiling and its database's limit.
+HELP = f"""Measure the service next to a bare HTTP server and the database alone.
 
-Starts everything itself, on a throw-away PostgreSQL that commits durably: bare aiohttp servers,
-pgbench, the service with everything on. Takes about five minutes, with --quick about one and a
-half; prints one table and writes JSON, tables and plots.
+Starts everything itself, on a temporary PostgreSQL that commits durably: bare aiohttp servers,
+pgbench, and the service with all features on. Takes about five minutes, with --quick about one and
+a half; prints one table and writes JSON, tables and plots.
 
-The ratios hold for other machines, the figures do not. Let nothing else run meanwhile: the load
-average should be under {QUIET_LOAD} for each processor before you begin.
+The ratios hold on other machines, the absolute figures do not. Run nothing else meanwhile: before
+the start, the load average should be under {QUIET_LOAD} for each processor.
 """
 
 
 @click.command(help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="Only the rows that goals need, for a shorter time.")
+@click.option(
+    "--quick", is_flag=True, help="Measure only the rows that goals need, for a shorter time."
+)
 @click.option("--seconds", type=click.IntRange(1, 600), help="Seconds for each measurement.")
-@click.option("--rounds", type=click.IntRange(1, 99), help="How often each one is done.")
+@click.option("--rounds", type=click.IntRange(1, 99), help="Number of rounds.")
 @click.option(
     "--workers",
     type=click.IntRange(1, WORKERS_MAX),
-    help="Worker processes, bare ones and ours.  [default: all processors]",
+    help="Worker processes, of the bare server and of the service.  [default: all processors]",
 )
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the figures go.  [default: docs/performance, with --quick build/bench]",
+    help="Folder for the figures.  [default: docs/performance, with --quick build/bench]",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=SCRATCH.parent,
-    help="Where the database is made, and removed again, on a real disk; the service's log "
+    help="Folder for the temporary database, on a real disk, and for the service's log, which "
     "stays.  [default: build]",
 )
 @click.option(
     "--again",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure nothing; make tables and plots of this results.json.",
+    help="Measure nothing; create tables and plots from this results.json.",
 )
 def main(
     quick: bool,
@@ -71,7 +73,7 @@ def main(
     again: Path | None,
 ) -> None:
     """Measure, print and write."""
-    # Or what was started would be left behind.
+    # Otherwise the processes started here would be left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     profile = QUICK if quick else FULL
     profile = Profile(profile.name, seconds or profile.seconds, rounds or profile.rounds, quick)
@@ -92,10 +94,12 @@ def main(
 def _measured(profile: Profile, data_dir: Path, workers: int) -> Results:
     load = load_now()
     if load > QUIET_LOAD:
-        click.echo(f"others are at work: the load is {load:.2f} for each processor", err=True)
+        click.echo(
+            f"other processes are busy: the load average is {load:.2f} for each processor", err=True
+        )
     data_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=data_dir))
-    # PostgreSQL may run as a user of its own, which must be able to pass through.
+    # PostgreSQL may run as its own user, which needs access to the folder.
     folder.chmod(0o711)
     started_s = time.monotonic()
 
@@ -105,7 +109,7 @@ def _measured(profile: Profile, data_dir: Path, workers: int) -> Results:
     try:
         return Run(profile, folder, workers, say).results()
     finally:
-        # Where a row has errors, the service's own words are wanted.
+        # If a row has errors, the service's log says why.
         with suppress(FileNotFoundError):
             shutil.copy(folder / LOG, data_dir / f"bench-{LOG}")
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""The ceiling: an aiohttp handler that does nothing but answer.
+"""The bare server: an aiohttp handler that only answers.
 
-Rule: it has all that makes the service fast and is not the service's work: aiohttp's low-level
-server, uvloop, a process and a socket of its own for every worker, a quiet garbage collector; and
-it sends as many bytes of body. Whatever the service takes longer, it takes for its work.
+Rule: it has everything that makes the service fast but is not its work: aiohttp's low-level server,
+uvloop, a process and a listening socket for each worker, a rarely run garbage collector; and its
+bodies are as long. Any further time that the service takes, it takes for its work.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ POLL_S = 0.02
 
 
 class Ceiling:
-    """Bare servers on one port; `bodies` maps paths to what is answered there."""
+    """Bare servers on one port; `bodies` maps paths to the answers' bodies."""
 
     def __init__(self, workers: int, bodies: Mapping[str, bytes], folder: Path) -> None:
         self._workers = workers
@@ -60,16 +60,16 @@ class Ceiling:
             process.wait(STOP_S)
 
     def _wait(self) -> None:
-        """Until every process has said so."""
+        """Wait until every process is ready."""
         deadline_s = time.monotonic() + START_S
         while not all((self._folder / f"{p.pid}.ready").exists() for p in self._processes):
             if time.monotonic() > deadline_s or any(p.poll() is not None for p in self._processes):
-                raise LoadFailed("the bare server does not start")
+                raise LoadFailed("the bare server did not start")
             time.sleep(POLL_S)
 
     @property
     def pids(self) -> list[int]:
-        """The processes."""
+        """The process ids."""
         return [process.pid for process in self._processes]
 
 
@@ -85,7 +85,7 @@ def _listener(port: int) -> socket.socket:
 async def serve(
     listener: socket.socket, bodies: Mapping[str, bytes], ready: Callable[[], None]
 ) -> None:
-    """Answer every path of `bodies`, for good; call `ready` once that is so."""
+    """Answer every path of `bodies` until the process ends; call `ready` after the start."""
 
     async def handle(request: web.BaseRequest) -> web.Response:
         if request.method == "POST":

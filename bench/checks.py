@@ -1,6 +1,6 @@
-"""What is not a row: the time of a list page that no cache has, memory, and that seats add up.
+"""The measurements that are not rows: uncached list pages, memory, and that seats add up.
 
-Rule: a check that fails is a figure like any other; the report says so.
+Rule: a failed check does not stop the run; the report shows it.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ BOOKING_S = 60.0
 
 # Enough connections to touch 10 000 events in a second or two.
 TOUCHING = 64
-# What is in memory before the first event counts: buffers, caches, the database's connections.
+# Read first, so that buffers, caches and database connections do not count as memory of events.
 WARMING_EVENTS = 64
 TOUCHES_MAX = 10
-# Far under what a worker reads from the database.
+# Far fewer than a worker can read from the database.
 TOUCHES_A_SECOND = 3000
-# A worker tells how many events it holds once a second.
+# A worker updates the number of its events once a second.
 TOLD_S = 1.2
 
 
 def uncached_list(scene: Scene, events: int) -> UncachedList:
     """Ask for pages with filters that were never requested before, one after the other.
 
-    All events start after the moments asked for, so that every page is one of all events.
+    All events start after the dates of the filters, so every page is a page of all events.
     """
     connection = http.client.HTTPConnection("127.0.0.1", scene.ours.port, timeout=30)
     long_ago = datetime.now(UTC) - timedelta(days=1)
@@ -77,9 +77,9 @@ def _time_ms(connection: http.client.HTTPConnection, path: str) -> float:
 
 
 def memory(scene: Scene, active: int, idle: int | None = None) -> tuple[ActiveMemory, int]:
-    """Read `active` events once, and see what the workers have grown by since there were none.
+    """Read `active` events once, and measure by how much the workers' memory has grown.
 
-    Returns the memory from which it grew, too, to be passed as `idle` for a larger number.
+    Also returns the memory before the growth, to be passed as `idle` for a larger number.
     """
     ours = scene.ours
     if idle is None:
@@ -97,7 +97,7 @@ def memory(scene: Scene, active: int, idle: int | None = None) -> tuple[ActiveMe
 
 def _touch(scene: Scene, events: int) -> None:
     numbers = list(range(1, events + 1))
-    # Should the time not do for all, the next touch begins with others.
+    # If the time is too short for all of them, the next call starts with others.
     random.shuffle(numbers)
     requests = [internal(scene, number) for number in numbers]
     seconds = 1 + events // TOUCHES_A_SECOND
@@ -106,7 +106,7 @@ def _touch(scene: Scene, events: int) -> None:
 
 
 def bookings(database: BenchDatabase, name: str, ours: Service, number: int) -> Bookings:
-    """Have 1000 clients want twice as many seats as there are, all at once."""
+    """Let 1000 clients book twice as many seats as there are, all at once."""
     database.add_event(name, number, SEATS)
     answers = asyncio.run(_book(ours, number))
     left, sold_by_ledger = database.seats_left(name, number)

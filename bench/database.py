@@ -1,11 +1,11 @@
-"""A throw-away PostgreSQL, the events in it, and what it can do without any service.
+"""A temporary PostgreSQL with events, and its throughput without the service.
 
 Rules:
 
-1. It commits as durably as in production, and says so itself: figures of a server that does not
-   flush are worth nothing.
-2. Its log's files are there, as in a server that has had its first gigabyte of work: to make one
-   holds every commit up for 20 to 50 ms, and a young server makes one each second.
+1. It commits as durably as in production, and its settings are checked: figures of a server that
+   does not flush are worthless.
+2. Its WAL files exist beforehand, as in a server that has written its first gigabyte: creating one
+   delays every commit by 20 to 50 ms, and a new server creates one every second.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ from evently.commands.verify import Verified, verify_events
 from evently.embedded import EmbeddedPostgres
 from evently.settings import usable_cpus
 
-# pgbench's 64 clients beside a service's pools.
+# For pgbench's 64 clients next to the pools of the service.
 CONFIG = {"max_connections": "200", "min_wal_size": "2GB"}
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 EMPTY = "empty"
 # The events of the database that pgbench moves seats in.
 LIMIT, LIMIT_EVENTS = "limit", 1000
-# Venues and events of seed.sql with a role of their own, by number.
+# The events of seed.sql with a special role, by number.
 HOT, SEATS_OUT = 1, 2
 
-# Files of 16 MB of the log that are made before anything is measured.
+# WAL files of 16 MB that are created before anything is measured.
 LOG_FILES = 96
-# Fewer than these have no quantiles.
+# Quantiles need at least this many.
 TRANSACTIONS_MIN = 2
 
 _HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def event_id(number: int) -> str:
 
 
 class Transactions(msgspec.Struct, frozen=True):
-    """What pgbench did: latencies in milliseconds, `cpu_us` of PostgreSQL for each."""
+    """The transactions of pgbench; `cpu_us` is PostgreSQL's processor time for each."""
 
     done: int
     per_second: float
@@ -64,7 +64,7 @@ class Transactions(msgspec.Struct, frozen=True):
 
 
 class BenchDatabase:
-    """One server; a database in it for every number of events, made when it is asked for."""
+    """One server, with a database for each number of events, created on demand."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,7 +98,7 @@ class BenchDatabase:
 
     @property
     def version(self) -> str:
-        """Which PostgreSQL this is."""
+        """The version of PostgreSQL."""
         return self._server.psql("SHOW server_version").strip()
 
     def cpu_s(self) -> float:
@@ -111,12 +111,12 @@ class BenchDatabase:
         seed = (_HERE / "seed.sql").read_text(encoding="utf-8")
         self._server.psql(seed.replace(":events", str(events)), name)
         self._server.psql("VACUUM (ANALYZE)", name)
-        # Or the checkpoint after so much writing would fall into the first measurement.
+        # Otherwise the checkpoint after so much writing would fall into the first measurement.
         self._server.psql("CHECKPOINT", name)
         return self._server.dsn(name)
 
     def slow_down(self, name: str, commit_ms: int) -> None:
-        """Let every commit in a database take so much longer, in sessions to come."""
+        """Make every commit in a database take `commit_ms` longer, in new sessions."""
         for setting, to in (("commit_delay", commit_ms * 1000), ("commit_siblings", 0)):
             self._server.psql(f"ALTER DATABASE {name} SET {setting} = {to}")
 
@@ -137,18 +137,18 @@ class BenchDatabase:
         return int(left), int(sold)
 
     def verify(self, name: str) -> Verified:
-        """Hold every event of a database against its ledger, as `evently verify` does."""
+        """Compare every event of a database with its ledger, as `evently verify` does."""
         return asyncio.run(_verify(self._server.dsn(name)))
 
     def take_seats(self, clients: int, events: int, seconds: int) -> Transactions:
-        """Have pgbench take seats of `events` events, one seat and its ledger row at a time."""
+        """Let pgbench take seats of `events` events, one seat and its ledger row at a time."""
         script = self._folder / "pgbench.sql"
         sql = (_HERE / "take_a_seat.sql").read_text(encoding="utf-8")
         script.write_text(f"\\set n random(1, {events})\n{sql}", encoding="utf-8")
         script.chmod(0o644)
         logs = self._folder / "pgbench"
         logs.mkdir(exist_ok=True)
-        # PostgreSQL's programs may run as a user of their own.
+        # PostgreSQL's programs may run as their own user.
         logs.chmod(0o777)
         before_s = self.cpu_s()
         said = self._server.run(
@@ -168,7 +168,7 @@ class BenchDatabase:
 
 
 def _transactions(logs: Path, said: str, used_s: float) -> Transactions:
-    """Read what pgbench said, and its logs, one line for each transaction; and remove those."""
+    """Read pgbench's output and its logs, one line for each transaction; then remove the logs."""
     took_ms: list[float] = []
     for log in logs.iterdir():
         lines = log.read_text(encoding="ascii").splitlines()

@@ -1,11 +1,11 @@
-"""Why a bench can end without figures.
+"""Why a benchmark can end without figures.
 
-Rule: each message is a sentence for the person who started it.
+Rule: each message is for the person who started it.
 """
 
 
 class BenchFailed(Exception):
-    """There are no figures, and the message says why."""
+    """There are no figures; the message says why."""
 
 
 class NotReady(BenchFailed):
@@ -13,12 +13,12 @@ class NotReady(BenchFailed):
 
 
 class NotDurable(BenchFailed):
-    """The database would not survive a crash, so nothing is measured on it."""
+    """The database does not commit durably, so nothing is measured on it."""
 
 
 class LoadFailed(BenchFailed):
-    """wrk, pgbench or the bare server did not do its work; the message is its own."""
+    """wrk, pgbench or the bare server failed; the message is its own."""
 
 
 class ServiceFailed(BenchFailed):
-    """The service did not start, or gave an answer that it should not; the message says which."""
+    """The service did not start, or gave an unexpected answer; the message says which."""

@@ -1,4 +1,4 @@
--- Adds one more event, with :seats seats: the one of number :event.
+-- Adds event number :event, with :seats seats.
 INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
                     end_datetime, total_capacity, available_seats, base_price,
                     max_tickets_per_booking, status, version, terms_version, created_by)

@@ -1,4 +1,4 @@
-"""What the service shall reach, and whether it did: ratios within a run, and the targets.
+"""The goals, which are ratios within a run, the absolute targets, and whether they are met.
 
 Rule: a goal that was not measured is neither met nor missed.
 """
@@ -13,7 +13,7 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A goal, what is wanted and what was found; `met` is None where it was not measured."""
+    """A goal, with the wanted and the found value; `met` is None if it was not measured."""
 
     goal: str
     wanted: str
@@ -22,12 +22,12 @@ class Verdict:
 
     @property
     def shown(self) -> str:
-        """In a word."""
+        """The verdict in a word."""
         return {True: "met", False: "**missed**", None: NOT_MEASURED}[self.met]
 
 
 def goals(results: Results) -> list[Verdict]:
-    """What this project asks of itself: ratios within one run, for machines differ."""
+    """What this project demands of itself: ratios within one run, since machines differ."""
     find = results.find
     hot, spread, bare_get = find("hot"), find("spread"), find("bare-get")
     return [
@@ -50,7 +50,7 @@ def goals(results: Results) -> list[Verdict]:
 
 
 def targets(results: Results) -> list[Verdict]:
-    """What the platform asks of this service, as absolute figures."""
+    """What the platform demands of this service, in absolute figures."""
     find = results.find
     lists = (find("list", events=200), find("list", events=100_000))
     hot = find("hot")
@@ -82,7 +82,7 @@ def _measured(figures: Iterable[Figure | None]) -> list[Figure]:
 
 
 def _p99(goal: str, wanted_ms: float, figures: Iterable[Figure | None]) -> Verdict:
-    """The slowest of `figures` counts, and so do all their errors."""
+    """The slowest of `figures` counts, and the errors of all."""
     wanted = f"p99 under {wanted_ms:g} ms, no error"
     found = _measured(figures)
     if not found:
@@ -94,7 +94,7 @@ def _p99(goal: str, wanted_ms: float, figures: Iterable[Figure | None]) -> Verdi
 
 
 def _rate(goal: str, wanted: float, p99_ms: float, figures: Iterable[Figure | None]) -> Verdict:
-    """The worst of `figures` counts, each for itself."""
+    """The lowest rate and the slowest p99 of `figures` count."""
     asked = f"{wanted:g} a second, p99 under {p99_ms:g} ms"
     found = _measured(figures)
     if not found:
@@ -125,7 +125,7 @@ def _uncached(results: Results) -> Verdict:
 
 
 def _overload(results: Results) -> Verdict:
-    goal, wanted = "sold with 4 times as many at the door", "at least 0.8 of the peak"
+    goal, wanted = "sold at 4 times the peak load", "at least 0.8 of the peak"
     found = [overload for overload in results.overload if overload.times == 4]  # noqa: PLR2004
     if not found:
         return _unmeasured(goal, wanted)
@@ -142,12 +142,12 @@ def _bookings(results: Results) -> Verdict:
         return _unmeasured(goal, wanted)
     shown = f"{found.sold} of {found.seats} seats sold, {found.refused} refused"
     if found.otherwise:
-        shown += f", {found.otherwise} otherwise"
+        shown += f", {found.otherwise} with other answers"
     return Verdict(goal, wanted, shown, found.exact)
 
 
 def _commit(goal: str, figure: Figure | None) -> Verdict:
-    """The histogram has a bucket that ends at 10 ms, so on which side it is, is exact."""
+    """The histogram has a bucket that ends at 10 ms, so the comparison is exact."""
     wanted = "commit p99 under 10 ms"
     found = figure.median(lambda run: run.commit_p99_ms) if figure else None
     if found is None:

@@ -1,8 +1,8 @@
-"""Makes load with wrk: requests that are written down beforehand, as fast as answers come.
+"""Generates load with wrk: prepared requests, sent as fast as the answers arrive.
 
-Rule: one thread of wrk for every four processors, since the load generator shares the machine
-with what it measures. wrk counts a slow answer for the requests that could not be sent meanwhile,
-too: its percentiles are corrected for coordinated omission.
+Rule: one thread of wrk for every four processors, since the load generator shares the machine with
+the service. wrk also counts a slow answer for the requests that it delayed: its percentiles are
+corrected for coordinated omission.
 """
 
 import json
@@ -18,23 +18,23 @@ from bench.failures import LoadFailed
 from evently.settings import usable_cpus
 
 PLAYER = Path(__file__).with_name("play.lua")
-# A request without an answer for so long is an error; shorter waits are latencies.
+# A request without an answer for this long is an error; shorter waits are latencies.
 TIMEOUT_S = 10
-# Over its own duration, wrk takes this long at most to wind up.
+# wrk takes at most this much longer than its own duration.
 GRACE_S = 60.0
 
-# What stands in a request for a key of its own, and for the newest version.
+# The placeholders in a request for a unique key and for the newest version.
 KEY, VERSION = "\1", "\2"
-# play.lua writes a version as wide as this.
+# play.lua pads a version to this width.
 VERSION_WIDTH = 12
 
 Mode: TypeAlias = Literal["flat out", "paced", "patient", "tracking"]
 
 
 class Played(msgspec.Struct, frozen=True):
-    """What wrk reports; `status` counts answers over 399, of which `conflicts` were 409.
+    """The report of wrk; `status` counts answers over 399, of which `conflicts` were 409.
 
-    Only a run that tracks versions looks for conflicts.
+    Only a run that tracks versions counts conflicts.
     """
 
     requests: int
@@ -51,23 +51,23 @@ class Played(msgspec.Struct, frozen=True):
 
     @property
     def good_per_second(self) -> float:
-        """Answers a second that are no refusals."""
+        """Answers a second that are not refusals."""
         return (self.requests - self.status) / (self.duration_us / 1e6)
 
     @property
     def errors(self) -> int:
-        """What a client would call an error: bad answers but for conflicts, and broken sockets."""
+        """What a client sees as errors: bad answers except conflicts, and broken sockets."""
         bad = self.status - self.conflicts
         return bad + self.connect + self.read + self.write + self.timeout
 
 
 def get(path: str, headers: Sequence[str] = ()) -> str:
-    """A GET request as bytes go over the wire."""
+    """A GET request as it is sent."""
     return _request("GET", path, headers, "")
 
 
 def post(path: str, body: dict[str, int | str], headers: Sequence[str] = ()) -> str:
-    """A POST request with a JSON body; VERSION may stand in it."""
+    """A POST request with a JSON body, which may contain VERSION."""
     text = json.dumps(body, separators=(",", ":"))
     text = text.replace(json.dumps(VERSION), VERSION)
     length = len(text) + text.count(VERSION) * (VERSION_WIDTH - len(VERSION))

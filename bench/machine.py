@@ -1,7 +1,7 @@
-"""What the bench needs of a machine, and what machine it is.
+"""What the benchmark needs on a machine, and a description of the machine.
 
-Rule: what is missing is installed where that is possible, and otherwise named before anything is
-measured, not after five minutes.
+Rule: what is missing is installed if possible, and otherwise reported before anything is measured,
+not after five minutes.
 """
 
 import os
@@ -20,12 +20,12 @@ from bench.failures import NotReady
 from bench.results import Machine
 from evently.settings import usable_cpus
 
-# Above this, others are at work, and the figures are theirs too.
+# Above this, other processes are busy and distort the figures.
 QUIET_LOAD = 0.5
 FLUSHES = 100
-# As much as PostgreSQL writes to its log at once: a page.
+# PostgreSQL writes its WAL in pages of this size.
 FLUSH_BYTES = 8192
-# 1000 connections, and what else is open.
+# For 1000 connections and the other open files.
 FILES = 8192
 INSTALL_S = 300.0
 
@@ -33,7 +33,7 @@ PACKAGES = ("aiohttp", "asyncpg", "uvloop", "pydantic", "msgspec", "prometheus-c
 
 
 def prepare() -> None:
-    """Make sure that everything is there. Raises NotReady."""
+    """Check that everything is available. Raises NotReady."""
     if sys.platform != "linux":
         raise NotReady("the bench reads processor time and memory from /proc: run it on Linux")
     if shutil.which("wrk") is None:
@@ -47,24 +47,24 @@ def _install_wrk() -> None:
     apt = shutil.which("apt-get")
     if os.geteuid() != 0 or apt is None:
         raise NotReady(
-            "wrk makes the load, and it is not installed: install it with your system's package "
-            "manager (Debian and Ubuntu: sudo apt-get install wrk), then start again"
+            "wrk generates the load, and it is not installed: install it with your system's "
+            "package manager (Debian and Ubuntu: sudo apt-get install wrk), then start again"
         )
     for arguments in (("update", "-q"), ("install", "-y", "-q", "wrk")):
         subprocess.run(  # noqa: S603 - our own arguments
             [apt, *arguments], stdout=sys.stderr, check=False, timeout=INSTALL_S
         )
     if shutil.which("wrk") is None:
-        raise NotReady("wrk makes the load, and apt-get could not install it: see above")
+        raise NotReady("wrk generates the load, and apt-get could not install it: see above")
 
 
 def load_now() -> float:
-    """How many processes want to run, over the last minute, for each processor."""
+    """The load average of the last minute, for each processor."""
     return os.getloadavg()[0] / usable_cpus()
 
 
 def machine(database: BenchDatabase, folder: Path, workers: int, load_before: float) -> Machine:
-    """Where this runs."""
+    """The machine of this run."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)  # noqa: S607
     return Machine(
@@ -93,7 +93,7 @@ def _processor() -> str:
 
 
 def _flush_ms(folder: Path) -> float:
-    """How long this disk takes until what was written is safe: the median."""
+    """The median time to flush a write to this disk."""
     path = folder / "flush"
     took_ms = []
     with path.open("wb", buffering=0) as file:
@@ -108,7 +108,7 @@ def _flush_ms(folder: Path) -> float:
 
 
 def commit() -> str | None:
-    """The commit that is measured, where this is a clone."""
+    """The measured commit, if this is a clone."""
     git = shutil.which("git")
     if git is None:
         return None

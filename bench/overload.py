@@ -1,8 +1,8 @@
-"""What becomes of the service when more is asked of it than it can do.
+"""The service under more load than it can handle.
 
-Rule: the database is what bounds it here, slowed down on purpose: the load generator shares the
-machine's processors, and were they the bound, what it takes would be measured, not what the
-service does with too much.
+Rule: the database, slowed down on purpose, is the bottleneck here. The load generator shares the
+processors; if they were the bottleneck, this would measure the generator instead of how the service
+handles overload.
 """
 
 from pathlib import Path
@@ -13,14 +13,14 @@ from bench.results import Overload
 from bench.rows import reserve
 from bench.service import Counts, Service
 
-# What every commit takes longer, as with a slow disk or a far standby.
+# Added to every commit, as by a slow disk or a distant standby.
 COMMIT_DELAY_MS = 20
 EVENTS = 10
-# Connections that keep a hot event's batches full; then so many times what it sold is offered.
+# Connections that keep a hot event's batches full; then multiples of the rate it sold at.
 PEAK_CONNECTIONS, OFFERED = 256, (1, 2, 4)
-# The mean of what a client waits before it comes again, refused or not: play.lua's `patient`.
+# The mean pause of a client before its next request, refused or not: play.lua's `patient`.
 PAUSE_S = 0.5
-# Over the time that thousands of connections take to be made.
+# Longer than it takes to open thousands of connections.
 SECONDS = 6
 
 _DATABASE = "slow"
@@ -28,7 +28,7 @@ _MOVES = "/internal/events/{event_id}/update-availability"
 
 
 def overload(database: BenchDatabase, workers: int, folder: Path) -> tuple[Overload, ...]:
-    """Offer one event 1, 2 and 4 times the bookings that it took a second at its best."""
+    """Offer one event 1, 2 and 4 times the bookings a second that it handled at its peak."""
     dsn = database.make(_DATABASE, EVENTS)
     database.slow_down(_DATABASE, COMMIT_DELAY_MS)
     with Service(dsn, workers, folder) as ours:

@@ -1,13 +1,13 @@
 -- Plays the requests of a file over and over, in the file's order, and reports as JSON.
 --
--- Arguments: the file, whose requests are separated by NUL; a tag that no other run has; the mode.
--- In a request, byte 1 stands for a key that is used once, byte 2 for the event's version.
+-- Arguments: the file, with requests separated by NUL; a tag that is unique to the run; the mode.
+-- In a request, byte 1 is replaced by a unique key, byte 2 by the event's version.
 -- Modes:
---   flat out  each connection sends its next request as soon as it has its answer
+--   flat out  each connection sends the next request as soon as it has an answer
 --   paced     ... and after a pause of 50 to 150 ms
 --   patient   ... and after a pause of 250 to 750 ms
---   tracking  each request carries the newest version that an answer told, as a client that means
---             to be sure would do it; this reads every answer, so it costs the player more
+--   tracking  each request has the newest version of any answer, like a strict client; this reads
+--             every answer, so it costs the load generator more
 
 local PAUSES_MS = { paced = { 50, 150 }, patient = { 250, 750 } }
 local CONFLICT = 409
@@ -53,7 +53,7 @@ end
 function init(arguments)
   read_requests(arguments[1])
   prefix = arguments[2] .. "-" .. number .. "-"
-  -- Threads do not all begin with the same event.
+  -- Each thread starts with another event.
   turn = number * 7
   local pause = PAUSES_MS[arguments[3]]
   if pause then
@@ -72,7 +72,7 @@ function request()
   if not before_version[turn] then
     return before_key[turn] .. prefix .. keys .. after_key[turn]
   end
-  -- As wide as the body's length was counted for; JSON allows the blanks.
+  -- Padded to the width that Content-Length assumes; JSON allows the spaces.
   local padded = string.format("%12d", version)
   return before_key[turn] .. prefix .. keys .. before_version[turn] .. padded .. after_version[turn]
 end

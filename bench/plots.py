@@ -1,6 +1,6 @@
-"""Draws what a run found as SVG files that show anywhere a picture does.
+"""Draws the results of a run as SVG files that work wherever a picture does.
 
-Rule: no script and nothing from another place stands in them, and every value is written out.
+Rule: they contain no script and no external resources, and every value is written out.
 """
 
 import xml.etree.ElementTree as ET
@@ -41,7 +41,7 @@ COMPARED = {"hot": "one event", "spread": "1000 events", "availability": "reads"
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
-    """Write all plots into `folder`; those that have something to show."""
+    """Write all plots with data into `folder`, and return their paths."""
     plots: dict[str, Callable[[Results], Any]] = {
         "throughput": _throughput,
         "latency": _latency,
@@ -80,7 +80,7 @@ def _settings(title: str, **more: Any) -> dict[str, Any]:
 
 
 def _still(chart: Any) -> Any:
-    """Without the script that pygal puts into every picture."""
+    """`chart` without the script that pygal adds to every picture."""
 
     def strip(root: ET.Element) -> ET.Element:
         for parent in root.iter():
@@ -106,11 +106,11 @@ def _throughput(results: Results) -> Any:
             f"Requests a second, {CONNECTIONS} connections",
             show_legend=False,
             height=80 + 34 * len(shown),
-            # A bar's value stands beside its name, where nothing runs through it.
+            # The value of a bar is in its label, where no line crosses it.
             print_values=False,
         )
     )
-    # It draws from the bottom up.
+    # pygal draws from the bottom up.
     shown.reverse()
     chart.x_labels = [f"{figure.title}: {thousands(figure.per_second)}" for figure in shown]
     chart.add(
@@ -121,7 +121,7 @@ def _throughput(results: Results) -> Any:
 
 
 def _is_headline(figure: Figure) -> bool:
-    """Whether it is of the large stage, or of the lists beside their ceiling."""
+    """Whether it is from the main stage, or a list next to its bare server."""
     if figure.connections != CONNECTIONS or figure.key == "paced":
         return False
     return figure.events == (LISTED if figure.key in LISTS else MANY)
@@ -154,7 +154,7 @@ def _line(
     series: dict[str, Sequence[float | None]],
     **more: Any,
 ) -> Any:
-    if len(labels) < 2:  # noqa: PLR2004 - a point is no line
+    if len(labels) < 2:  # noqa: PLR2004 - a point is not a line
         return None
     chart = pygal.Line(**_settings(title, dots_size=4, include_x_axis=True, **more))
     chart.x_labels = list(labels)

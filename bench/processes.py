@@ -1,4 +1,4 @@
-"""What a process and its children have cost, as Linux tells it under /proc.
+"""The processor time and memory of a process and its children, from Linux's /proc.
 
 Rule: a child that has ended still counts: the kernel adds its time to its parent's.
 """
@@ -11,7 +11,7 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 # The fields of /proc/PID/stat after the name in brackets: see proc_pid_stat(5).
 _PARENT = 1
 _TIMES = slice(11, 15)
-# What /proc/PID/clear_refs takes for "forget the peak of the resident set".
+# The value of /proc/PID/clear_refs that resets the peak of the resident set.
 _FORGET_PEAK = "5"
 
 
@@ -26,25 +26,25 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of processor time, user's and system's, that `pid` and its children have used."""
+    """Seconds of user and system time that `pid` and its children have used."""
     ticks = sum(int(ticks) for member in family(pid) for ticks in _stat(member)[_TIMES])
     return ticks / _TICKS_A_SECOND
 
 
 def forget_peak(pid: int) -> None:
-    """Begin to watch the peak of the memory anew."""
+    """Reset the peak of the memory."""
     for member in family(pid):
         with suppress(OSError):
             Path(f"/proc/{member}/clear_refs").write_text(_FORGET_PEAK, encoding="ascii")
 
 
 def peak_mb(pid: int) -> float:
-    """The largest resident sets since `forget_peak`, added up."""
+    """The sum of the largest resident sets since `forget_peak`."""
     return _status_kb(pid, "VmHWM") / 1024
 
 
 def heap_bytes(pid: int) -> int:
-    """Memory now in use that is no file's: what the processes have made themselves."""
+    """The anonymous memory in use now: what the processes have allocated themselves."""
     return _status_kb(pid, "RssAnon") * 1024
 
 

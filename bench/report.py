@@ -1,7 +1,7 @@
-"""Tells what a run found: a table on the terminal, files for the documentation.
+"""Reports the results of a run: a table on the terminal, and files for the documentation.
 
-Rule: what stands in the documentation was made from results.json and nothing else, so that it can
-be made again.
+Rule: the figures in the documentation come from results.json alone, so that they can be generated
+again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from bench.plots import draw
 from bench.results import Figure, Machine, Results, Sample
 
 RESULTS, TABLES = "results.json", "results.md"
-# Between these lines, the page about performance is made by the bench.
+# Between these lines, the benchmark writes the page about performance.
 BEGIN = "<!-- Made by `make bench`; what is written here is overwritten. -->"
 END = "<!-- The end of what `make bench` made. -->"
 NOTHING = ""
@@ -36,7 +36,7 @@ COLUMNS = (
     "commit p99 ms",
     "peak MB",
 )
-# What the page about performance shows first, one after the other to be compared.
+# The rows at the top of the page about performance, in the order in which they are compared.
 HEADLINES = (
     ("bare-get", 1000),
     ("availability", 1000),
@@ -56,7 +56,7 @@ PLOTS = {
     "latency": "Latency by connections",
     "events": "Throughput by events in the database",
     "lists": "Time of an uncached list page by events in the database",
-    "active": "Throughput by events that are asked for",
+    "active": "Throughput by active events",
 }
 
 
@@ -76,7 +76,7 @@ def write(results: Results, folder: Path) -> list[Path]:
 
 
 def read(path: Path) -> Results:
-    """What `write` has kept."""
+    """The results that `write` saved."""
     return msgspec.json.decode(path.read_bytes(), type=Results)
 
 
@@ -111,7 +111,7 @@ def _tables(results: Results, plots: Sequence[str]) -> str:
     for events in dict.fromkeys(figure.events for figure in results.figures):
         rows = (_row(figure) for figure in results.figures if figure.events == events)
         lines += ["", f"### {thousands(events)} events in the database", "", *_table(COLUMNS, rows)]
-    lines += ["", "## More than it can do", "", *_overload(results)]
+    lines += ["", "## Overload", "", *_overload(results)]
     lines += ["", "## Growth", "", *_growth(results), "", _checked(results)]
     for plot in plots:
         lines += ["", f"![{PLOTS[plot]}]({plot}.svg)"]
@@ -143,11 +143,11 @@ def _machine(machine: Machine) -> str:
 def _explained(results: Results) -> str:
     return (
         f"Each figure is the median of {results.rounds} runs; errors and conflicts are those of "
-        "all runs, the peak is the largest. CPU is processor time of all our processes for each "
-        "request, PostgreSQL's apart; batch is the mean number of moves in one commit; commit p99 "
-        "is the time of the committing statement as the worker sees it, an upper bound of how "
-        "long a row is locked. The strict row counts bookings that succeeded; its conflicts are "
-        "what the others were told."
+        "all runs, the peak is the largest. CPU is the processor time of all our processes for "
+        "each request, without PostgreSQL's; batch is the mean number of moves in one commit; "
+        "commit p99 is the time of the committing statement, measured by the worker, and an upper "
+        "bound of how long a row is locked. The strict row counts the bookings that succeeded; "
+        "all others are conflicts."
     )
 
 
@@ -213,9 +213,9 @@ def _overload(results: Results) -> list[str]:
     lines = _table(header, rows)
     if rows:
         told = (
-            f"Every commit takes {COMMIT_DELAY_MS} ms longer here, so that the database is the "
-            "bound, not the processors, which the load generator needs as well. A client comes "
-            "again half a second after its answer, whatever it was."
+            f"Every commit takes {COMMIT_DELAY_MS} ms longer here, so that the bottleneck is the "
+            "database and not the processors, which the load generator uses too. A client sends "
+            "its next request half a second after an answer, whatever it was."
         )
         lines += ["", told]
     return lines
@@ -296,7 +296,7 @@ def _headline(results: Results) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table that reads as well on a terminal as in Markdown."""
+    """A table that is readable on a terminal and in Markdown."""
     cells = [list(header), *map(list, rows)]
     widths = [max(len(line[at]) for line in cells) for at in range(len(header))]
     lines = [_line(line, widths) for line in cells]

@@ -1,7 +1,7 @@
-"""What a run found, as it is kept in results.json: everything a report is made of.
+"""The results of a run, as saved in results.json: all the data of a report.
 
-Rule: every run of every row is kept, in the order of the rounds, so that a ratio is the median of
-what was measured side by side, and no error is averaged away.
+Rule: every run of every row is kept, in the order of the rounds, so that a ratio is the median over
+rounds measured next to each other, and no error is averaged away.
 """
 
 import statistics
@@ -48,12 +48,12 @@ class Figure(msgspec.Struct, frozen=True):
     runs: tuple[Sample, ...]
 
     def median(self, read: Callable[[Sample], float | None]) -> float | None:
-        """The median of what `read` finds in the runs; None where it finds nothing."""
+        """The median of the values that `read` finds in the runs, or None if there are none."""
         found = [value for value in map(read, self.runs) if value is not None]
         return statistics.median(found) if found else None
 
     def mid(self, read: Callable[[Sample], float]) -> float:
-        """The median of what every run has."""
+        """The median of a value that every run has."""
         return statistics.median(map(read, self.runs))
 
     @property
@@ -68,7 +68,7 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def errors(self) -> int:
-        """Those of all runs."""
+        """The errors of all runs."""
         return sum(run.errors for run in self.runs)
 
 
@@ -79,7 +79,7 @@ def ratio(figure: Figure, to: Figure) -> float:
 
 
 class UncachedList(msgspec.Struct, frozen=True):
-    """Time of a page that no cache has: the first page, and one in the middle of all."""
+    """The time of an uncached page: the first one, and one in the middle."""
 
     events: int
     first_ms: float
@@ -89,7 +89,7 @@ class UncachedList(msgspec.Struct, frozen=True):
 
 
 class ActiveMemory(msgspec.Struct, frozen=True):
-    """What `active` events in memory take, all in all; of those, `alive` were held by an actor."""
+    """The memory of `active` events, of which `alive` had an actor."""
 
     active: int
     alive: int
@@ -97,7 +97,7 @@ class ActiveMemory(msgspec.Struct, frozen=True):
 
 
 class Bookings(msgspec.Struct, frozen=True):
-    """`asked` bookings by `clients` at once for `seats` seats, and what became of them."""
+    """`asked` bookings by `clients` at once for `seats` seats, and their results."""
 
     clients: int
     asked: int
@@ -119,10 +119,10 @@ class Bookings(msgspec.Struct, frozen=True):
 
 
 class Overload(msgspec.Struct, frozen=True):
-    """One event to which `times` its `peak` was offered; all rates are a second.
+    """One event that was offered `times` its `peak`; all rates are per second.
 
-    `answered` and `refused` count refusals, `broken` what got no answer. `accepted_p99_ms` is the
-    time of what was sold, as the service saw it.
+    `answered` and `refused` count refusals, `broken` requests without an answer.
+    `accepted_p99_ms` is the latency of accepted bookings, measured by the service.
     """
 
     times: int
@@ -136,7 +136,7 @@ class Overload(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """What holding every event against its ledger found after the load."""
+    """The comparison of every event with its ledger after the load."""
 
     events: int
     versions: int
@@ -144,7 +144,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it ran."""
+    """The machine of a run."""
 
     processor: str
     processors: int

@@ -1,7 +1,7 @@
-"""What is measured: rows, and the databases that they are measured on.
+"""The rows that are measured, and the databases that they are measured on.
 
-Rule: rows that are compared stand in one stage, whose rounds run all its rows one after the
-other: what slows the machine down for a while slows both sides of every comparison.
+Rule: rows that are compared are in the same stage, and every round of it runs all its rows in turn,
+so that a slow moment of the machine affects both sides of a comparison.
 """
 
 import random
@@ -18,9 +18,9 @@ from bench.results import Sample, Side
 from bench.service import Service
 
 LIST = "/api/v1/events?page=1&limit=20"
-# The paths of the bare server, each with what the service answers there.
+# The paths of the bare server, which has the bodies of the service's answers.
 BARE_SMALL, BARE_MOVED, BARE_LIST = "/small", "/moved", "/list"
-# Of ten requests of the mix, so many are of a kind; the tenth is a move.
+# The requests of each kind among ten of the mix; the tenth is a move.
 MIX = {"availability": 5, "detail": 2, "list": 2, "reserve": 1}
 # Long enough that no order of the kinds repeats within a second.
 MIX_REQUESTS = 10_000
@@ -28,7 +28,7 @@ MIX_REQUESTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a stage's rows are measured on."""
+    """The servers and the database of a stage."""
 
     database: BenchDatabase
     bare: Ceiling
@@ -44,7 +44,7 @@ Write: TypeAlias = Callable[[Scene], Sequence[str]]
 class Row:
     """One line of the table; `measure` takes the scene, the connections and the seconds.
 
-    `cold` tells that the first run makes what the others find: it is run once for nothing.
+    `cold` means that the first run creates what later runs find: it runs once without counting.
     """
 
     key: str
@@ -60,8 +60,8 @@ class Row:
 class Stage:
     """A database with so many events, and what is measured on it.
 
-    `active` are the numbers of events that memory is measured for, `bookings` asks for the check
-    that nothing is oversold.
+    `active` has the numbers of events whose memory is measured, `bookings` adds the check that
+    nothing is oversold.
     """
 
     events: int

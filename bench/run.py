@@ -1,4 +1,4 @@
-"""Runs the stages, one after the other, each on a database and a service of its own.
+"""Runs the stages one after the other, each with its own database and service.
 
 Rule: within a stage the rounds run all rows in turn, so that what is compared was measured within
 seconds of each other; at the end every event is compared with its ledger.
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is measured: `quick` leaves out rows that no goal needs."""
+    """How much is measured: `quick` omits rows that no goal needs."""
 
     name: str
     seconds: int
@@ -53,7 +53,7 @@ class Profile:
 
 
 class Run:
-    """One run of a profile; `say` tells people how far it is."""
+    """One run of a profile; `say` reports the progress."""
 
     def __init__(self, profile: Profile, folder: Path, workers: int, say: Say) -> None:
         self._profile = profile
@@ -68,7 +68,7 @@ class Run:
         self._checked: list[Checked] = []
 
     def results(self) -> Results:
-        """Measure everything. Raises what keeps it from being measured."""
+        """Measure everything. Raises the error that prevents it."""
         profile, started_s = self._profile, time.monotonic()
         at, load_before = datetime.now(UTC), load_now()
         with BenchDatabase(self._folder) as database:
@@ -110,20 +110,20 @@ class Run:
             if stage.bookings:
                 self._say(f"{stage.events} events: {checks.CLIENTS} clients at once")
                 self._bookings = checks.bookings(database, name, ours, stage.events + 1)
-        self._say(f"{stage.events} events: holding every event against its ledger")
+        self._say(f"{stage.events} events: comparing every event with its ledger")
         found = database.verify(name)
         self._checked.append(Checked(found.events, found.versions, found.differing))
         for done in (name, LIMIT) if limited else (name,):
             database.drop(done)
         if stage.bookings:
-            self._say("one event, and more bookings than it can take")
+            self._say("one event under overload")
             self._overload = overload(database, self._workers, self._folder)
 
     def _grow(self, scene: Scene, stage: Stage) -> None:
-        """Memory first: while the service is fresh, nothing else has made it grow."""
+        """Measure memory first: after the start, nothing else has made the service grow."""
         idle = None
         for active in stage.active:
-            self._say(f"{stage.events} events: the memory of {active} active ones")
+            self._say(f"{stage.events} events: memory of {active} active events")
             found, idle = checks.memory(scene, active, idle)
             self._memory.append(found)
 
@@ -148,7 +148,7 @@ class Run:
 
 
 def _bodies(ours: Service) -> dict[str, bytes]:
-    """What the service answers, for the bare server to answer as well."""
+    """The bodies of the service's answers, for the bare server."""
     hot = event_id(HOT)
     return {
         BARE_SMALL: ours.get(f"/api/v1/events/{hot}/availability"),

@@ -1,6 +1,6 @@
--- Fills a fresh database with :events events on sale at 100 venues, each with its whole ledger.
--- The ids of the events are those of md5('1'), md5('2'), ...: as scattered as random ones.
--- The second event has half of its seats out, so that seats can be returned to it.
+-- Fills a new database with :events events on sale at 100 venues, each with its whole ledger.
+-- The ids of the events are md5('1'), md5('2'), ...: as scattered as random ids.
+-- Half of the seats of the second event are sold, so that seats can be returned to it.
 INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
 SELECT md5('venue ' || n)::uuid, 'The Great Hall number ' || n, n || ' Main Street',
        'City ' || n % 20, 'US', 50000000, md5('admin')::uuid

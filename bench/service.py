@@ -1,7 +1,7 @@
-"""The service as an operator runs it, and what it says of itself in its metrics.
+"""The service as an operator runs it, and its metrics.
 
-Rule: everything is on that is on in production: authentication, validation, idempotency keys,
-the ledger, metrics, logs. It gets no setting that the README does not have.
+Rule: everything that is on in production is on: authentication, validation, idempotency keys, the
+ledger, metrics, logs. It gets no settings except those in the README.
 """
 
 import http.client
@@ -26,9 +26,9 @@ START_S = 60.0
 STOP_S = 30.0
 POLL_S = 0.05
 CALL_S = 30.0
-# The kernel spreads new connections over the workers: after so many answers, all are up.
+# The kernel spreads new connections over the workers: after this many answers, all are up.
 ANSWERS = 24
-# For a second after its start a worker answers no read from memory.
+# In the first second after its start, a worker answers no read from memory.
 SETTLE_S = 1.5
 LOG, LOG_TAIL = "service.log", 4000
 
@@ -94,7 +94,7 @@ class Service:
         while ready < ANSWERS:
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 tail = self._log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-                raise ServiceFailed(f"the service does not start:\n{tail}")
+                raise ServiceFailed(f"the service did not start:\n{tail}")
             try:
                 self.get("/health/ready")
                 ready += 1
@@ -104,11 +104,11 @@ class Service:
         time.sleep(SETTLE_S)
 
     def get(self, path: str) -> bytes:
-        """What a GET of `path` answers, with the internal key. Raises ServiceFailed unless 200."""
+        """The body of a GET of `path` with the internal key. Raises ServiceFailed unless 200."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: bytes) -> bytes:
-        """What a POST of JSON to `path` answers. Raises ServiceFailed unless 200."""
+        """The body of the answer to a POST of JSON. Raises ServiceFailed unless 200."""
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: bytes | None) -> bytes:
@@ -137,7 +137,7 @@ class Service:
 
 
 def _label_values(labels: Mapping[str, str]) -> list[str]:
-    """In the order of the labels' names, a bucket's bound last."""
+    """The values in the order of the labels' names, the bound of a bucket last."""
     return [labels[name] for name in sorted(labels, key=lambda name: (name == "le", name))]
 
 
@@ -152,19 +152,19 @@ class Counts:
         return Counts({name: value - old.get(name, 0.0) for name, value in self._values.items()})
 
     def value(self, *name: str) -> float:
-        """One metric; 0 where nothing was counted."""
+        """One metric; 0 if nothing was counted."""
         return self._values.get(name, 0.0)
 
     def mean(self, name: str) -> float | None:
-        """The mean of what a histogram observed; None where that is nothing."""
+        """The mean of a histogram's observations, or None if there are none."""
         count = self.value(f"{name}_count")
         return self.value(f"{name}_sum") / count if count else None
 
     def quantile(self, name: str, share: float, *labels: str) -> float | None:
-        """A quantile of a histogram with these label values, as histogram_quantile finds it.
+        """A quantile of a histogram with these label values, computed as by histogram_quantile.
 
-        Within its bucket it is a straight line, so it is as exact as the buckets are narrow. In the
-        last one, which has no end, it is that one's beginning.
+        Values within a bucket are interpolated, so it is as exact as the buckets are narrow. In the
+        last bucket, which has no upper bound, it is the lower one.
         """
         key = (f"{name}_bucket", *labels)
         buckets = sorted(

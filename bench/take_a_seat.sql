@@ -1,5 +1,5 @@
--- What a service without actors would have the database do for one booking, in one round trip:
--- take the seat if there is one, and note it. pgbench sets :n, the number of the event.
+-- The work of the database for one booking by a service without actors, in one round trip: take the
+-- seat if there is one, and add its ledger row. pgbench sets :n, the number of the event.
 WITH moved AS (
     UPDATE events
        SET available_seats = available_seats - 1, revenue = revenue + base_price,

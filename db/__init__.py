@@ -1,5 +1,5 @@
 """PostgreSQL and nothing else: connections, stores, statements, migrations.
 
-Rule: SQL stands in `db/queries`, one statement to a file; driver errors are translated here,
-once, and nothing above this package knows asyncpg.
+Rule: the SQL is in `db/queries`, one statement per file. Driver errors are translated here, in one
+place, and no package above this one uses asyncpg.
 """

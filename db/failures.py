@@ -1,8 +1,8 @@
 """What an error of a statement means: not sent, not done, or unknown.
 
-Rule: an outcome that is not certain is called unknown, never guessed. Of inserts whose
-caller was cancelled, all had committed; a connection that breaks before the statement ran and
-one that breaks after it raise the same error.
+Rule: an uncertain outcome is unknown, and never guessed. As measured, every insert whose caller
+was cancelled had committed; and a connection raises the same error whether it breaks before or
+after the statement ran.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import asyncpg
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, RowLocked
 
 KEY_ONCE = "event_ledger_key_once"
-# All that the driver raises for a database that refuses, or cannot be reached.
+# The errors that the driver raises if the database refuses or cannot be reached.
 DRIVER_ERRORS = (
     OSError,
     asyncpg.PostgresError,
@@ -36,7 +36,7 @@ class Meaning(Enum):
     UNKNOWN = "it may have been done"
 
 
-# The first class that matches decides, so the special ones come before what they derive from.
+# The first matching class decides, so subclasses come before their base classes.
 _MEANINGS: tuple[tuple[type[BaseException], Meaning], ...] = (
     (asyncpg.LockNotAvailableError, Meaning.LOCKED),
     (asyncpg.QueryCanceledError, Meaning.NOT_DONE),
@@ -48,7 +48,7 @@ _MEANINGS: tuple[tuple[type[BaseException], Meaning], ...] = (
     (asyncpg.CannotConnectNowError, Meaning.NOT_SENT),
     (asyncpg.InvalidAuthorizationSpecificationError, Meaning.NOT_SENT),
     (asyncpg.InvalidCatalogNameError, Meaning.NOT_SENT),
-    # Shutting down (57P01, 57P02) and a lost connection say nothing of the statement's commit.
+    # A shutdown (57P01, 57P02) or a lost connection does not tell whether the statement committed.
     (asyncpg.OperatorInterventionError, Meaning.UNKNOWN),
     (asyncpg.PostgresConnectionError, Meaning.UNKNOWN),
     (asyncpg.PostgresError, Meaning.BROKEN),
@@ -62,11 +62,11 @@ _MEANINGS: tuple[tuple[type[BaseException], Meaning], ...] = (
 
 
 def meaning(error: BaseException) -> Meaning:
-    """What `error`, raised while a statement ran, says about that statement."""
+    """What `error`, raised while a statement ran, proves about that statement."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Meaning.KEY_TAKEN if error.constraint_name == KEY_ONCE else Meaning.BROKEN
     if isinstance(error, asyncpg.PostgresError) and error.severity_en == "PANIC":
-        # The server crashed, perhaps while it wrote the commit (its log's disk is full, say).
+        # The server crashed, possibly while it wrote the commit (the disk of its WAL is full, say).
         return Meaning.UNKNOWN
     if isinstance(error, asyncpg.InterfaceError) and "connection is closed" in str(error):
         return Meaning.NOT_SENT
@@ -81,7 +81,7 @@ _UNAVAILABLE = frozenset({Meaning.NOT_SENT, Meaning.NOT_DONE, Meaning.NOT_PRIMAR
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise domain faults for a database that does not answer; constraint errors pass through."""
+    """Turn errors of an unavailable database into domain faults; let constraint errors pass."""
     try:
         yield
     except DRIVER_ERRORS as error:

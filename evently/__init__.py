@@ -1,5 +1,5 @@
-"""The Event Service: the composition root, and the domain at its foot.
+"""The Event Service: the composition root and, below everything else, the domain.
 
-Rule: nothing is imported here. Importing `evently.domain` runs this file first, so whatever it
-imported, every package that knows the domain would import as well.
+Rule: nothing is imported here. Importing `evently.domain` runs this file first, so every package
+that uses the domain would import it too.
 """

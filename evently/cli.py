@@ -1,8 +1,8 @@
-"""The `evently` command line: which commands there are, and where each lives.
+"""The `evently` command line: the list of commands, and the module of each.
 
-Rule: a command says what it does, what it needs and what it leaves behind in its `--help`, and
-fails with a sentence that says what to do, never with a traceback. No command waits for modules
-that only another command needs: those that speak HTTP take a third of a second to import.
+Rule: the `--help` of a command says what it does, what it needs and what it leaves behind; a
+failure is a sentence that says what to do, never a traceback. A command imports nothing that only
+another command needs: the modules for HTTP take a third of a second to import.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-# Each command's module, and its name there.
+# Each command's module, and its name in that module.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "admin": ("evently.commands.admin", "admin"),
     "burst": ("evently.commands.burst", "burst"),
@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 class Commands(click.Group):
-    """Imports a command when it is asked for."""
+    """Imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -45,6 +45,6 @@ class Commands(click.Group):
 def main() -> None:
     """Evently Event Service: events, venues and seats, each seat sold once.
 
-    Settings come from the environment, as EVENTLY_*; the README has the table. Without
-    EVENTLY_DATABASE_URL the service runs a PostgreSQL of its own under EVENTLY_DATA_DIR.
+    Settings come from EVENTLY_* environment variables; the README lists them. Without
+    EVENTLY_DATABASE_URL, the service runs its own PostgreSQL under EVENTLY_DATA_DIR.
     """

@@ -19,16 +19,16 @@ from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
 
-# A slice of a thousand versions each takes some 30 ms.
+# With a thousand versions for each event, a slice takes some 30 ms.
 SLICE_EVENTS = 50
-# One part in twenty of one connection at most, and a slice a second at most.
+# At most one twentieth of one connection's time, and at most one slice a second.
 PAUSE_FACTOR = 20.0
 PAUSE_MIN_S = 1.0
-# A pass through an empty table, or a database that is down.
+# After a pass through all events, which may be none, or while the database is down.
 IDLE_S = 10.0
-# Lag grows by what is committed; a scrape comes every 15 s.
+# Lag grows with every commit; Prometheus scrapes every 15 s.
 SLOTS_EVERY_S = 5.0
-# More than this many are as alarming, and would fill the memory.
+# More would be no more alarming, and would fill the memory.
 DIFFERING_MAX = 10_000
 
 Watch: TypeAlias = Callable[[str, str, Callable[[], float]], None]
@@ -60,12 +60,12 @@ class DriftCheck:
 
     @property
     def seats(self) -> int:
-        """Seats by which the events that differ are off, as each was last seen."""
+        """Seats by which rows and ledgers differ, as each event was last read."""
         return sum(self._differing.values())
 
     @property
     def events(self) -> int:
-        """Events that differ from their ledger in anything."""
+        """Events that differ from their ledger in any respect."""
         return len(self._differing)
 
     async def run(self) -> None:
@@ -81,7 +81,7 @@ class DriftCheck:
             await self._sleep(IDLE_S)
 
     async def check_all(self) -> None:
-        """Look at every event once. Raises what the database raises."""
+        """Check every event once. Raises the faults of the database."""
         async with EventCheck(self._dsn, page_events=self._slice_events) as check:
             started_s = time.monotonic()
             async for page in check.pages():
@@ -107,7 +107,7 @@ class DriftCheck:
 
 
 class SlotWatch:
-    """Reads the lag of the logical slots now and then."""
+    """Reads the lag of the logical replication slots at an interval."""
 
     def __init__(self, session: Session, *, sleep: Sleep = asyncio.sleep) -> None:
         self._session = session
@@ -115,18 +115,18 @@ class SlotWatch:
         self.lag = SlotLag(0, 0)
 
     async def run(self) -> None:
-        """Read until cancelled; while the database does not answer, the last figure stands."""
+        """Read until cancelled; while the database does not answer, the last figure is kept."""
         while True:
             try:
                 self.lag = await read_slot_lag(self._session)
             except Fault as fault:
-                log.debug("the lag of the slots is not known: %s", fault)
+                log.debug("replication slots: the lag cannot be read: %s", fault)
             await self._sleep(SLOTS_EVERY_S)
 
 
 @asynccontextmanager
 async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIterator[None]:
-    """Check in the background, and export what is found. One worker of a node does it."""
+    """Check in the background and export the findings; one worker of each node does."""
     drift, slots = DriftCheck(dsn), SlotWatch(session)
     watch("evently_seat_drift_seats", "Seats by which rows and ledgers differ", lambda: drift.seats)
     watch("evently_drifting_events", "Events that differ from their ledger", lambda: drift.events)
@@ -137,7 +137,7 @@ async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIt
     )
     watch(
         "evently_replication_slot_lag_bytes",
-        "WAL that the slowest logical slot holds back",
+        "WAL in bytes that the slowest logical replication slot retains",
         lambda: slots.lag.lag_bytes,
     )
     watch(

@@ -1,7 +1,7 @@
 """How log lines look: JSON for machines, text for people at a terminal.
 
-Rule: one line per event, on stderr, with the request's id where there is a request; no secret
-and no personal data ever gets here.
+Rule: one line per event, on stderr, with the request id if there is a request; never a secret or
+personal data.
 """
 
 import json
@@ -17,7 +17,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for `record`; `extra={"fields": {...}}` adds to it."""
+        """The line for `record`; `extra={"fields": {...}}` adds fields to it."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -1,8 +1,8 @@
-"""What is counted, for Prometheus.
+"""The metrics, for Prometheus.
 
-Rule: every label has few values, known beforehand; all workers' figures are one answer. The
-client library decides on its multiprocess mode when it is imported, by PROMETHEUS_MULTIPROC_DIR:
-the supervisor sets that for its workers, and only workers import this module.
+Rule: every label has few values, all known beforehand, and any worker returns the metrics of all.
+PROMETHEUS_MULTIPROC_DIR selects the client library's multiprocess mode when it is imported: the
+supervisor sets that for its workers, and only workers import this module.
 """
 
 import os
@@ -49,8 +49,8 @@ class _Observations:
     """What one histogram observed, counted here and passed on once a second.
 
     The library's own `observe` takes 4.4 us in multiprocess mode, a tenth of what a seat move
-    costs; this takes 0.3 us. It has no public way to add many at once, so this knows how its pinned
-    version keeps a histogram: a sum, and a counter for each bucket.
+    costs; this takes 0.3 us. The library has no public way to add many at once, so this relies on
+    how the pinned version stores a histogram: a sum, and a counter for each bucket.
     """
 
     __slots__ = ("_bounds", "_child", "_counts", "_sum")
@@ -88,7 +88,7 @@ class _Count:
         self._count = 0
 
     def add(self, number: int = 1) -> None:
-        """Count so many more."""
+        """Count `number` more."""
         self._count += number
 
     def pass_on(self) -> None:
@@ -99,7 +99,7 @@ class _Count:
 
 
 class Metrics:
-    """The counters of one worker. It is the observer of dispatcher, committer and logins."""
+    """The metrics of one worker: the observer of its requests, commits and logins."""
 
     asks_for_names = False
 
@@ -108,20 +108,20 @@ class Metrics:
         self._polls: list[Callable[[], None]] = []
         self._requests = Histogram(
             "evently_request_seconds",
-            "Time from a request's head to its answer",
+            "Time from a request's headers to its answer",
             ("method", "route", "status"),
             buckets=LATENCY_S,
             registry=registry,
         )
         self._moves = Counter(
             "evently_seat_moves_total",
-            "Seat moves by what was asked and how it ended",
+            "Seat moves by kind and outcome",
             ("kind", "outcome"),
             registry=registry,
         )
         conflicts = Counter(
             "evently_version_conflicts_total",
-            "Seat moves that came with a version that was no longer the current one",
+            "Seat moves whose version was no longer the current one",
             ("resolution",),
             registry=registry,
         )
@@ -164,7 +164,7 @@ class Metrics:
             registry=registry,
         )
         self._logins = Counter(
-            "evently_logins_total", "Logins by how they ended", ("outcome",), registry=registry
+            "evently_logins_total", "Logins by outcome", ("outcome",), registry=registry
         )
         starts = Counter(
             "evently_worker_starts_total", "Worker processes started", registry=registry
@@ -205,7 +205,7 @@ class Metrics:
         self._events.add(events)
 
     def overtaken(self, events: int) -> None:
-        """So many events had another writer."""
+        """Another writer was ahead of the batches of `events` events."""
         self._overtaken.inc(events)
 
     def went_back(self) -> None:
@@ -217,16 +217,16 @@ class Metrics:
         self._failures.labels(reason).inc()
 
     def login(self, outcome: str) -> None:
-        """A login ended."""
+        """A login ended with `outcome`."""
         self._logins.labels(outcome).inc()
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """Export a figure that is read now and then; the workers' figures are summed."""
+        """Export a gauge that `read` gives at every poll; the sum over all workers is reported."""
         gauge = Gauge(name, what, registry=self._registry, multiprocess_mode="livesum")
         self._polls.append(lambda: gauge.set(read()))
 
     def poll(self) -> None:
-        """Hand over what was counted since the last time, and read all watched figures."""
+        """Pass on what was counted since the last poll, and read all watched gauges."""
         for observed in (*self._latencies.values(), self._commit, self._batch):
             observed.pass_on()
         for counted in (*self._move_counts.values(), self._retried, self._rejected, self._events):

@@ -1,23 +1,23 @@
 """What the supervisor and its workers must agree on.
 
-Rule: this module imports nothing that counts metrics, so that the supervisor can import it
-before it has told its workers where to count.
+Rule: this module imports nothing that imports the metrics library, so that the supervisor can
+import it before it sets PROMETHEUS_MULTIPROC_DIR for its workers.
 """
 
 import msgspec
 
-# The environment variable that carries a worker's place, as JSON; it holds the database's
-# password, which an argument would show to everybody on the machine.
+# The environment variable that holds a worker's place, as JSON. It contains the database password,
+# which every user of the machine could read in a command-line argument.
 PLACE_VARIABLE = "EVENTLY__PLACE"
-# A worker says that it is ready, then, so often, that its loop turns.
+# A worker reports once that it is ready, then sends this heartbeat from its event loop.
 READY, ALIVE = b"R", b"."
 ALIVE_S = 0.5
-# Connections that wait to be accepted, for as long as a worker takes to be replaced.
+# Connections that can wait in the accept queue while a worker is being replaced.
 BACKLOG = 4096
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a worker stands.
+    """What one worker is given.
 
     `listener` and `control` are inherited file descriptors; `run_dir` is what the workers of
     this node share: their sockets, the revision, the metrics.

@@ -36,25 +36,25 @@ from evently.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
 
-# Four of a worker's heartbeats.
+# Four heartbeats.
 SILENCE_S = 4 * ALIVE_S
-# A worker imports and connects in one second; on a busy machine, more.
+# A worker takes a second to import and connect, and longer on a busy machine.
 START_S = 30.0
-# A worker that lived longer than this did not die at once.
+# A worker that lived longer than this started well.
 SETTLED_S = 10.0
 DEATHS_MAX = 8
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
-# Over the workers' own time to drain.
+# Longer than the workers' own time to drain.
 GRACE_S = 15.0
 # A stop signal often comes twice: from a terminal to its whole group, and from `make` again.
 ONCE_S = 1.0
 TICK_S = 0.1
-# From a closed control socket to the end of its process.
+# From the end of a control socket to the end of its process.
 EXIT_S = 1.0
 
 
 class TooManyDeaths(Exception):
-    """A worker cannot be kept alive; its log lines say why."""
+    """A worker dies again and again; its log lines say why."""
 
 
 class CannotListen(Exception):
@@ -73,14 +73,14 @@ class Process:
     retired_at_s: float = math.inf
 
     def silent_for(self, now_s: float) -> float:
-        """Seconds beyond what it was allowed to be silent; negative while all is well."""
+        """Seconds by which its heartbeat is overdue; negative if it is not."""
         allowed_s = SILENCE_S if self.ready else START_S
         return now_s - self.heard_at_s - allowed_s
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """The place of one worker, which outlives the processes that fill it."""
+    """The place of one worker, which outlives its processes."""
 
     index: int
     listener: socket.socket
@@ -90,7 +90,7 @@ class Slot:
 
 
 class Supervisor:
-    """Runs `settings.workers` workers on one port until it is told to stop."""
+    """Runs `settings.workers` workers on one port until it is stopped."""
 
     def __init__(
         self, settings: Settings, dsn: str, on_ready: Callable[[int], None] | None = None
@@ -102,14 +102,14 @@ class Supervisor:
         self._rolling: list[Slot] = []
         self._signals: list[int] = []
         self._selector = selectors.DefaultSelector()
-        # A signal writes here, so that waiting ends at once.
+        # A signal writes here, which wakes the selector at once.
         self._wake, self._woken = socket.socketpair()
         self._run_dir = Path(tempfile.mkdtemp(prefix="evently-run-"))
         self._watched_at_s = time.monotonic()
 
     @property
     def port(self) -> int:
-        """The public port, also when the settings asked for any."""
+        """The public port, even if the settings asked for any free one."""
         port: int = self._slots[0].listener.getsockname()[1]
         return port
 
@@ -229,7 +229,9 @@ class Supervisor:
         slot.deaths = 1 if lived_s > SETTLED_S else slot.deaths + 1
         log.error("worker %d ended with code %s after %.1f s", slot.index, code, lived_s)
         if slot.deaths >= DEATHS_MAX:
-            raise TooManyDeaths(f"worker {slot.index} died {slot.deaths} times in a row: giving up")
+            raise TooManyDeaths(
+                f"worker {slot.index} died {slot.deaths} times in a row: shutting down"
+            )
         if slot.deaths > 1:
             slot.start_at_s = now_s + min(PAUSE_MIN_S * 2**slot.deaths, PAUSE_MAX_S)
 
@@ -249,7 +251,7 @@ class Supervisor:
         self._watched_at_s = now_s
         for process in self._retiring:
             if now_s - process.retired_at_s > GRACE_S:
-                log.error("killing process %d, which does not stop", process.popen.pid)
+                log.error("killing process %d, which did not stop in time", process.popen.pid)
                 process.popen.kill()
         for process in running:
             if process.silent_for(now_s) > 0:
@@ -257,7 +259,7 @@ class Supervisor:
                 process.popen.kill()
 
     def _roll(self) -> None:
-        """Replace the next worker once the one before it is ready."""
+        """Replace the next worker once all are ready."""
         if not self._rolling or not all(_ready(slot) for slot in self._slots):
             return
         slot = self._rolling.pop(0)
@@ -270,7 +272,7 @@ class Supervisor:
 
     def _stop(self) -> int:
         """Drain all workers within the grace time, or until another signal; the exit code."""
-        log.info("stopping")
+        log.info("stopping: draining the workers")
         for slot in self._slots:
             # Otherwise connections would wait in the queue until this process ends.
             slot.listener.close()
@@ -308,7 +310,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
     port = settings.port
     listeners: list[socket.socket] = []
     try:
-        # With SO_REUSEPORT two services could share a port by mistake; this one notices.
+        # With SO_REUSEPORT, two services could share a port by mistake; this probe detects that.
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((settings.host, port))

@@ -1,11 +1,11 @@
-"""Spans for requests and commits, sent by OTLP where OpenTelemetry is installed and asked for.
+"""Spans for requests and commits, sent by OTLP if OpenTelemetry is installed and configured.
 
 Rule: tracing that was not asked for costs nothing: without an `OTEL_*` variable that names a
 collector, OpenTelemetry is not imported and the observer is the plain one. OpenTelemetry's own
 variables alone set it up: endpoint, headers, sampler, resource, batching.
 
-A span is made when its work is over, from what the metrics are told anyway. Sending is a thread's
-work; a collector that is away costs the spans, never an answer.
+A span is created when its work is over, from what the metrics observe anyway. A thread sends the
+spans; if the collector is down, spans are lost but no answer is delayed.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 SERVICE = "evently-event-service"
 NS = 1_000_000_000
-# At the end of a worker; what a collector does not take by then is lost. Well within the time
-# that the supervisor gives a worker to stop.
+# When a worker stops; spans not sent by then are lost. Well within the time that the supervisor
+# gives a worker to stop.
 FLUSH_S = 2.0
 
 
 def asked_for(environ: Mapping[str, str]) -> bool:
-    """Whether the standard variables name a collector for spans, and do not switch it off."""
+    """Whether the standard variables name a collector and do not disable tracing."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     exporter = environ.get("OTEL_TRACES_EXPORTER", "")
@@ -46,7 +46,7 @@ def asked_for(environ: Mapping[str, str]) -> bool:
 
 
 class TracedMetrics(Metrics):
-    """Counts as the plain one does, and makes a span of each request and each commit."""
+    """Counts as `Metrics` does, and creates a span for each request and each commit."""
 
     asks_for_names = True
 
@@ -87,7 +87,7 @@ class TracedMetrics(Metrics):
         span.end(ended_ns)
 
     def committed(self, events: int, moves: int, seconds: float) -> None:
-        """A statement committed what many requests had asked for: a span without a parent."""
+        """A statement committed moves of many requests: a span without a parent."""
         super().committed(events, moves, seconds)
         ended_ns = time.time_ns()
         span = self._tracer.start_span(
@@ -106,12 +106,12 @@ class TracedMetrics(Metrics):
 
 @asynccontextmanager
 async def counting(environ: Mapping[str, str]) -> AsyncIterator[Metrics]:
-    """The metrics of this worker; they make spans, too, if `environ` asks for them."""
+    """The metrics of this worker; they also create spans if `environ` configures that."""
     provider = _provider(environ) if asked_for(environ) else None
     if provider is None:
         yield make_metrics()
         return
-    log.info("spans are sent to a collector")
+    log.info("tracing: spans are sent to the collector")
     try:
         yield make_metrics(lambda registry: TracedMetrics(registry, provider))
     finally:
@@ -128,7 +128,7 @@ def _provider(environ: Mapping[str, str]) -> "TracerProvider | None":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
         log.warning(
-            "OTEL_* asks for spans, but OpenTelemetry is not installed: "
+            "tracing: OTEL_* names a collector, but OpenTelemetry is not installed: "
             "pip install 'evently-event-service[otel]', or set OTEL_SDK_DISABLED=true"
         )
         return None
@@ -146,7 +146,7 @@ async def _flush(provider: "TracerProvider") -> None:
 
     def shut_down() -> None:
         provider.shutdown()
-        # A loop that has not waited for this may be closed by now.
+        # The loop may be closed by now, if the wait timed out.
         if not loop.is_closed():
             loop.call_soon_threadsafe(done.set)
 
@@ -155,4 +155,4 @@ async def _flush(provider: "TracerProvider") -> None:
         async with asyncio.timeout(FLUSH_S):
             await done.wait()
     except TimeoutError:
-        log.warning("the collector did not take the last spans within %.0f s", FLUSH_S)
+        log.warning("tracing: the last spans were not sent within %.0f s", FLUSH_S)

@@ -4,8 +4,8 @@ Rule: it stops in the order in which nothing is lost: not ready, no new connecti
 in progress, the other workers' requests, the mailboxes, the database. It ends by itself when its
 supervisor is gone.
 
-The supervisor starts it with a listening socket and one end of a control socket, on which the
-worker says that it is ready and then, twice a second, that its loop turns.
+The supervisor starts it with a listening socket and one end of a control socket. On that the
+worker reports that it is ready, and then sends a heartbeat from its loop twice a second.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ log = logging.getLogger("evently.worker")
 
 # A request that was sent just before the listener closed is still answered.
 LINGER_S = 0.5
-# Every client's connection is an open file. A shell's own bound of 1024 is one that a single client
-# can use up; this one costs a kernel a few hundred bytes for each that is used.
+# Every connection is an open file. A single client could use up the usual limit of 1024; this one
+# costs the kernel a few hundred bytes for each file in use.
 OPEN_FILES_MAX = 65_536
 # Requests in progress get this long: a commit takes 3 s at worst, and its resolution 5 more.
 DRAIN_S = 9.0
@@ -48,7 +48,7 @@ async def work(settings: Settings, place: Place) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    # A terminal sends SIGINT to all; the supervisor answers it with SIGTERM when it is time.
+    # A terminal sends SIGINT to every process; the supervisor sends SIGTERM when it is time.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     run_dir = Path(place.run_dir)
     node = Node(place.index, place.workers, run_dir)
@@ -103,7 +103,7 @@ async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIt
         with suppress(OSError):
             while await loop.sock_recv(control, 64):
                 pass
-        log.warning("the supervisor is gone")
+        log.warning("the supervisor is gone: the worker stops")
         stopping.set()
 
     tasks = [asyncio.create_task(beat(), name="heartbeat"), asyncio.create_task(listen())]
@@ -116,7 +116,7 @@ async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIt
 
 
 def main() -> None:
-    """Run one worker, at the place that the supervisor gave it."""
+    """Run one worker, with the place that the supervisor gave it."""
     place = msgspec.json.decode(os.environ.pop(PLACE_VARIABLE), type=Place)
     settings = load_settings()
     set_up_logs(settings.log_format)

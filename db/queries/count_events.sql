@@ -1,2 +1,2 @@
--- How many events there are; one row, always.
+-- The number of events; always one row.
 SELECT count(*) AS events FROM events

@@ -1,5 +1,5 @@
--- How many events of admin $1 have one of the stored statuses $2 and are ended or not ($3), where
--- these are given; one row always.
+-- The number of events of admin $1 with one of the stored statuses $2, ended or not ($3), if these
+-- are given; always one row.
 SELECT count(*) AS total
   FROM events
  WHERE created_by = $1

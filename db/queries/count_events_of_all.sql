@@ -1,5 +1,5 @@
--- How many events of all admins have one of the stored statuses $1 and are ended or not ($2), where
--- these are given; one row always.
+-- The number of events of all admins with one of the stored statuses $1, ended or not ($2), if these
+-- are given; always one row.
 SELECT count(*) AS total
   FROM events
  WHERE ($1::text[] IS NULL OR status = ANY ($1))

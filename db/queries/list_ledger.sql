@@ -1,4 +1,4 @@
--- The versions ($3, $2] of an event, newest first; no row: it has none of them.
+-- The versions ($3, $2] of an event, newest first; no row: the ledger has none of them.
 SELECT version, kind, caller, seat_delta, changes, available_seats, status, request_id,
        recorded_at
   FROM event_ledger

@@ -1,5 +1,5 @@
--- The events from $1 to $2 beside what their ledgers replay to, as of one moment; an event without a
--- ledger, or a ledger without an event, has nulls for what it lacks; no row: there are neither.
+-- The events from $1 to $2 and the replay of their ledgers, as of one moment. The columns of a missing
+-- event or a missing ledger are null; no row: there are neither events nor ledgers.
 SELECT coalesce(e.event_id, l.event_id) AS event_id,
        e.version, e.total_capacity, e.available_seats, e.revenue, e.status,
        l.versions, l.last_version, l.capacity, l.seats, l.money, l.last_status,

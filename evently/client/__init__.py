@@ -1,14 +1,14 @@
-"""The Event Service as a booking service calls it: read an event, reserve seats, return seats.
+"""A client of the Event Service for booking services: read an event, reserve and return seats.
 
-It needs aiohttp and nothing else of this project, so that the folder may be copied.
+It needs aiohttp and nothing else of this project, so the folder can be copied.
 
 Rules
-1. Every move has one Idempotency-Key for all of its tries, so a try whose answer was lost is
-   simply sent again: seats move once, whatever happens to connections.
-2. Tried again: 503, 429, other 5xx, lost connections, timeouts; with full jitter, after
-   Retry-After, a bounded number of times within a bounded time. Never: a refusal.
+1. Every move has one Idempotency-Key for all of its tries, so a try whose answer was lost can be
+   repeated: the seats move once, whatever happens to the connections.
+2. 503, 429, other 5xx, lost connections and timeouts are retried: with full jitter, not before
+   Retry-After, a bounded number of times in a bounded time. A refusal is never retried.
 3. An error says what is certain. `Refused` and `Unavailable`: nothing changed. `OutcomeUnknown`:
-   the seats may have moved; the same call with its `key` tells, also from another process.
+   the seats may have moved; the same call with its `key`, from any process, gets the outcome.
 
     async with EventServiceClient("http://127.0.0.1:8002", api_key) as events:
         event = await events.get_event(event_id)
@@ -17,8 +17,8 @@ Rules
         except InsufficientSeats as error:
             print(f"only {error.available} left")
 
-A booking that must survive a crash of its own process stores a key of its own first, passes it as
-`key`, and makes the same call with it after the restart: with `version="*"` or the same version.
+A process that must be able to finish a booking after its own crash stores a key first, passes it
+as `key`, and repeats the same call after the restart, with `version="*"` or the same version.
 """
 
 from .answers import EventForBooking, SeatsMoved

@@ -1,6 +1,6 @@
-"""What the service answers, and what that says: an event, a move, or a failure.
+"""Reads the answers of the service: an event, a move, or a failure.
 
-Rule: nothing is made up. An answer that lacks a field is no success, and prices stay exact.
+Rule: nothing is guessed. An answer that lacks a field is not a success, and prices stay exact.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 from .course import Course
 from .errors import Failure
 
-# With these the service says that nothing was done; any other 5xx may be a proxy's guess.
+# Codes by which the service says that nothing was done; any other 5xx may come from a proxy.
 NOTHING_DONE = frozenset({"OVERLOADED", "DATABASE_UNAVAILABLE", "RATE_LIMITED", "REQUEST_TIMEOUT"})
 # A price never passes through binary floating point.
 _DECODER = json.JSONDecoder(parse_float=Decimal)
@@ -23,7 +23,7 @@ _DECODER = json.JSONDecoder(parse_float=Decimal)
 
 @dataclass(frozen=True, slots=True)
 class EventForBooking:
-    """What a booking needs to know of an event."""
+    """The data of an event that a booking needs."""
 
     event_id: str
     available_seats: int
@@ -37,8 +37,8 @@ class EventForBooking:
 class SeatsMoved:
     """The event after a committed move, and how the call went.
 
-    `replayed` tells that an earlier try under the same key had moved the seats; `tries` and
-    `conflicts` count what it took.
+    `replayed` means that an earlier request with the same key had moved the seats; `tries` and
+    `conflicts` count the requests sent and the conflicts met.
     """
 
     event_id: str
@@ -53,7 +53,7 @@ class SeatsMoved:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came over the wire; `body` is None where that was no JSON."""
+    """An HTTP answer; `body` is None if it was not JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -69,7 +69,7 @@ def decoded(raw: bytes) -> Any:
 
 
 def event_for_booking(answer: Answer, _: Course) -> EventForBooking:
-    """The event that `answer` tells of. Raises what a missing or odd field raises."""
+    """The event in `answer`. Raises the error of a missing or invalid field."""
     body = answer.body
     return EventForBooking(
         event_id=body["event_id"],
@@ -82,7 +82,7 @@ def event_for_booking(answer: Answer, _: Course) -> EventForBooking:
 
 
 def seats_moved(answer: Answer, course: Course) -> SeatsMoved:
-    """The move that `answer` tells of. Raises what a missing or odd field raises."""
+    """The move in `answer`. Raises the error of a missing or invalid field."""
     body = answer.body
     assert course.key is not None, "every move has a key"
     return SeatsMoved(
@@ -104,7 +104,7 @@ def _whole(given: Any) -> int:
 
 
 def failure_of(answer: Answer) -> Failure:
-    """What an answer that is no success means for the next try."""
+    """The failure in `answer`, and whether it may be retried."""
     error = answer.body.get("error") if isinstance(answer.body, dict) else None
     error = error if isinstance(error, dict) else {}
     code = str(error.get("code") or f"HTTP_{answer.status}")

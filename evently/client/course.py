@@ -1,4 +1,4 @@
-"""The course of one call: whether it is tried again after a failure, when, and what it ends with.
+"""The course of one call: whether and when it is retried, and the error that ends it.
 
 Rule: tries, conflicts and the time of a call are bounded, and no call ends in a certainty that one
 of its tries has left unknown.
@@ -27,25 +27,25 @@ PROOFS = frozenset(
 class ClientLimits:
     """The bounds of a call. Waits between tries are drawn from 0 to `backoff_s` * 2^n."""
 
-    # Eight tries wait 3.5 s on average, 7 s at most: that outlasts the restart of a worker.
+    # Eight tries wait 3.5 s on average, 7 s at most: longer than the restart of a worker.
     tries_max: int = 8
     # A conflict costs a round trip; a caller that loses ten in a row should opt for `retry`.
     conflicts_max: int = 10
-    # Over the service's own longest wait for a seat move: 2 s in the queue, 3 s to commit.
+    # Over the longest wait in the service itself: 2 s in the queue, 3 s to commit.
     try_s: float = 8.0
     connect_s: float = 2.0
-    # All tries of one call; a person waits no longer for a booking.
+    # For all tries of one call; nobody waits longer for a booking.
     call_s: float = 30.0
     backoff_s: float = 0.1
     backoff_max_s: float = 2.0
-    # A conflict is over as soon as the other's commit is: milliseconds.
+    # A conflict ends with the other move's commit, after milliseconds.
     conflict_backoff_s: float = 0.002
     conflict_backoff_max_s: float = 0.05
     connections_max: int = 100
 
 
 class Course:
-    """How one call has gone so far: whether there is another try, and when."""
+    """The state of one call: whether there is another try, and when."""
 
     __slots__ = ("_deadline_s", "_limits", "conflicts", "key", "tries", "unknown")
 
@@ -58,7 +58,7 @@ class Course:
         self.unknown = False
 
     def wait_s(self, failure: Failure) -> float:
-        """How long to wait before the next try. Raises the call's error when there is none."""
+        """How long to wait before the next try. Raises the call's error if there is none."""
         self.unknown = self.unknown or failure.unknown
         if not failure.again:
             raise self._final(failure)
@@ -67,7 +67,7 @@ class Course:
         return self._within(failure, self.tries - self.conflicts, limits.tries_max, most_s)
 
     def conflict_wait_s(self, failure: Failure) -> float:
-        """The same after a conflict that the caller lets us take on."""
+        """The same after a conflict that the caller lets us resolve."""
         self.conflicts += 1
         limits = self._limits
         backoff_s = limits.conflict_backoff_s * 2.0 ** (self.conflicts - 1)
@@ -75,7 +75,7 @@ class Course:
         return self._within(failure, self.conflicts, limits.conflicts_max, most_s)
 
     def left_s(self) -> float:
-        """Seconds until the call is over."""
+        """Seconds until the call times out."""
         return self._deadline_s - time.monotonic()
 
     def _within(self, failure: Failure, count: int, count_max: int, most_s: float) -> float:

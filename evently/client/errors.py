@@ -1,6 +1,6 @@
-"""What a call ends with where it does not succeed, and what one try of it may meet on the way.
+"""The errors of a call, and the failure of a single try.
 
-Rule: the class of an error says what is certain about the seats, and nothing is promised beyond.
+Rule: the class of an error says what is certain about the seats, and no more.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What came instead of a success, in one try.
+    """Why one try did not succeed.
 
-    `again` tells that another try makes sense, not before `wait_s`; `unknown` that this one may
-    have moved the seats.
+    `again` means that it may be retried, not before `wait_s`; `unknown` means that it may have
+    moved the seats.
     """
 
     code: str
@@ -29,8 +29,8 @@ class Failure:
 class EventServiceError(Exception):
     """A call that failed.
 
-    `code` and `details` are the service's own; where no answer came, `code` is UNREACHABLE (the
-    request never left), CONNECTION_LOST or TIMEOUT. `status` is None then.
+    `code` and `details` are those of the service. If there was no answer, `status` is None and
+    `code` is UNREACHABLE (the request was not sent), CONNECTION_LOST or TIMEOUT.
     """
 
     def __init__(self, failure: Failure, key: str | None, tries: int, conflicts: int) -> None:
@@ -50,11 +50,11 @@ class Refused(EventServiceError):
 
 
 class InvalidRequest(Refused):
-    """The service does not understand the request: a bug of the caller's, or of this client."""
+    """The request is invalid: a bug in the caller or in this client."""
 
     @property
     def fields(self) -> list[dict[str, str]]:
-        """Each bad field with what is wrong with it."""
+        """Each invalid field, with a message."""
         return list(self.details.get("fields", ()))
 
 
@@ -63,7 +63,7 @@ class Unauthorized(Refused):
 
 
 class EventNotFound(Refused):
-    """No such event, or not published."""
+    """There is no such event, or it is not published."""
 
 
 class EventNotModifiable(Refused):
@@ -71,16 +71,16 @@ class EventNotModifiable(Refused):
 
     @property
     def event_status(self) -> str | None:
-        """The event's status, where the service told it."""
+        """The event's status, if the answer has it."""
         return self.details.get("status")
 
 
 class InsufficientSeats(Refused):
-    """Fewer seats are left than were asked for; final."""
+    """Fewer seats are left than requested; final."""
 
     @property
     def requested(self) -> int:
-        """Seats asked for."""
+        """Seats requested."""
         return int(self.details["requested"])
 
     @property
@@ -90,7 +90,7 @@ class InsufficientSeats(Refused):
 
 
 class SeatsExceedCapacity(Refused):
-    """More seats were returned than are out."""
+    """More seats were returned than are sold."""
 
     @property
     def requested(self) -> int:
@@ -99,16 +99,16 @@ class SeatsExceedCapacity(Refused):
 
     @property
     def returnable(self) -> int:
-        """Seats that are out."""
+        """Seats that can be returned."""
         return int(self.details["returnable"])
 
 
 class ConcurrentUpdate(Refused):
-    """The event has changed since the caller's version, in a way that the caller did not allow."""
+    """The event has changed since the caller's version, more than `on_conflict` allows."""
 
     @property
     def current_version(self) -> int | None:
-        """The version to decide on anew."""
+        """The version to base the next decision on."""
         return self.details.get("current_version")
 
     @property
@@ -123,20 +123,20 @@ class ConcurrentUpdate(Refused):
 
 
 class KeyReused(Refused):
-    """The key was used before, with another request."""
+    """The key was already used for another request."""
 
 
 class Unavailable(EventServiceError):
-    """The service could not do it in any try; nothing changed."""
+    """No try succeeded; nothing changed."""
 
 
 class OutcomeUnknown(EventServiceError):
-    """The seats may have moved: the same call with this `key` tells."""
+    """The seats may have moved: repeat the same call with this `key` to learn the outcome."""
 
     key: str
 
 
-# What the service's own codes become; any other refusal is a plain `Refused`.
+# The class for each code of the service; any other refusal is a plain `Refused`.
 REFUSALS: Mapping[str, type[Refused]] = {
     "VALIDATION_ERROR": InvalidRequest,
     "PAYLOAD_TOO_LARGE": InvalidRequest,

@@ -1,6 +1,6 @@
-"""Calls one Event Service: sends each try, and goes on with the next as the call's course says.
+"""Calls one Event Service: sends each try, and retries as the call's course decides.
 
-Rule: this module alone touches the network, and every try on it is bounded.
+Rule: only this module uses the network, and every try has a timeout.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class EventServiceClient:
-    """Calls one Event Service. An asynchronous context manager, or `open` and `close`.
+    """Calls one Event Service. Use it as an asynchronous context manager, or `open` and `close` it.
 
-    `url` is where the service answers; `api_key` its internal key. Any number of calls may run at
-    once; `limits.connections_max` connections carry them.
+    `url` is the address of the service, `api_key` an internal key. Any number of calls may run at
+    once; they share `limits.connections_max` connections.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class EventServiceClient:
         self._limits = limits or ClientLimits()
         self._base = f"{url.rstrip('/')}/internal/events/"
         if URL(self._base).scheme not in {"http", "https"}:
-            raise ValueError(f"{url} is no URL like http://127.0.0.1:8002")
+            raise ValueError(f"{url} is not a URL like http://127.0.0.1:8002")
         self._api_key = api_key
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
@@ -73,11 +73,12 @@ class EventServiceClient:
     ) -> SeatsMoved:
         """Take `seats` (1 or more) of an event.
 
-        `version` is the one the caller decided on, "*" for any. When the event has moved on:
-        "retry" takes the seats all the same as long as only the seat count changed; "current"
-        takes them at whatever the event has become, price included; "fail" raises
-        ConcurrentUpdate. Raises InsufficientSeats, EventNotModifiable, EventNotFound,
-        ConcurrentUpdate, another Refused, Unavailable or OutcomeUnknown.
+        `version` is the one that the caller's decision is based on, "*" for any. If the event has
+        changed since: "retry" takes the seats if only the seat count changed; "current" takes
+        them whatever has changed, price included; "fail" raises ConcurrentUpdate.
+
+        Raises InsufficientSeats, EventNotModifiable, EventNotFound, ConcurrentUpdate, another
+        Refused, Unavailable or OutcomeUnknown.
         """
         url = self._url(event_id, "/update-availability")
         return await self._move(url, -positive(seats), version, on_conflict, key)
@@ -91,7 +92,7 @@ class EventServiceClient:
         on_conflict: OnConflict = "retry",
         key: str | None = None,
     ) -> SeatsMoved:
-        """Give back `seats` (1 or more) of an event; `version` and the rest as for `reserve`.
+        """Return `seats` (1 or more) of an event; `version` and the rest as for `reserve`.
 
         Raises SeatsExceedCapacity, EventNotFound, ConcurrentUpdate, another Refused, Unavailable
         or OutcomeUnknown.
@@ -100,7 +101,7 @@ class EventServiceClient:
         return await self._move(url, positive(seats), version, on_conflict, key)
 
     async def open(self) -> None:
-        """Make ready to call; connections are made when they are needed."""
+        """Prepare for calls; connections are opened when they are needed."""
         limits = self._limits
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limits.connections_max),
@@ -138,7 +139,7 @@ class EventServiceClient:
                 return answer
             current = answer.details.get("current_version")
             if on_conflict == "current" and _is_conflict(answer) and isinstance(current, int):
-                # The refused version can never come back, so no earlier try can act any more.
+                # The refused version can never be current again, so no earlier try can still act.
                 wait_s = course.conflict_wait_s(answer)
                 course.unknown = False
                 version = current
@@ -177,7 +178,7 @@ class EventServiceClient:
         try:
             return read(answer, course)
         except (KeyError, TypeError, ValueError, ArithmeticError):
-            message = "The answer is not one of the Event Service"
+            message = "The answer does not come from the Event Service"
             return Failure("BAD_ANSWER", message, status=answer.status, again=True, unknown=True)
 
 

@@ -1,6 +1,6 @@
-"""A seat move as it is sent: which version it was decided on, its body and its key.
+"""A seat move as it is sent: its version, its body and its key.
 
-Rule: what the service could misread, or would refuse unread, never leaves.
+Rule: a request that the service could misread, or would refuse as invalid, is never sent.
 """
 
 import re
@@ -15,14 +15,14 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9._:~/+=-]+")
 
 
 def positive(seats: int) -> int:
-    """`seats`, if that can be moved. Raises ValueError."""
+    """`seats`, if that is 1 or more. Raises ValueError."""
     if seats < 1:
         raise ValueError(f"seats must be 1 or more, not {seats}")
     return seats
 
 
 def key_header(key: str | None) -> str:
-    """`key` as an RFC 8941 string where blanks or quotes could be misread, else bare.
+    """`key` bare, or as an RFC 8941 string if its characters could be misread.
 
     Raises ValueError.
     """
@@ -35,7 +35,7 @@ def key_header(key: str | None) -> str:
 
 
 def move_body(quantity: int, version: Version, on_conflict: OnConflict) -> bytes:
-    """The move as JSON; written by hand, for there is nothing in it to escape."""
+    """The move as JSON; written by hand, since nothing in it needs escaping."""
     if version == ANY:
         return b'{"quantity":%d,"version":"*"}' % quantity
     if on_conflict == "retry":

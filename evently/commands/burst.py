@@ -1,7 +1,7 @@
-"""The command `burst`: chooses the events, has a burst played on them, and says what came of it.
+"""The command `burst`: chooses events, plays a burst of moves on them, and reports the result.
 
-Rule: what was oversold or miscounted ends the command with 1; where it plays, and with which key,
-it finds out as a booking service on this machine would.
+Rule: the exit code is 1 if anything was oversold or miscounted. The address and the key come from
+the environment, as for a booking service on the same machine.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
 EVENTS_MAX, PAGE = 2000, 100
 LIST_S = 10.0
 
-HELP = """Play a booking service, and check that nothing was oversold.
+HELP = """Simulate a booking service, and check that nothing was oversold.
 
-N clients reserve and return seats at once, on one event or on many, each with an Idempotency-Key,
-trying again what may be tried again. Prints what was sold, returned and refused, conflicts,
-replays, unknown outcomes, throughput, and latencies of whole calls with their retries.
+Many clients reserve and return seats at once, on one event or several. Every move has an
+Idempotency-Key and is retried if it may be. Prints seats sold and returned, refusals, conflicts,
+replays, unknown outcomes, throughput, and the latencies of whole calls with their retries.
 
-Then it reads every event again: the seats available must be those before, less what was sold,
-plus what was returned, and every answered move must have made one version. Exits with 1, and says
-which event, if not. While others move seats too, say --not-alone: then it checks that the seats
-available are within 0 and capacity, and that no version was answered twice.
+Then it reads every event again. The available seats must be those before, less the sold, plus the
+returned, and every answered move must have made one version; otherwise it names the event and exits
+with 1. If other clients move seats of these events too, use --not-alone: it then checks that the
+available seats are between 0 and the capacity, and that no version was answered twice.
 
 \b
 Versions, with --mode:
-  any     takes the seats at whatever version the event is
-  retry   sends the last version it saw; the service takes seat conflicts on itself
-  strict  reads the event, sends that version, and tries again with the current one
+  any     accepts whatever version the event has
+  retry   sends the last version it saw; the service resolves conflicts of seats
+  strict  reads the event, sends that version, and retries with the current one
 
-Without --event it takes those of the public list that have the most seats left. SEATS ARE REALLY
-SOLD: play on a demo database. The internal key is by default the first one of
-EVENTLY_INTERNAL_API_KEYS, or of the secrets that the service made under EVENTLY_DATA_DIR.
+Without --event it chooses the events of the public list with the most seats left. THE SEATS ARE
+REALLY SOLD: use a demo database. The default internal key is the first of
+EVENTLY_INTERNAL_API_KEYS, or of the secrets that the service generated under EVENTLY_DATA_DIR.
 
 \b
 Examples:
@@ -58,7 +58,7 @@ Examples:
 @click.command(help=HELP)
 @click.option(
     "--url",
-    help="Where the service answers.  [default: by EVENTLY_HOST and EVENTLY_PORT, or "
+    help="URL of the service.  [default: from EVENTLY_HOST and EVENTLY_PORT, or "
     "http://127.0.0.1:8002]",
 )
 @click.option("--key", help="The internal key.  [default: see above]")
@@ -67,23 +67,25 @@ Examples:
     type=click.IntRange(1, CLIENTS_MAX),
     default=CLIENTS_DEFAULT,
     show_default=True,
-    help="How many clients call at once, each on a connection of its own.",
+    help="Concurrent clients, each on its own connection.",
 )
 @click.option(
     "--requests",
     type=click.IntRange(1, REQUESTS_MAX),
     default=REQUESTS_DEFAULT,
     show_default=True,
-    help="How many moves all clients do together.",
+    help="Moves of all clients together.",
 )
 @click.option(
     "--events",
     type=click.IntRange(1, EVENTS_MAX),
     default=1,
     show_default=True,
-    help="How many published events to play on; 1 is one hot event.",
+    help="Number of published events to use; 1 is one hot event.",
 )
-@click.option("--event", "event_ids", multiple=True, type=click.UUID, help="Or this one; repeat.")
+@click.option(
+    "--event", "event_ids", multiple=True, type=click.UUID, help="Use this event; repeatable."
+)
 @click.option(
     "--mode",
     type=click.Choice(get_args(Mode)),
@@ -103,7 +105,7 @@ Examples:
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="The share of moves that return seats sold before.",
+    help="Share of moves that return seats sold before.",
 )
 @click.option(
     "--alone/--not-alone",
@@ -114,7 +116,7 @@ Examples:
 def burst(
     url: str | None, key: str | None, events: int, event_ids: tuple[Any, ...], **rest: Any
 ) -> None:
-    """Play, report, check; exit with 1 if anything was oversold."""
+    """Play, report and check; exit with 1 if anything was oversold."""
     url = url or _own_url()
     alone = rest.pop("alone")
     order = Order(**rest)
@@ -136,7 +138,7 @@ def burst(
 def _own_url() -> str:
     """Where a service with this environment listens."""
     host = os.environ.get(f"{PREFIX}HOST") or "127.0.0.1"
-    # One that listens on every address is asked on this machine's own.
+    # A service that listens on every address is reached by the loopback address.
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"http://{host}:{os.environ.get(f'{PREFIX}PORT') or 8002}"
@@ -152,7 +154,9 @@ def _own_key() -> str:
         given = dict(line.split("=", 1) for line in lines if "=" in line).get(name, "")
     key = given.partition(",")[0].partition(":")[2].strip()
     if not key:
-        raise click.UsageError(f"no internal key: give --key, or set {name} (looked in {path} too)")
+        raise click.UsageError(
+            f"no internal key: give --key, or set {name} (there is none in {path} either)"
+        )
     return key
 
 
@@ -178,7 +182,7 @@ async def _burst(
 
 
 async def _capacities(url: str, count: int, event_ids: Sequence[str]) -> dict[str, int]:
-    """The events to play on, each with its total capacity."""
+    """The events to use, each with its total capacity."""
     timeout = aiohttp.ClientTimeout(total=LIST_S)
     async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
         if event_ids:

@@ -1,7 +1,7 @@
 """Acts as a busy booking service on some events, and compares the result with its answers.
 
-Rule: it knows only what a booking service knows, the service's answers, and trusts none of them:
-at the end the seats that it was told it got must be exactly those that are gone.
+Rule: it knows only what a booking service knows, the answers, and trusts none of them: at the end
+the seats missing from an event must be exactly those that the answers confirmed.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Mode: TypeAlias = Literal["strict", "retry", "any"]
 
 @value
 class Order:
-    """What is to be played: `returns` is the share of moves that give seats back."""
+    """What to play: `returns` is the share of moves that return seats."""
 
     clients: int
     requests: int
@@ -40,7 +40,7 @@ class Order:
 
 
 class OnSale:
-    """One event, and what the service's answers say that we did to it."""
+    """One event, and our moves of it according to the answers."""
 
     def __init__(self, before: EventForBooking, total_capacity: int) -> None:
         self.before = before
@@ -76,17 +76,19 @@ class OnSale:
         if not least <= after.available_seats <= most:
             wanted = f"{least}" if least == most else f"{least} to {most}"
             found.append(
-                f"{after.available_seats} seats are available, and it should be {wanted}: "
+                f"{after.available_seats} seats are available, expected {wanted}: "
                 f"{self.before.available_seats} before, {self.sold} sold, {self.returned} returned"
             )
         moved = after.version - self.before.version
         if least == most and moved != len(self.versions):
-            found.append(f"{len(self.versions)} moves were answered, and {moved} versions made")
+            found.append(
+                f"{len(self.versions)} moves were answered, but {moved} versions were made"
+            )
         return found
 
 
 class Tally:
-    """What became of all moves; latencies are in seconds, of a whole call with its retries."""
+    """The results of all moves; latencies are in seconds, of whole calls with their retries."""
 
     def __init__(self) -> None:
         self.reserves = 0
@@ -99,14 +101,14 @@ class Tally:
         self.seconds = 0.0
 
     def failed(self, error: EventServiceError) -> None:
-        """Count a move that was refused, could not be done, or may have been."""
+        """Count a move that was refused, failed, or has an unknown outcome."""
         self.conflicts += error.conflicts
         counts = self.unknown if isinstance(error, OutcomeUnknown) else self.refused
         counts[error.code] += 1
 
 
 class Burst:
-    """Plays `order` on `events`; each of its clients does one move after the other."""
+    """Plays `order` on `events`; each client makes one move after the other."""
 
     def __init__(self, client: EventServiceClient, events: Sequence[OnSale], order: Order) -> None:
         self.tally = Tally()
@@ -116,7 +118,7 @@ class Burst:
         self._begun = 0
 
     async def play(self, advance: Callable[[], object] = lambda: None) -> Tally:
-        """Do all moves; `advance` is told of each that has ended. Raises Unauthorized."""
+        """Make all moves; call `advance` after each one. Raises Unauthorized."""
         started_s = time.perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
@@ -180,7 +182,7 @@ class Burst:
     async def _give_back(
         self, event: OnSale, seats: int, version: Version, on_conflict: OnConflict
     ) -> None:
-        # Taken off first, so that no other client gives back the same seats.
+        # Subtracted first, so that no other client returns the same seats.
         event.held -= seats
         try:
             moved = await self._client.return_seats(
@@ -204,7 +206,7 @@ class Burst:
 
 
 def report(order: Order, events: Sequence[OnSale], tally: Tally) -> list[str]:
-    """What was played and what became of it, line by line."""
+    """The order and its results, line by line."""
     moves = len(tally.latencies_s)
     sold, returned = sum(e.sold for e in events), sum(e.returned for e in events)
     quantiles = _quantiles_ms(tally.latencies_s)
@@ -216,8 +218,8 @@ def report(order: Order, events: Sequence[OnSale], tally: Tally) -> list[str]:
         f"  returned    {returned} seats in {tally.returns} moves",
         f"  refused     {_by_code(tally.refused)}",
         f"  unknown     {_by_code(tally.unknown)}",
-        f"  conflicts   {tally.conflicts} that the client met and tried again",
-        f"  replays     {tally.replays} answers that came at a second try",
+        f"  conflicts   {tally.conflicts} that the clients retried",
+        f"  replays     {tally.replays} answers replayed to a retry",
         f"  throughput  {moves / max(tally.seconds, 1e-9):.0f} moves/s for {tally.seconds:.1f} s",
         f"  latency     {shown}",
     ]

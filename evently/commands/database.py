@@ -1,8 +1,8 @@
 """Connects a command to the database that the settings name.
 
 Rule: a command never stops a server that it did not start. With the embedded database it uses the
-server of the service that runs on the data directory; where none does, it starts one and stops it
-when it is done. Until then a service that is started there finds the directory in use.
+server of the running service. If none runs, it starts one, and stops it at the end; until then the
+data directory is in use, and a service cannot start on it.
 """
 
 import time
@@ -18,14 +18,14 @@ from evently.domain.errors import Fault
 from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, running_dsn
 from evently.settings import Settings, SettingsError
 
-# A service that has just been started makes its cluster first, which takes some seconds.
+# A service that has just started may have to create its cluster, which takes some seconds.
 STARTING_S = 15.0
 POLL_S = 0.05
 
 
 @contextmanager
 def command_dsn(settings: Settings) -> Iterator[str]:
-    """The URL of the database, which answers as long as the context lasts.
+    """The URL of the database, which is available inside the context.
 
     Enter it from the main thread. Raises EmbeddedPostgresError.
     """
@@ -68,7 +68,7 @@ def telling_why() -> Iterator[None]:
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[tuple[str, bool]]:
-    """The database's URL, and whether its server is one of this command's own."""
+    """The database's URL, and whether this command started its server."""
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value(), False
         return
@@ -93,7 +93,7 @@ def _start_unless_running(data_dir: Path) -> EmbeddedPostgres | str:
         try:
             server.start()
         except EmbeddedPostgresError as error:
-            # A service that is starting holds the directory before its server answers.
+            # A service that is starting owns the directory before its server answers.
             if "is in use" not in str(error) or time.monotonic() > deadline_s:
                 raise
             time.sleep(POLL_S)

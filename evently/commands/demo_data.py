@@ -1,4 +1,4 @@
-"""The demo's venues, which exist, and the names of its events, which are made up.
+"""The demo's venues, which are real, and the names of its events, which are invented.
 
 Rule: data and nothing else. A venue's slug is its permanent identity: the demo's ids come from it,
 so a slug that was released is never changed or given to another venue.
@@ -9,10 +9,10 @@ from evently.domain.value import value
 
 @value
 class DemoVenue:
-    """A real venue: `capacity` as its operator or Wikipedia gives it, for its usual show.
+    """A real venue: `capacity` is that of its usual show, by its operator or Wikipedia.
 
-    `utc_offset_h` is the hours its standard time is ahead of UTC; `types` are the kinds of event
-    that it holds, see EVENT_NAMES.
+    `utc_offset_h` is the hours that its standard time is ahead of UTC; `types` are its kinds of
+    events, see EVENT_NAMES.
     """
 
     slug: str
@@ -35,7 +35,7 @@ CLUB = ("club", "concert", "comedy")
 JAZZ = ("jazz",)
 US, UK = "United States", "United Kingdom"
 
-# A line for each field would make this ten screens.
+# With a line for each field this would be ten screens long.
 # fmt: off
 VENUES: tuple[DemoVenue, ...] = (
     DemoVenue(

@@ -1,6 +1,6 @@
 """The command `migrate`: brings the database to this release's schema.
 
-Rule: what was applied stays as it is; several at once take turns.
+Rule: an applied migration stays as it is; concurrent runs wait for each other.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from db.migrate import migrate_database
 from evently.commands.database import command_dsn, telling_why
 from evently.settings import load_settings
 
-HELP = """Bring the database to this release's schema; what is applied already stays as it
-is. Run it before the new release serves; several at once take turns.
+HELP = """Bring the database to this release's schema. Migrations that are already applied
+are skipped. Run it before the new release serves; concurrent runs wait for each other.
 
 \b
 Examples:
@@ -23,7 +23,7 @@ Examples:
 
 @click.command(help=HELP, short_help="Bring the database to this release's schema.")
 def migrate() -> None:
-    """Apply what is missing, and say what that was."""
+    """Apply the missing migrations, and list them."""
     with telling_why():
         settings = load_settings(serving=False)
         with command_dsn(settings) as dsn:

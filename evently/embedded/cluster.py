@@ -1,6 +1,7 @@
-"""The cluster: the files that a server keeps its databases in, and its configuration.
+"""The cluster: the files of a server's databases, and its configuration.
 
-Rule: a cluster is made whole beside its place and then renamed: half a one is never found.
+Rule: a cluster is created completely under another name and then renamed, so a partial one is
+never found.
 """
 
 import pwd
@@ -25,8 +26,8 @@ CONFIG: Mapping[str, str] = {
     "shared_buffers": "'128MB'",
     "wal_level": "logical",
     "max_wal_size": "'2GB'",
-    # To make a file of the log anew holds everybody up for 20 to 50 ms, once a second or two in a
-    # burst: those that are there stay for the next one.
+    # Creating a WAL file delays every commit by 20 to 50 ms, once a second or two during a burst:
+    # keep the existing files for the next one.
     "min_wal_size": "'1GB'",
     # A consumer that never comes back must not fill the disk.
     "max_slot_wal_keep_size": "'4GB'",
@@ -36,13 +37,13 @@ CONFIG: Mapping[str, str] = {
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
 }
-# For tests that only want speed; a service on such a database is never ready.
+# For tests, which need only speed; a service on such a database is never ready.
 NOT_DURABLE: Mapping[str, str] = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-# The same sort order and case rules on every machine, whatever locales it has.
+# The same sort order and case rules on every machine, whatever its locales.
 INITDB_OPTIONS = (
     "--username=postgres",
     "--auth=trust",
@@ -52,7 +53,7 @@ INITDB_OPTIONS = (
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
 )
-# A first start writes 46 MB; these leave out the 16 that are nothing but zeros.
+# A first start writes 46 MB; this omits the 16 MB that are only zeros.
 INITDB_NOT_DURABLE = ("--no-sync", "--set=wal_init_zero=off")
 
 
@@ -66,13 +67,13 @@ class Cluster:
         self._config = {**CONFIG, **({} if durable else NOT_DURABLE), **(config or {})}
 
     def make(self, user: pwd.struct_passwd | None) -> None:
-        """Make it for `user` unless it is there. Raises EmbeddedPostgresError."""
+        """Create it for `user` if it does not exist. Raises EmbeddedPostgresError."""
         for abandoned in self._root.glob(f"{UNFINISHED}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         if self.path.exists():
             _check_release(self.path)
             return
-        # By a name of its own: the initdb of a killed service may still be writing to the last.
+        # A unique name: the initdb of a killed service may still be writing to an earlier one.
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._root))
         give(unfinished, user)
         speed = () if self._durable else INITDB_NOT_DURABLE
@@ -82,7 +83,7 @@ class Cluster:
         unfinished.rename(self.path)
 
     def configure(self, socket_dir: Path, user: pwd.struct_passwd | None) -> None:
-        """Write what the next start of the server goes by; it will listen in `socket_dir`."""
+        """Write the configuration for the next start; the server will listen in `socket_dir`."""
         config = {**self._config, "unix_socket_directories": f"'{_quoted(socket_dir)}'"}
         lines = [f"{name} = {value}\n" for name, value in config.items()]
         path = self.path / "evently.conf"
@@ -99,6 +100,6 @@ def _check_release(cluster: Path) -> None:
     theirs = line(cluster / "PG_VERSION", 0)
     if theirs != ours:
         raise EmbeddedPostgresError(
-            f"{cluster} was made by PostgreSQL {theirs or '?'}, and this is {ours}: carry the data "
-            "over with pg_dump of the older release, or set EVENTLY_DATA_DIR to a new directory"
+            f"{cluster} was created by PostgreSQL {theirs or '?'}, and this is {ours}: move the "
+            "data with pg_dump of the older release, or set EVENTLY_DATA_DIR to a new directory"
         )

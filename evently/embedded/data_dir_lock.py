@@ -1,7 +1,7 @@
-"""Who owns a data directory.
+"""The lock of a data directory.
 
-Rule: the lock is the kernel's, on an open file: however its owner ends, nothing is left of it. The
-process id in the file names the owner, and proves nothing.
+Rule: the kernel holds the lock, on an open file, and releases it however the owner ends. The
+process id in the file names the owner, but proves nothing.
 """
 
 import fcntl
@@ -13,19 +13,19 @@ from typing import IO
 from evently.embedded.errors import DataDirInUse
 from evently.embedded.postmaster import POLL_S, alive
 
-# A killed owner's forked children may hold its lock for the moment in which they die.
+# Forked children of a killed owner may hold its lock for a moment, until they end too.
 LOCK_S = 3.0
 
 
 class DataDirLock:
-    """The lock on the data directory `root`, once it is taken."""
+    """The lock on the data directory `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Take it; once more is no harm. Raises DataDirInUse."""
+        """Take it, unless it is already held. Raises DataDirInUse."""
         if self._file is not None:
             return
         lock = os.fdopen(os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
@@ -37,7 +37,7 @@ class DataDirLock:
                 lock.close()
                 raise DataDirInUse(
                     f"{self._root} is in use by the service with process id {holder or '?'}: "
-                    "stop that one, or set EVENTLY_DATA_DIR to another directory"
+                    "stop that service, or set EVENTLY_DATA_DIR to another directory"
                 )
             time.sleep(POLL_S)
         lock.seek(0)
@@ -47,7 +47,7 @@ class DataDirLock:
         self._file = lock
 
     def release(self) -> None:
-        """Give it back, if it is held."""
+        """Release it, if it is held."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,7 +1,7 @@
-"""The life of the embedded server: started, asked, stopped.
+"""Starts, queries and stops the embedded server.
 
-Rule: the server is a child of the process that started it, and goes when that goes, however it
-goes; what it needs of the machine is made ready before it starts, in the order of `start`.
+Rule: the server is a child of the process that started it, and stops when that process ends,
+however it ends. What it needs on the machine is prepared first, in the order of `start`.
 """
 
 import ctypes
@@ -25,24 +25,24 @@ from evently.embedded.programs import binaries, identity, run_program
 from evently.embedded.system_user import give, make_data_dir, server_user
 from evently.embedded.unix_socket import DATABASE, dsn_of, make_socket_dir
 
-# A start after a crash replays WAL; more than this means that something is wrong.
+# A start after a crash replays WAL; if it takes longer than this, something is wrong.
 START_S = 60.0
-# What a killed server leaves behind is gone as fast as the server of a killed service.
+# The processes of a killed server end as fast as the server of a killed service.
 LINGER_S = 5.0
 LOG_TAIL_LINES = 15
-# What PostgreSQL says, and how it ends, while an earlier server's memory is still attached.
+# PostgreSQL logs this and exits while processes of an earlier server still use its memory.
 LINGERING = "pre-existing shared memory block"
-# Enough to see what went on before the last start.
+# Enough to see what happened before the last start.
 LOG_BYTES_MAX = 10_000_000
 
 _PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedPostgres:
-    """One server for one data directory. A context manager, or `start` and `stop`.
+    """One server for one data directory. Use it as a context manager, or call `start` and `stop`.
 
-    `config` adds to or overrides CONFIG, its values written as in postgresql.conf. With
-    `durable=False` a crash of the machine may lose or corrupt the data: for tests.
+    `config` adds to or overrides CONFIG, with values as in postgresql.conf. With `durable=False`,
+    which is for tests, a crash of the machine may lose or corrupt the data.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Start the server and wait until it answers. Raises EmbeddedPostgresError.
 
-        Call it from a thread that lives as long as the server shall: the kernel takes the end of
-        the thread that started it for the end of its parent.
+        Call it from the main thread: the kernel stops the server when the thread that started it
+        ends.
         """
         assert threading.current_thread() is threading.main_thread(), "see start's docstring"
         if self.running:
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
             raise
 
     def stop(self) -> None:
-        """Stop the server: fast, then at once, then for good. The data stays."""
+        """Stop the server: fast, then immediately, then by SIGKILL. The data stays."""
         process, self._process = self._process, None
         if process is not None:
             end(process)
@@ -116,7 +116,7 @@ class EmbeddedPostgres:
         return run_program(self._user, program, *arguments)
 
     def psql(self, sql: str, database: str = "postgres") -> str:
-        """Run `sql` outside a transaction; the values it returns, one row a line."""
+        """Run `sql` outside a transaction; the result, one row a line."""
         options = ("--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1")
         return self.run("psql", *options, "-d", self.dsn(database), "-c", sql)
 
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         self.psql(f"DROP DATABASE IF EXISTS {_identifier(name)} WITH (FORCE)")
 
     def _bring_up(self) -> None:
-        """Launch; again for as long as the processes of a server that was killed linger."""
+        """Launch the server; retry while processes of a killed server are still there."""
         if self._log.exists() and self._log.stat().st_size > LOG_BYTES_MAX:
             self._log.replace(self._log.with_suffix(".log.1"))
         deadline_s = time.monotonic() + LINGER_S
@@ -140,7 +140,7 @@ class EmbeddedPostgres:
             try:
                 return self._wait_until_ready()
             except EmbeddedPostgresError:
-                # Its last words: this line, a hint, and that it is shut down.
+                # The end of its log: this line, a hint, and that it is shut down.
                 lingering = not self.running and LINGERING in self._log_tail(3)
                 if not lingering or time.monotonic() > deadline_s:
                     raise
@@ -153,7 +153,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Of its own session, so that Ctrl-C in a terminal is for us to pass on.
+                # In a session of its own, so that Ctrl-C in a terminal does not reach it directly.
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 - it makes two system calls
                 **identity(self._user),
@@ -171,7 +171,7 @@ class EmbeddedPostgres:
             time.sleep(POLL_S)
 
     def _make_database(self) -> None:
-        """The first connection too: what says that it is ready must also answer."""
+        """Create the database; this is also the first proof that the server answers."""
         if DATABASE not in self.psql("SELECT datname FROM pg_database").splitlines():
             self.create_database(DATABASE)
 
@@ -191,7 +191,7 @@ class EmbeddedPostgres:
 
 
 def running_dsn(data_dir: Path, database: str = DATABASE) -> str | None:
-    """The URL of a database on the server that another process runs on `data_dir`, if one does."""
+    """The URL of a database on the server that another process runs on `data_dir`, or None."""
     postmaster = Postmaster(data_dir.absolute() / FOLDER)
     if postmaster.pid is None or not postmaster.ready:
         return None
@@ -204,7 +204,7 @@ def _identifier(name: str) -> str:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux: have the kernel send the server a fast shutdown when its parent is gone."""
+    """On Linux, let the kernel send the server a fast shutdown when its parent ends."""
     if sys.platform != "linux":
         return None
     parent = os.getpid()

@@ -1,4 +1,4 @@
-"""Why there is no embedded server to be had.
+"""Why the embedded server cannot be used.
 
 Rule: an operator reads the message, so it says what to do.
 """
@@ -9,4 +9,4 @@ class EmbeddedPostgresError(Exception):
 
 
 class DataDirInUse(EmbeddedPostgresError):
-    """Another process owns the data directory; `running_dsn` tells of its server once it is up."""
+    """Another process owns the data directory; `running_dsn` finds its server once it is up."""

@@ -1,4 +1,4 @@
-"""The process of a server: found by the pid file of its cluster, and ended.
+"""Finds the process of a server by the pid file of its cluster, and ends it.
 
 Rule: a process id in a file is only believed of a process that was started on this very cluster;
 no other process is ever sent a signal.
@@ -17,10 +17,10 @@ from evently.embedded.errors import EmbeddedPostgresError
 
 log = logging.getLogger(__name__)
 
-# A fast shutdown writes what is in memory to disk; then immediate, then kill.
+# A fast shutdown writes memory to disk; the next steps are an immediate one and SIGKILL.
 STOP_S = 20.0
 QUIT_S = 5.0
-# How long the server of a killed service gets to end by itself, before it is told to.
+# How long the server of a killed service gets to end by itself before it is signalled.
 ORPHAN_S = 5.0
 POLL_S = 0.02
 
@@ -28,7 +28,7 @@ _PID_LINE, _SOCKET_DIR_LINE, _STATUS_LINE = 0, 4, 7
 
 
 class Postmaster:
-    """Whatever server runs on `cluster`, ours or another's."""
+    """The server that runs on `cluster`, whoever started it."""
 
     def __init__(self, cluster: Path) -> None:
         self._cluster = cluster
@@ -54,7 +54,7 @@ class Postmaster:
         return Path(path) if path else None
 
     def end_orphan(self) -> None:
-        """See off the server of a service that was killed; it may be on its way out already."""
+        """End the server of a killed service, unless it is already shutting down by itself."""
         patience = ((signal.SIGINT, STOP_S), (signal.SIGQUIT, QUIT_S), (signal.SIGKILL, QUIT_S))
         gone = self._wait_gone(ORPHAN_S)
         for sent, patience_s in patience:
@@ -62,7 +62,7 @@ class Postmaster:
                 break
             pid = self.pid
             if pid is not None:
-                log.warning("ending the PostgreSQL server %d of a service that was killed", pid)
+                log.warning("embedded PostgreSQL: ending process %d, left by a killed service", pid)
                 with suppress(ProcessLookupError):
                     os.kill(pid, sent)
             gone = self._wait_gone(patience_s)
@@ -83,7 +83,7 @@ class Postmaster:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """End a server of our own: fast, then at once, then for good."""
+    """End a server of our own: fast, then immediately, then by SIGKILL."""
     for sent, patience_s in ((signal.SIGINT, STOP_S), (signal.SIGQUIT, QUIT_S)):
         process.send_signal(sent)
         with suppress(subprocess.TimeoutExpired):

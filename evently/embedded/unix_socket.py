@@ -1,7 +1,7 @@
-"""Where the server listens: the folder of its Unix socket, and the URL that leads there.
+"""Where the server listens: the folder of its Unix socket, and the URL for it.
 
-Rule: the folder is the owner's alone, and the URL says everything, so that no PG* name of the
-environment has a say.
+Rule: only the owner can enter the folder, and the URL is complete, so that no PG* environment
+variable applies.
 """
 
 import os
@@ -15,12 +15,12 @@ from evently.embedded.errors import EmbeddedPostgresError
 
 DATABASE = "evently"
 PORT = 5432
-# A Unix socket's path ends at 103 (macOS) or 107 bytes; PostgreSQL adds `/.s.PGSQL.5432.lock`.
+# A Unix socket's path has at most 103 (macOS) or 107 bytes; PostgreSQL adds `/.s.PGSQL.5432.lock`.
 SOCKET_DIR_BYTES_MAX = 84
 
 
 def make_socket_dir(root: Path) -> Path:
-    """Make it beside the data, or under the temporary directory where that path is too long."""
+    """Create it beside the data, or under the temporary directory if that path is too long."""
     path = root / "socket"
     if len(os.fsencode(path)) > SOCKET_DIR_BYTES_MAX:
         digest = sha256(os.fsencode(root)).hexdigest()[:16]
@@ -37,6 +37,6 @@ def make_socket_dir(root: Path) -> Path:
 
 
 def dsn_of(socket_dir: Path, database: str) -> str:
-    """The URL; it has port and sslmode too, or PGPORT and PGSSLMODE would be asked for them."""
+    """The URL, with port and sslmode, so that PGPORT and PGSSLMODE do not apply."""
     where = f"host={quote(str(socket_dir), safe='')}&port={PORT}&sslmode=disable"
     return f"postgresql://postgres@/{quote(database, safe='')}?{where}"

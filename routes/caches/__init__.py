@@ -1,5 +1,5 @@
-"""What the HTTP side keeps in memory: lists, venues, and the revision that makes them stale.
+"""The caches of the HTTP side: lists and venues, and the revision that invalidates them.
 
-Rule: every cache is bounded, loads each key once for all who wait, and never serves what is older
-than its revision or its maximum age.
+Rule: every cache is bounded, loads a key once for all requests that wait for it, and never serves
+an entry older than its revision or its maximum age.
 """

@@ -1,7 +1,7 @@
-"""Lists of events as clients get them: the public one encoded once a second, the admins' fresh.
+"""The lists of events: the public one is encoded once a second, the admins' is always read anew.
 
-Rule: the same filters, however they were written, are one entry of the cache; what is answered
-was read after the last change by an admin of this node, and at most a second ago.
+Rule: equal filters share a cache entry, however they were written. An answer was read after the
+last change by an admin of this node, and at most a second ago.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from routes.contract.answers import AdminEventList, EventInAdminList, EventInLis
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.raw import Raw
 
-# Some 3000 full pages of 20 events: what a second's different queries could be, and then some.
+# Some 3000 full pages of 20 events: more than the different queries of one second.
 BYTES_MAX = 32 * 1024 * 1024
-# The key and the objects around the bytes, so that many small pages count for what they take.
+# The key and the objects around the bytes, so that small pages count with their real size.
 ENTRY_BYTES = 1024
-# Replicas lag by milliseconds, under load by a second or two; that long after an admin's change
-# lists come from the primary, so that the change is seen.
+# Replicas lag by milliseconds, under load by a second or two. For this long after an admin's
+# change, lists come from the primary, so that they show the change.
 REPLICA_LAG_S = 5.0
 
 
@@ -40,7 +40,7 @@ class Listing:
 
 
 class ListSource(Protocol):
-    """Where pages of events are read from."""
+    """A source of pages of events."""
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended."""
@@ -48,17 +48,17 @@ class ListSource(Protocol):
     async def of_admin(
         self, admin_id: str, status: str | None, limit: int, offset: int
     ) -> EventPage:
-        """What one admin created."""
+        """The events that one admin created."""
 
     async def of_all(self, status: str | None, limit: int, offset: int) -> EventPage:
-        """What all admins created."""
+        """The events of all admins."""
 
 
 Key: TypeAlias = tuple[str | None, str | None, datetime | None, datetime | None, int, int]
 
 
 class EventLists:
-    """Answers lists from `primary`, the public one from `replica` where there is one."""
+    """Reads lists from `primary`, and the public one from `replica` if there is one."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class EventLists:
         )
 
     def on_sale(self, query: EventListQuery) -> "Listing | asyncio.Future[Listing]":
-        """The public list, at once where it is cached, or a domain fault in the future."""
+        """The public list, at once if it is cached, else as a future, which may hold a fault."""
         key = _key(query)
         return self._cache.look_up(key, lambda: self._read(key))
 
     async def of_admin(self, admin_id: str | None, query: AdminEventListQuery) -> AdminEventList:
-        """What this admin created, or for None what all did, as it is now."""
+        """The events of this admin, or of all admins for None, as they are now."""
         status, limit, offset = query.status, query.limit, query.offset
         if admin_id is None:
             page = await self._primary.of_all(status, limit, offset)
@@ -95,7 +95,7 @@ class EventLists:
         return AdminEventList(events, page.total, query.page, limit)
 
     async def stop(self) -> None:
-        """Wait for the queries under way."""
+        """Wait for the queries in progress."""
         await self._cache.stop()
 
     async def _read(self, key: Key) -> Listing:
@@ -117,7 +117,7 @@ class EventLists:
             return await self._primary.on_sale(wanted, limit, offset)
 
     def _source(self) -> ListSource:
-        """The replica, but for a while after a change that may not have reached it."""
+        """The replica, except for a while after a change that it may not have yet."""
         revision, now = self._revision.current(), self._clock()
         if revision != self._known:
             self._known, self._changed_at = revision, now
@@ -133,9 +133,9 @@ def _key(query: EventListQuery) -> Key:
 
 
 def _folded(text: str | None) -> str | None:
-    """`text` in one case, None where it is empty.
+    """`text` in lower case, or None if it is empty.
 
-    Beyond ASCII, what is the same but for its case is for the database to say.
+    The database decides which texts beyond ASCII differ only in case.
     """
     if not text:
         return None

@@ -1,13 +1,13 @@
-"""Remembers for a moment what was read from the database, so that many requests cost one query.
+"""Caches what was read from the database for a moment, so that many requests cost one query.
 
 Rules:
 
-1. What is given out was read at most `max_age_s` before it was asked for, and after the last
-   bump of the revision: the revision and the clock are read before the query is sent.
-2. Those who ask for the same thing at once share one query. It is nobody's: a caller who goes
-   away leaves it to the others, and an error goes to all of them and is not remembered.
-3. What is held is bounded by its weight, the least recently used going first; and so is the
-   number of queries under way.
+1. A returned entry was read at most `max_age_s` before the request, and after the last bump of
+   the revision: revision and clock are read before the query is sent.
+2. Concurrent requests for the same key share one query. A caller that is cancelled does not cancel
+   it; an error goes to all callers and is not cached.
+3. The total weight of the entries is bounded, and the least recently used are evicted first. The
+   number of queries in progress is bounded too.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from evently.domain.errors import Overloaded
 from evently.domain.value import value
 from routes.caches.revision import Revision
 
-# What "live" means to a reader of a list: seat counts no older than this.
+# Readers of a list see seat counts no older than this.
 MAX_AGE_S = 1.0
-# Far over what one worker's connections can serve in MAX_AGE_S; more is an attack on the cache.
+# Far more than one worker's connections can serve in MAX_AGE_S; more is an attack on the cache.
 FLIGHTS_MAX = 512
 
 K = TypeVar("K", bound=Hashable)
@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 @value
 class _Held(Generic[V]):
-    """Something that was read, and how much of the bound it takes."""
+    """An entry, and its share of the bound."""
 
     found: V
     read_at: float
@@ -40,14 +40,14 @@ class _Held(Generic[V]):
 
 @value
 class _Flight(Generic[V]):
-    """A query under way."""
+    """A query in progress."""
 
     task: asyncio.Task[V]
     read_at: float
 
 
 class FreshCache(Generic[K, V]):
-    """Holds up to `weight_max` of what `weigh` tells, none older than `max_age_s`."""
+    """Holds entries with a total weight of up to `weight_max`, none older than `max_age_s`."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ class FreshCache(Generic[K, V]):
         )
 
     async def get(self, key: K, load: Callable[[], Awaitable[V]]) -> V:
-        """What `load` found for `key` a moment ago, or finds now. Raises what it raises."""
+        """The cached result of `load` for `key`, or a new one. Raises what `load` raises."""
         found = self.look_up(key, load)
         return await found if isinstance(found, asyncio.Future) else found
 
     def look_up(self, key: K, load: Callable[[], Awaitable[V]]) -> "V | asyncio.Future[V]":
-        """What `get` gives, at once where it is held. Raises Overloaded."""
+        """The same as `get`, but at once if it is cached. Raises Overloaded."""
         revision, now = self._revision.current(), self._clock()
         if revision != self._known:
             self._forget(revision)
@@ -97,11 +97,11 @@ class FreshCache(Generic[K, V]):
         return asyncio.shield(flight.task)
 
     async def stop(self) -> None:
-        """Wait for the queries under way; those who asked are answered."""
+        """Wait for the queries in progress; their callers are answered."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _forget(self, revision: int) -> None:
-        """Start anew: queries under way go on for those who wait, and are remembered by none."""
+        """Drop all entries; queries in progress still answer their callers but are not cached."""
         self._known = revision
         self._held.clear()
         self._flights.clear()
@@ -109,7 +109,7 @@ class FreshCache(Generic[K, V]):
 
     def _depart(self, key: K, load: Callable[[], Awaitable[V]], now: float) -> _Flight[V]:
         if len(self._tasks) >= self._flights_max:
-            raise Overloaded(f"{len(self._tasks)} queries of one kind are under way")
+            raise Overloaded(f"{len(self._tasks)} queries for the cache are in progress")
         task = asyncio.create_task(self._fly(key, load, self._known, now))
         self._tasks.add(task)
         task.add_done_callback(self._landed)
@@ -131,7 +131,7 @@ class FreshCache(Generic[K, V]):
     def _landed(self, task: asyncio.Task[V]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            # Looked at here, since those who asked may all have gone.
+            # Retrieved here, since all callers may have been cancelled.
             task.exception()
 
     def _keep(self, key: K, held: _Held[V]) -> None:

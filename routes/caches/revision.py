@@ -1,8 +1,8 @@
-"""A number that tells every worker of a node when an admin has changed something.
+"""A number that shows every worker of a node that an admin has changed something.
 
-Rule: it is bumped after the change's commit and before the admin is answered, and whoever caches
-what admins change reads it before reading the database: so whatever is asked after an admin's
-answer, on any worker, is never answered with what was there before it.
+Rule: it is bumped after the change is committed and before the admin is answered, and a cache of
+what admins change reads it before it reads the database. So a request that comes after the admin's
+answer, on any worker, never sees the state before the change.
 """
 
 import fcntl
@@ -17,10 +17,10 @@ _WRAP = 2**64
 
 
 class Revision(Protocol):
-    """Counts admins' changes."""
+    """Counts the changes of admins."""
 
     def current(self) -> int:
-        """The number now; another one than before means that something changed."""
+        """The current number; if it differs from an earlier one, something has changed."""
 
     def bump(self) -> None:
         """Something has changed."""
@@ -45,10 +45,10 @@ class LocalRevision:
 
 
 class SharedRevision:
-    """Counts for all processes that name the same file, which is made where it is missing.
+    """Counts for all processes that use the same file, which is created if it does not exist.
 
-    Reading takes no lock and no system call. Bumping takes a lock on the file for the microsecond
-    in which the number is read and written; a process that dies with it gives it back.
+    Reading takes no lock and no system call. Bumping locks the file for the microsecond in which
+    the number is read and written; the kernel releases the lock of a process that dies.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class SharedRevision:
 
     def bump(self) -> None:
         """Count one more; no bump of another process is lost."""
-        # flock, not lockf: it excludes two revisions of one process from each other as well.
+        # flock, not lockf: it also excludes two revisions within one process.
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             self._cell[0] = (self._cell[0] + 1) % _WRAP
@@ -76,7 +76,7 @@ class SharedRevision:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of the file; the number stays in it for the others."""
+        """Close the file; the number stays in it for the other processes."""
         self._cell.release()
         self._map.close()
         os.close(self._file)

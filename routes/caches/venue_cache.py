@@ -1,4 +1,4 @@
-"""Venue facts for event details, which every worker answers and hardly ever change.
+"""Caches venues for the details of events, since they hardly ever change.
 
 Rule: a venue is as fresh as a list: read after the last change by an admin of this node, and at
 most a second ago.
@@ -13,13 +13,13 @@ from evently.domain.venues import Venue
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.revision import Revision
 
-# A layout is 16 KiB at most, so all of them together stay under some 32 MiB; real ones are far
-# smaller, and few workers have more venues than these in demand within a second.
+# A layout has at most 16 KiB, so all of them stay under some 32 MiB together. Real layouts are far
+# smaller, and few workers need more venues than this within a second.
 VENUES_MAX = 1024
 
 
 class VenueSource(Protocol):
-    """Where venues are read from."""
+    """A source of venues."""
 
     async def get(self, venue_id: str) -> Venue | None:
         """The venue, or None."""
@@ -46,9 +46,9 @@ class VenueCache:
         return await self._cache.get(venue_id, lambda: self._venues.get(venue_id))
 
     def look_up(self, venue_id: str) -> "Venue | asyncio.Future[Venue | None] | None":
-        """What `get` gives, at once where it is held."""
+        """The same as `get`, but at once if it is cached."""
         return self._cache.look_up(venue_id, lambda: self._venues.get(venue_id))
 
     async def stop(self) -> None:
-        """Wait for the queries under way."""
+        """Wait for the queries in progress."""
         await self._cache.stop()

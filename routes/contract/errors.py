@@ -1,7 +1,7 @@
 """The one table of errors: every code, its HTTP status, and how refusals and faults map to it.
 
-Rule: whatever goes wrong is answered as `{"error": {code, message, details, timestamp}}`, and a
-message tells a person what to do next.
+Rule: every error is `{"error": {code, message, details, timestamp}}`, and its message tells a
+person what to do next.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from evently.domain.outcomes import (
 
 
 class Code(StrEnum):
-    """Every error code that this service answers."""
+    """Every error code of this service."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     UNAUTHORIZED = "UNAUTHORIZED"
@@ -62,7 +62,7 @@ class Code(StrEnum):
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 
 
-# UNAUTHORIZED is 401 where the caller is not known and 403 where it may not: see `forbidden`.
+# UNAUTHORIZED is 401 for an unknown caller, and 403 for one that lacks permission: see `forbidden`.
 STATUS: Mapping[Code, int] = {
     Code.VALIDATION_ERROR: 400,
     Code.UNAUTHORIZED: 401,
@@ -148,17 +148,17 @@ def repeated(where: str, *names: str) -> ApiError:
 
 
 def unauthorized(message: str, scheme: str = "Bearer") -> ApiError:
-    """401: the caller is not known; `scheme` says how to make oneself known."""
+    """401: the caller is not known; `scheme` says how to authenticate."""
     return ApiError(Code.UNAUTHORIZED, message, headers={"WWW-Authenticate": scheme})
 
 
 def forbidden(message: str, details: Mapping[str, Any] | None = None) -> ApiError:
-    """403: the caller is known and may not."""
+    """403: the caller is known and lacks permission."""
     return ApiError(Code.UNAUTHORIZED, message, details, status=403)
 
 
 def rate_limited(message: str, retry_after_s: int) -> ApiError:
-    """429, with the seconds after which another try makes sense."""
+    """429, with the seconds to wait before the next try."""
     return ApiError(Code.RATE_LIMITED, message, headers={"Retry-After": str(retry_after_s)})
 
 
@@ -168,7 +168,7 @@ def event_not_found(event_id: str) -> ApiError:
 
 
 def refused(event_id: str, refusal: Refusal) -> ApiError:
-    """The error that tells the caller of `event_id` about a refusal."""
+    """The error for a refusal of a command on `event_id`."""
     match refusal:
         case NotFound():
             return event_not_found(event_id)
@@ -202,7 +202,7 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             return Code.INSUFFICIENT_SEATS, "Not enough seats available", details
         case SeatsExceedCapacity(requested, returnable):
             details = {"requested": requested, "returnable": returnable}
-            return Code.SEATS_EXCEED_CAPACITY, "More seats returned than are out", details
+            return Code.SEATS_EXCEED_CAPACITY, "More seats returned than are sold", details
         case StaleVersion(expected, current, available, status):
             details = {
                 "expected_version": expected,
@@ -218,23 +218,23 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             return Code.INVALID_STATUS_TRANSITION, message, details
         case CapacityBelowSold(capacity, sold):
             details = {"total_capacity": capacity, "sold": sold}
-            message = f"total_capacity must be at least the {sold} seats that are sold"
+            message = f"total_capacity must be at least the {sold} seats already sold"
             return Code.CAPACITY_BELOW_SOLD, message, details
         case _:
             assert_never(refusal)
 
 
 def failed(fault: Fault, *, reads: bool) -> ApiError:
-    """The error for a fault; one that is a bug says nothing of its cause.
+    """The error for a fault; for a bug it does not reveal the cause.
 
-    `reads` tells that the request changes nothing, so that a lost answer leaves nothing open.
+    `reads` means that the request changes nothing, so a lost answer leaves no doubt.
     """
     match fault:
         case OutcomeUnknown():
-            message = "The outcome is not known yet; send the same request with this key again"
+            message = "The outcome is not known yet; repeat the request with the same key"
             code, details = Code.OUTCOME_UNKNOWN, {"request_key": fault.key}
         case AnswerLost() if not reads:
-            message = "The outcome is not known; look whether it was done before you repeat it"
+            message = "The outcome is not known; check whether it was done before you repeat it"
             code, details = Code.OUTCOME_UNKNOWN, {}
         case DatabaseUnavailable():
             message = "The database does not answer; nothing was done, try again"
@@ -246,7 +246,7 @@ def failed(fault: Fault, *, reads: bool) -> ApiError:
             message = f"{fault.what} is busy: another transaction holds its row; try again"
             code, details = Code.OVERLOADED, {"reason": "row_locked"}
         case Overloaded():
-            message = "Too many requests are waiting; nothing was done, try again"
+            message = "Too many requests are pending; nothing was done, try again"
             code, details = Code.OVERLOADED, {}
         case _:
             return internal_error()
@@ -256,4 +256,6 @@ def failed(fault: Fault, *, reads: bool) -> ApiError:
 
 def internal_error() -> ApiError:
     """500: the log line with the same request id has the cause."""
-    return ApiError(Code.INTERNAL_ERROR, "Internal error; the request id finds it in the log")
+    return ApiError(
+        Code.INTERNAL_ERROR, "Internal error; the log has the cause under this request id"
+    )

@@ -1,6 +1,6 @@
-"""What the operations refer to by name: parameters, headers, ways to identify, errors by example.
+"""What operations refer to by name: parameters, headers, security schemes, example errors.
 
-Rule: what is said here once is true of every operation that refers to it.
+Rule: a component holds for every operation that refers to it.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from routes.contract.errors import STATUS, Code
 from routes.openapi.prose import ERRORS
 from routes.openapi.schemas import Schema
 
-# `UNAUTHORIZED` has two statuses; `STATUS` tells the other.
+# `UNAUTHORIZED` has two statuses; `STATUS` has the other.
 FORBIDDEN = 403
 _EXAMPLE_TIME = "2030-01-15T10:30:00Z"
 
@@ -52,43 +52,45 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 PARAMETERS: Mapping[str, Schema] = {
     "RequestId": _header(
         "X-Request-ID",
-        "Names this request in the log and in its answer. Without one of 1 to 64 visible ASCII"
-        " characters the service makes one",
+        "Identifies this request in the log and in its answer: 1 to 64 visible ASCII characters."
+        " Otherwise the service generates one",
         {"type": "string", "examples": ["checkout-7f3a"]},
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
-        "Names this move: sent again, it is not done again. Bare, or a quoted string of RFC 8941",
+        "Identifies this move: a repeated request is carried out once. Bare, or an RFC 8941 string",
         {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["booking-7f3a"]},
     ),
     "RequestTimeout": _header(
         WAIT_HEADER,
-        "How long the change may wait for its turn, in milliseconds",
+        "How long the change may wait in the queue, in milliseconds",
         {"type": "integer", "minimum": 1, "maximum": WAIT_MS_MAX, "default": WAIT_MS},
     ),
     "IfNoneMatch": _header(
         "If-None-Match",
-        "The ETag of what the caller holds: 304 if it is current",
+        "The ETag that the caller has: 304 if it is still current",
         {"type": "string"},
     ),
 }
 
 HEADERS: Mapping[str, Schema] = {
     "X-Request-ID": answer_header("The request's id", {"type": "string", "maxLength": 64}),
-    "ETag": answer_header("Names these bytes, for `If-None-Match`", {"type": "string"}),
+    "ETag": answer_header("Identifies these bytes, for `If-None-Match`", {"type": "string"}),
     "Location": answer_header(
-        "Where it is", {"type": "string", "format": "uri-reference"}, required=False
+        "The path of what was created",
+        {"type": "string", "format": "uri-reference"},
+        required=False,
     ),
     "Idempotent-Replayed": answer_header(
-        "This is the answer of the first request with this key",
+        "This is the answer to the first request with this key",
         {"type": "string", "const": "true"},
         required=False,
     ),
     "Retry-After": answer_header(
-        "Seconds after which another try makes sense", {"type": "integer", "minimum": 0}
+        "Seconds to wait before the next try", {"type": "integer", "minimum": 0}
     ),
-    "WWW-Authenticate": answer_header("How to make oneself known", {"type": "string"}),
-    "Allow": answer_header("The methods that the path answers", {"type": "string"}),
+    "WWW-Authenticate": answer_header("How to authenticate", {"type": "string"}),
+    "Allow": answer_header("The methods of this path", {"type": "string"}),
 }
 
 SECURITY_SCHEMES: Mapping[str, Schema] = {
@@ -96,7 +98,7 @@ SECURITY_SCHEMES: Mapping[str, Schema] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "The `access_token` that login, registration and refresh give to an admin",
+        "description": "An admin's `access_token`, from login, registration or refresh",
     },
     "internalKey": {
         "type": "apiKey",

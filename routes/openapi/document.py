@@ -1,7 +1,7 @@
 """Describes the API as an OpenAPI 3.1 document, from the endpoints' declarations.
 
-Rule: every endpoint is described, unless it says itself that it is not; this module only puts
-together what `operations`, `schemas` and `components` say.
+Rule: every endpoint is described unless its declaration opts out; this module only assembles what
+`operations`, `schemas` and `components` provide.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ DISTRIBUTION = "evently-event-service"
 
 
 def encoded_document(endpoints: Sequence[Endpoint]) -> Callable[[], bytes]:
-    """A function that gives the document as JSON, made when it is first called."""
+    """A function that returns the document as JSON, encoded on its first call."""
 
     @cache
     def encoded() -> bytes:
@@ -41,7 +41,7 @@ def document(endpoints: Iterable[Endpoint]) -> Schema:
         "info": {
             "title": TITLE,
             "version": service_version(),
-            "summary": "Events, venues and seats: sold once, counted right, fast.",
+            "summary": "Events, venues and seats, each seat sold once.",
             "description": about(),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -53,7 +53,7 @@ def document(endpoints: Iterable[Endpoint]) -> Schema:
 
 
 def service_version() -> str:
-    """The installed distribution's version; `0+source` where only the source is there."""
+    """The installed distribution's version; `0+source` if it is not installed."""
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Examples of what is sent and what is answered, for people who read and for tools that try.
+"""Examples of bodies and answers, for people who read and tools that send them.
 
-Rule: one story is told throughout, of one event at one venue; every body here is one that the
-service takes, and every value one that it could answer.
+Rule: all examples are about the same event and venue; the service accepts every body here, and
+could return every value.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ REFRESH_TOKEN = "kq2vX0dU3mS9wJfY7bTz5nRcL1hGpE8aViOxW4yK6Qs"  # noqa: S105 - no
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A body, and what it asks for."""
+    """A body, and what it does."""
 
     summary: str
     body: Mapping[str, Any]
@@ -48,7 +48,7 @@ _CREDENTIALS: Mapping[str, Any] = {
     "password": "correct horse battery",
 }
 
-# By the name of the body, and there by a name of their own.
+# By the name of the body's model, then by the name of the example.
 BODIES: Mapping[str, Mapping[str, Sent]] = {
     "Registration": {
         "event_manager": Sent(
@@ -57,11 +57,11 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         "admin": Sent("Another role", {**_CREDENTIALS, "name": "Ada", "role": "admin"}),
     },
     "Login": {"login": Sent("Email and password", _CREDENTIALS)},
-    "RefreshToken": {"token": Sent("As it was given out", {"refresh_token": REFRESH_TOKEN})},
+    "RefreshToken": {"token": Sent("A refresh token", {"refresh_token": REFRESH_TOKEN})},
     "NewEvent": {
-        "all": Sent("With all there is to say", _EVENT),
+        "all": Sent("All fields", _EVENT),
         "least": Sent(
-            "With what must be said",
+            "Required fields only",
             {
                 name: to
                 for name, to in _EVENT.items()
@@ -76,17 +76,17 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         ),
         "cancel": Sent("Cancel", {"version": 3, "status": "cancelled"}),
     },
-    "Cancellation": {"cancel": Sent("At the version that was read", {"version": 3})},
+    "Cancellation": {"cancel": Sent("Cancel at this version", {"version": 3})},
     "NewVenue": {"venue": Sent("A venue", _VENUE)},
     "VenueChanges": {
         "change": Sent("Another capacity", {"capacity": 14000}),
-        "remove": Sent("Take a value away", {"layout_config": None}),
+        "remove": Sent("Remove a value", {"layout_config": None}),
     },
     "SeatMove": {
-        "any": Sent("Reserve two seats at whatever version", {"quantity": -2, "version": "*"}),
+        "any": Sent("Reserve two seats at any version", {"quantity": -2, "version": "*"}),
         "strict": Sent("Reserve at this version only", {"quantity": -2, "version": 42}),
         "retry": Sent(
-            "Reserve unless more than the seats has changed",
+            "Reserve if only the seat count has changed",
             {"quantity": -2, "version": 42, "on_conflict": "retry"},
         ),
         "return": Sent("Return two seats", {"quantity": 2, "version": "*"}),
@@ -94,7 +94,7 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
     "SeatReturn": {"return": Sent("Return two seats", {"quantity": 2, "version": "*"})},
 }
 
-# By the name of a field, or of a struct and its field where that has a meaning of its own.
+# By field, or by struct and field if the field means something else there.
 FIELDS: Mapping[str, Any] = {
     **_VENUE,
     **_EVENT,
@@ -156,5 +156,5 @@ FIELDS: Mapping[str, Any] = {
 
 
 def field_example(struct: str, field: str) -> Any:
-    """What `field` of `struct` might be; None where only what is inside it can say."""
+    """An example of `field` of `struct`; None if its nested fields have the examples."""
     return FIELDS.get(f"{struct}.{field}", FIELDS.get(field))

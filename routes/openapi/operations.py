@@ -1,7 +1,7 @@
-"""Describes one endpoint as an operation: its parameters, its access, each answer it may give.
+"""Describes one endpoint as an operation: its parameters, its access and its answers.
 
-Rule: the document says what the dispatcher does, for the same reason that it does it: what an
-endpoint's access, ids, query and body imply is implied here as well, and nothing is written twice.
+Rule: the document follows from the same declarations as the dispatcher: what an endpoint's access,
+ids, query and body imply there, they imply here, and nothing is written twice.
 """
 
 import re
@@ -19,12 +19,12 @@ CREATED, NOT_MODIFIED = 201, 304
 
 _ID = re.compile(r"\{(\w+)\}")
 _ENVELOPE = {"$ref": "#/components/schemas/ErrorEnvelope"}
-# The header that tells more about an error of this status.
+# The header that explains an error of this status.
 _TELLING = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 
 
 def operation(endpoint: Endpoint) -> Schema:
-    """What an endpoint takes, and each of its answers."""
+    """An endpoint's parameters and body, and each of its answers."""
     described: Schema = {
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
@@ -61,7 +61,7 @@ def _asks_for_role(endpoint: Endpoint) -> bool:
 
 
 def has_etag(endpoint: Endpoint) -> bool:
-    """Whether answers carry an ETag: those do that are encoded once and may be kept."""
+    """Whether answers carry an ETag: if they are encoded once and may be cached."""
     handler = endpoint.handler
     answers = handler.finish if isinstance(handler, SplitHandler) else handler
     encoded_once = get_type_hints(answers).get("return") is Raw
@@ -110,7 +110,7 @@ def _query_parameter(name: str, schema: Schema) -> Schema:
 
 
 def error_codes(endpoint: Endpoint) -> dict[int, list[Code]]:
-    """Every status that is an error of this endpoint, with the codes that it can have."""
+    """Every error status of this endpoint, with its possible codes."""
     codes = [*_implied(endpoint), *endpoint.errors]
     found: dict[int, list[Code]] = {}
     for code in dict.fromkeys(codes):
@@ -121,7 +121,7 @@ def error_codes(endpoint: Endpoint) -> dict[int, list[Code]]:
 
 
 def _implied(endpoint: Endpoint) -> list[Code]:
-    """What may go wrong on the way to the handler, and with whatever the handler asks."""
+    """Errors before the handler runs, and of the database that it uses."""
     codes = [Code.INTERNAL_ERROR]
     restricted = endpoint.access is not Access.PUBLIC
     queried = endpoint.query is not NoQuery
@@ -130,7 +130,7 @@ def _implied(endpoint: Endpoint) -> list[Code]:
     if endpoint.body is not None:
         codes += [Code.REQUEST_TIMEOUT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE]
     if restricted or queried or endpoint.body is not None or _ids(endpoint):
-        # One that takes nothing from its caller asks nobody; all others ask the database.
+        # An endpoint without input uses no database; all others do.
         codes += [Code.VALIDATION_ERROR, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE]
         if endpoint.method != "GET":
             codes.append(Code.OUTCOME_UNKNOWN)
@@ -138,7 +138,7 @@ def _implied(endpoint: Endpoint) -> list[Code]:
 
 
 def _may_be_forbidden(endpoint: Endpoint) -> bool:
-    """A wrong internal key, another admin's event, a role that one may not take."""
+    """A wrong internal key, another admin's event, or a role that the caller may not grant."""
     owned = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
     return owned or endpoint.access is Access.INTERNAL or _asks_for_role(endpoint)
 
@@ -148,7 +148,7 @@ def _responses(endpoint: Endpoint) -> Schema:
     if has_etag(endpoint):
         headers = {**_headers("X-Request-ID", "ETag"), **_cache_control(endpoint)}
         found[str(NOT_MODIFIED)] = {
-            "description": "What `If-None-Match` names is current",
+            "description": "The ETag in `If-None-Match` is current",
             "headers": headers,
         }
     for status, codes in error_codes(endpoint).items():
@@ -186,7 +186,7 @@ def _content(endpoint: Endpoint) -> Schema:
 
 
 def failure(status: int, codes: list[Code]) -> Schema:
-    """The answers of one status, which is an error's."""
+    """The answers of one error status."""
     names = ["X-Request-ID"]
     if status in _TELLING:
         names.append(_TELLING[status])
@@ -204,7 +204,7 @@ def _headers(*names: str) -> Schema:
 
 def _cache_control(endpoint: Endpoint) -> Schema:
     schema = {"type": "string", "const": endpoint.cache_control}
-    described = answer_header("Who may keep this answer, and how many seconds", schema)
+    described = answer_header("Who may cache this answer, and for how many seconds", schema)
     return {"Cache-Control": described}
 
 

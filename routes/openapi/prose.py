@@ -1,7 +1,7 @@
-"""What the OpenAPI document says in words: of the whole, of each group, and of each error.
+"""The text of the OpenAPI document: its introduction, its groups and its errors.
 
-Rule: nothing here can be derived from a declaration; what can be is derived in
-`routes.openapi.operations`.
+Rule: only what cannot be derived from a declaration is written here;
+`routes.openapi.operations` derives the rest.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ TITLE = "Evently Event Service"
 
 TAGS: Mapping[str, str] = {
     "Admin authentication": (
-        "Access tokens are JWTs that live for minutes; a refresh token is exchanged for the next"
-        " pair of tokens and is then used up. One that comes back ends its login."
+        "Access tokens are JWTs that expire within minutes. A refresh token buys the next pair of"
+        " tokens, once: using it a second time ends the login."
     ),
     "Public events": (
-        "Events on sale, for everybody. A draft is unknown here; a cancelled or completed event"
-        " still answers by its id."
+        "Events on sale, for everybody. A draft is not found here; a cancelled or completed event"
+        " is still found by its id."
     ),
     "Admin events": (
-        "An admin's own events; a `super_admin` may see and change all. Every change needs the"
-        " `version` it was based on."
+        "An admin's own events; a `super_admin` may see and change all of them. Every change needs"
+        " the `version` it is based on."
     ),
-    "Venues": "Where events take place. A venue that an event names cannot be deleted.",
+    "Venues": "Where events take place. A venue that has events cannot be deleted.",
     "Internal": (
-        "For the booking service, with an internal key. A `2xx` is sent after the move is"
-        " committed. When several refusals hold, the first of these is told: not found, not"
+        "For the booking service, with an internal key. A `2xx` means that the move is committed."
+        " If several refusals apply, the answer is the first of these: not found, not"
         " modifiable, too few seats, stale version."
     ),
     "Monitoring": "For load balancers, orchestrators and Prometheus.",
@@ -36,32 +36,32 @@ TAGS: Mapping[str, str] = {
 }
 
 _ABOUT = """\
-The Evently platform's one source of truth for what there is to go to and how many seats are left.
+The Evently platform's source of truth for events, their venues and the seats they have left.
 
 ## Versions
-An event has one `version`, which grows by one with every change, be it an admin's or a seat move.
-- An integer is strict: where the event has another version, nothing happens and the answer is
-  409 `CONCURRENT_UPDATE`, with `current_version` and `available_seats` to try again with.
-- On seat moves, `"on_conflict": "retry"` beside it lets the service take the conflict on itself,
-  if nothing but the seat count has changed since.
-- On seat moves, `"*"` takes the seats at whatever version the event has.
+An event has one `version`. Every change raises it by one, whether by an admin or by a seat move.
+- An integer is strict: if the event has another version, nothing changes and the answer is
+  409 `CONCURRENT_UPDATE`, with the `current_version` and `available_seats` for the next try.
+- On seat moves, `"on_conflict": "retry"` beside an integer lets the service resolve the conflict,
+  if only the seat count has changed since that version.
+- On seat moves, `"*"` accepts whatever version the event has.
 
 ## Idempotency
 Send an `Idempotency-Key` with every seat move. The same key with the same body gets the first
 answer again, with `Idempotent-Replayed: true`: hours later, through any worker, after a crash.
 The same key with another body is 422. After 503 `OUTCOME_UNKNOWN`, a timeout or a lost
-connection, send the same request with the same key to learn what became of it. A refusal that is
-final is remembered for ten minutes; `CONCURRENT_UPDATE`, 429 and 503 never are.
+connection, send the same request with the same key to learn the outcome. A final refusal is
+remembered for ten minutes; `CONCURRENT_UPDATE`, 429 and 503 never are.
 
 ## Requests
-Bodies are JSON objects in UTF-8, 64 KiB at most, and no key twice. Integers are JSON integers:
-`1.0`, `"1"` and `true` are refused. Text is trimmed and holds no NUL. What a body holds beyond
-its schema is ignored, so that an answer may be sent back. Query parameters are given once.
-`HEAD` is answered wherever `GET` is, and `OPTIONS` says what else a path answers.
+Bodies are JSON objects in UTF-8, 64 KiB at most, without duplicate keys. Integers are JSON
+integers: `1.0`, `"1"` and `true` are refused. Text is trimmed and must not contain NUL. Fields
+that are not in the schema are ignored, so that an answer can be sent back. A query parameter is
+given at most once. `HEAD` works wherever `GET` does, and `OPTIONS` lists the methods of a path.
 
 ## Errors
 Every error is `{"error": {"code", "message", "details", "timestamp"}}`. Act on the `code`; the
-`message` is for people. Every answer has an `X-Request-ID`, which finds it in the log.
+`message` is for people. Every answer has an `X-Request-ID`, which is in the log lines too.
 """
 
 
@@ -79,7 +79,7 @@ _VENUE = {"venue_id": "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"}
 
 ERRORS: Mapping[Code, Explained] = {
     Code.VALIDATION_ERROR: Explained(
-        "A field, parameter, header or id is not as described; `fields` names each",
+        "A field, parameter, header or id is invalid; `fields` names each",
         "base_price must have at most two decimals",
         {
             "fields": [
@@ -91,23 +91,23 @@ ERRORS: Mapping[Code, Explained] = {
         },
     ),
     Code.UNAUTHORIZED: Explained(
-        "401: token, key or password is missing or wrong; 403: it is good, and does not allow this",
+        "401: the token, key or password is missing or wrong; 403: valid, but not permitted",
         "The access token is not valid",
     ),
     Code.EVENT_NOT_FOUND: Explained(
-        "No such event, or none that this caller may know of", "Event not found", _EVENT
+        "No such event, or none that this caller may see", "Event not found", _EVENT
     ),
     Code.VENUE_NOT_FOUND: Explained("No such venue", "Venue not found", _VENUE),
     Code.NOT_FOUND: Explained("No endpoint has this path", "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: Explained(
-        "The path is right and the method is not; `Allow` has those that are",
+        "The path exists, but not with this method; `Allow` lists the methods it has",
         "This path answers GET, HEAD, OPTIONS",
     ),
     Code.REQUEST_TIMEOUT: Explained(
         "The body took too long to arrive", "The body did not arrive within 5 seconds"
     ),
     Code.EMAIL_ALREADY_EXISTS: Explained(
-        "Another admin has this email, in whatever case",
+        "Another admin has this email; case is ignored",
         "An admin with this email already exists",
     ),
     Code.CONCURRENT_UPDATE: Explained(
@@ -122,13 +122,13 @@ ERRORS: Mapping[Code, Explained] = {
         },
     ),
     Code.INSUFFICIENT_SEATS: Explained(
-        "Fewer seats are left than were asked for; final",
+        "Fewer seats are left than requested; final",
         "Not enough seats available",
         {**_EVENT, "requested": 5, "available": 3},
     ),
     Code.SEATS_EXCEED_CAPACITY: Explained(
-        "More seats were returned than are out",
-        "More seats returned than are out",
+        "More seats were returned than are sold",
+        "More seats returned than are sold",
         {**_EVENT, "requested": 5, "returnable": 2},
     ),
     Code.EVENT_NOT_MODIFIABLE: Explained(
@@ -137,17 +137,17 @@ ERRORS: Mapping[Code, Explained] = {
         {**_EVENT, "status": "cancelled"},
     ),
     Code.INVALID_STATUS_TRANSITION: Explained(
-        "An event cannot go from the one status to the other",
+        "An event cannot change from its status to the requested one",
         "Event cannot go from published to draft",
         {**_EVENT, "from": "published", "to": "draft"},
     ),
     Code.CAPACITY_BELOW_SOLD: Explained(
-        "The capacity would be under what is sold",
-        "total_capacity must be at least the 120 seats that are sold",
+        "The new capacity is below the number of seats sold",
+        "total_capacity must be at least the 120 seats already sold",
         {**_EVENT, "total_capacity": 100, "sold": 120},
     ),
     Code.VENUE_IN_USE: Explained(
-        "Events name this venue, or one of them needs its capacity",
+        "The venue has events, or one of its events needs the capacity",
         "Venue has events and cannot be deleted",
         _VENUE,
     ),
@@ -155,11 +155,11 @@ ERRORS: Mapping[Code, Explained] = {
         "The body is over 64 KiB", "The body must not exceed 65536 bytes"
     ),
     Code.UNSUPPORTED_MEDIA_TYPE: Explained(
-        "The body is no `application/json` in UTF-8, or is compressed",
+        "The body is not `application/json` in UTF-8, or is compressed",
         "Content-Type must be application/json in UTF-8",
     ),
     Code.IDEMPOTENCY_KEY_REUSED: Explained(
-        "The key was used with another request; nothing was done",
+        "The key was already used for another request; nothing was done",
         "This Idempotency-Key was used with another request; choose a new one",
         _EVENT,
     ),
@@ -168,8 +168,8 @@ ERRORS: Mapping[Code, Explained] = {
         "Too many attempts; wait and try again",
     ),
     Code.INTERNAL_ERROR: Explained(
-        "A bug; the log has its cause under the request's id",
-        "Internal error; the request id finds it in the log",
+        "A bug; the log has the cause, under the request id",
+        "Internal error; the log has the cause under this request id",
     ),
     Code.OVERLOADED: Explained(
         "More waits than can be done in time, or another transaction holds the row "
@@ -181,9 +181,9 @@ ERRORS: Mapping[Code, Explained] = {
         "The database does not answer; nothing was done, try again",
     ),
     Code.OUTCOME_UNKNOWN: Explained(
-        "Whether it was done is not known yet; the same key again tells, and where a request has "
-        "none, a look at what it was to change",
-        "The outcome is not known yet; send the same request with this key again",
+        "The change may have been made. Repeat the request with the same key to learn the outcome; "
+        "without a key, read what it was meant to change",
+        "The outcome is not known yet; repeat the request with the same key",
         {"request_key": "booking-7f3a"},
     ),
 }

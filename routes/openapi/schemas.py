@@ -1,7 +1,7 @@
-"""The schemas of what is sent and answered, from the bodies' models and the answers' structs.
+"""The schemas of bodies and answers, from the bodies' models and the answers' structs.
 
-Rule: a schema allows what the handlers take, and promises what they give: what the libraries say
-of a type is corrected here where the service is stricter.
+Rule: a schema allows what the handlers accept and promises what they return. Where the service is
+stricter than the schema that a library derives, this module corrects the schema.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from routes.openapi.examples import field_example
 
 Schema: TypeAlias = dict[str, Any]
 
-# What names an event, venue or admin in an answer is a UUID, as it is in a path.
+# The id of an event, venue or admin is a UUID in answers, as it is in paths.
 _UUID_FIELDS = frozenset({"event_id", "venue_id", "admin_id", "created_by"})
-# Of the integers in answers, those that may outgrow 32 bits.
+# The integers in answers that may exceed 32 bits.
 _INT64_FIELDS = frozenset({"version", "total"})
 
 
@@ -35,7 +35,7 @@ def all_schemas(endpoints: Sequence[Endpoint]) -> dict[str, Schema]:
 
 
 def query_schemas(query: type[BaseModel]) -> dict[str, Schema]:
-    """The schema of each parameter of a query, by name; one that is not there is not null."""
+    """The schema of each query parameter, by name; a missing one is not null."""
     properties = query.model_json_schema(schema_generator=_Untitled)["properties"]
     return {name: _never_null(schema) for name, schema in properties.items()}
 
@@ -65,12 +65,12 @@ def _sent(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
 
 
 def _writable(schema: Schema) -> bool:
-    """A field that may only be null stands in its model to be refused."""
+    """A field that may only be null is in its model to be refused."""
     return schema.get("type") != "null"
 
 
 def _null_as_answered(sent: Schema, answered: Schema) -> None:
-    """Let a field of a body be null only where the answer's may: the handlers refuse the others."""
+    """Allow null in a body only where the answer allows it: handlers refuse the others."""
     for name in sent.keys() & answered.keys():
         if not _nullable(answered[name]):
             sent[name] = _never_null(sent[name])
@@ -120,7 +120,7 @@ def structs(types: Iterable[type[msgspec.Struct]]) -> list[type[msgspec.Struct]]
 
 
 def _complete(schema: Schema, struct: type[msgspec.Struct]) -> None:
-    """Say what msgspec does not: every field is always there, times have a zone, ids are UUIDs."""
+    """Add what msgspec omits: every field is always there, times have a zone, ids are UUIDs."""
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType), "an answer is a struct"
     schema["required"] = [field.encode_name for field in info.fields]

@@ -164,7 +164,7 @@ async def test_lost_answers_are_counted_as_replays_and_nothing_is_sold_twice(
 @pytest.mark.parametrize(
     ("bug", "seats", "said"),
     [
-        ("lost update", 1000, "seats are available, and it should be 800: 1000 before, 200 sold"),
+        ("lost update", 1000, "seats are available, expected 800: 1000 before, 200 sold"),
         ("no limit", 100, "-100 of 100 seats are available"),
         ("same version", 1000, "version 8 was answered to more than one move"),
     ],

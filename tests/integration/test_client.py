@@ -522,7 +522,7 @@ async def test_an_id_cannot_lead_to_another_path(setting: Setting) -> None:
 
 
 def test_a_url_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no URL"):
+    with pytest.raises(ValueError, match="not a URL"):
         EventServiceClient("127.0.0.1:8002", API_KEY)
 
 

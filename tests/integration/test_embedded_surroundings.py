@@ -161,7 +161,7 @@ def test_a_cluster_of_another_release_is_left_alone(folder: Path) -> None:
     cluster = folder / "postgres"
     cluster.mkdir()
     (cluster / "PG_VERSION").write_text("14\n", encoding="utf-8")
-    with pytest.raises(EmbeddedPostgresError, match="made by PostgreSQL 14"):
+    with pytest.raises(EmbeddedPostgresError, match="created by PostgreSQL 14"):
         EmbeddedPostgres(folder).start()
     assert [path.name for path in cluster.iterdir()] == ["PG_VERSION"]
 

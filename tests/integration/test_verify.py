@@ -242,7 +242,7 @@ async def test_the_command_says_that_all_is_right(setting: Setting) -> None:
     await setting.add()
     result = await command(setting.url)
     assert result.exit_code == 0, result.output
-    assert result.stdout == "1 events, 4 versions: every event is what its ledger says\n"
+    assert result.stdout == "1 events, 4 versions: every event equals its ledger\n"
 
 
 async def test_the_command_exits_with_1_for_an_event_that_differs(setting: Setting) -> None:

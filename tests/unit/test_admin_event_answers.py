@@ -106,7 +106,7 @@ def test_a_lost_answer_leaves_open_what_a_change_did_and_nothing_of_a_read() -> 
     assert failed(lost, reads=True).code is Code.DATABASE_UNAVAILABLE
     unknown = failed(lost, reads=False)
     assert (unknown.code, unknown.status) == (Code.OUTCOME_UNKNOWN, 503)
-    assert "look whether it was done" in str(unknown)
+    assert "check whether it was done" in str(unknown)
     assert unknown.headers["Retry-After"] == "1"
 
 
