@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from actors.actor_phase import Phase
 from actors.clock import DatabaseClock
 from actors.event_actor import EventActor
 from actors.resolver import Resolver
@@ -151,8 +152,10 @@ class Committer:
             log.exception("a turn of the committer failed")
             self._observer.failed("bug")
             for actor in actors:
-                self._forget(actor)
-                actor.evict(CommandFailed())
+                # The resolver answers those that were handed to it before the bug.
+                if actor.phase is not Phase.UNRESOLVED:
+                    self._forget(actor)
+                    actor.evict(CommandFailed())
         # Those that did not fit come first in the next turn, for they have waited longer.
         for actor in (*actors[planned:], *actors[:planned]):
             self._afterwards(actor)

@@ -269,6 +269,22 @@ async def test_a_bug_in_a_turn_answers_everybody_and_the_next_turn_is_well() -> 
 
 
 @in_virtual_time
+async def test_a_bug_leaves_a_batch_of_unknown_outcome_to_the_resolver() -> None:
+    async with one_worker() as worker:
+        for event_id in EVENTS[:2]:
+            worker.open(event_id)
+        # The statement of both, then each alone.
+        worker.will("commit", Step(Fate.LOCKED), Step(Fate.LOSE_REPLY), Step(Fate.BUG))
+
+        lost, buggy = worker.send(EVENTS[0]), worker.send(EVENTS[1])
+        (fault,) = await faults_of(buggy)
+        await lost
+
+        assert isinstance(fault, OutcomeUnknown)
+        assert done(lost).version == 3
+
+
+@in_virtual_time
 async def test_a_poisoned_command_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def fragile(state: EventState, command: Command, now: datetime) -> Outcome:
         if command == reserve(7):
