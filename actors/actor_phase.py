@@ -43,8 +43,8 @@ class Step(Enum):
     UNPROVEN = auto()
     BATCH_SENT = auto()
     COMMITTED = auto()
-    # Committed, but others may have moved the event since, or an outcome is still unproven.
-    COMMITTED_BEFORE = auto()
+    # Committed, but an outcome is still unproven, or the state has been questioned since.
+    COMMITTED_IN_PART = auto()
     NOT_COMMITTED = auto()
     OUTCOME_UNKNOWN = auto()
     EVICT = auto()
@@ -52,7 +52,7 @@ class Step(Enum):
 
 _RESOLVED = {
     Step.COMMITTED: Phase.READY,
-    Step.COMMITTED_BEFORE: Phase.UNREAD,
+    Step.COMMITTED_IN_PART: Phase.UNREAD,
     Step.NOT_COMMITTED: Phase.UNREAD,
     Step.EVICT: Phase.EVICTED,
 }

@@ -22,6 +22,7 @@ def committed(state: EventState, now: datetime) -> EventState:
         state.terms_version,
         state.revenue,
         now,
+        state.fence,
     )
 
 
@@ -38,4 +39,4 @@ def from_ledger(request: Request, known: Noted) -> Answer:
     """What is heard by a request whose key the ledger holds."""
     if known.request != canonical(request.command):
         return KeyReused(request.key)
-    return repeated(known.done)
+    return repeated(known.answer)

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from actors.actor_phase import Phase
 from actors.clock import DatabaseClock
+from actors.envelope import CallerKey
 from actors.event_actor import EventActor
 from actors.resolver import Resolver
 from actors.store import EventStore, Lane
@@ -45,7 +46,7 @@ from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
 
-# Ledger rows in one statement. The rows stay locked for as long as it takes; see docs.
+# Ledger rows and refusals in one statement. The rows stay locked for as long as it takes; see docs.
 ROWS_MAX = 256
 # How often a database that was out of reach is tried again.
 PROBE_S = 0.25
@@ -174,13 +175,13 @@ class Committer:
             suspect, its_keys = actor.questions()
             if suspect:
                 asking.append(actor)
-                keys.extend((actor.event_id, key) for key in its_keys)
+                keys.extend((actor.event_id, *key) for key in its_keys)
         if not asking:
             return
         asked_at_s = self._clock.monotonic()
         try:
-            # In this order: a key that is not in the ledger after the state was read may only
-            # have been written with a later version, which the commit's version check finds.
+            # In this order: a key that is not there after the state was read may only have been
+            # written with a later version or fence, which the commit's check finds.
             loaded = await self._store.load([actor.event_id for actor in asking])
             noted = await self._store.recall(keys) if keys else {}
         except Fault as fault:
@@ -191,9 +192,9 @@ class Committer:
                 actor.not_loaded(told)
             return
         self._clock.tell(loaded.now, asked_at_s)
-        by_event: dict[str, dict[str, Noted]] = {}
-        for (event_id, key), known in noted.items():
-            by_event.setdefault(event_id, {})[key] = known
+        by_event: dict[str, dict[CallerKey, Noted]] = {}
+        for (event_id, *key), known in noted.items():
+            by_event.setdefault(event_id, {})[key[0], key[1]] = known
         for actor in asking:
             state = loaded.states.get(actor.event_id)
             if actor.lost(state):
@@ -211,7 +212,7 @@ class Committer:
             batch = actor.plan()
             if batch is not None:
                 work.append((actor, batch))
-                rows += len(batch.records)
+                rows += len(batch.records) + len(batch.refused)
         return work, planned
 
     async def _commit(self, work: Sequence[Work], taken: int = 0) -> None:

@@ -5,21 +5,25 @@ it is open waits for the same answer.
 """
 
 import asyncio
+from typing import TypeAlias
 
 from evently.domain.commands import Command, Reserve, Return
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Answer, Done, Refusal
+from evently.domain.outcomes import Answer, Done
 from evently.domain.value import value
+
+# The name of a caller, and the key under which it asked.
+CallerKey: TypeAlias = tuple[str, str]
 
 
 @value
 class Request:
     """What is asked of an event, by whom.
 
-    `key` is unique per event; `keyed` tells that the caller chose it and may send it again.
-    `origin` goes into the ledger. After `deadline_s`, by the monotonic clock that all processes
-    of a machine share, nobody waits for the answer any more. A
-    `doubtful` request may have been carried out before: a refusal of it is not final.
+    `key` is unique per event and caller; `keyed` tells that it may be sent again, so that a refusal
+    of it must be the last word. `origin` goes into the ledger. After `deadline_s`, by the monotonic
+    clock that all processes of a machine share, nobody waits for the answer any more. A `doubtful`
+    request may have been carried out before: where it cannot be answered, its outcome is unknown.
     """
 
     command: Command
@@ -28,6 +32,11 @@ class Request:
     origin: Origin
     deadline_s: float
     doubtful: bool = False
+
+    @property
+    def scope(self) -> CallerKey:
+        """Its key, and whose that is."""
+        return self.origin.caller, self.key
 
 
 def canonical(command: Command) -> str:
@@ -46,21 +55,15 @@ def canonical(command: Command) -> str:
 class Envelope:
     """A request, those who wait for its answer, and how far it got.
 
-    `refusal` is the final one that was given under the same key before: it stands, unless the
-    ledger holds the key by now.
-
-    `checked` tells that the ledger was asked for its key, and the database for the event's
-    state, since the request came: a refusal is then final. `attempts` counts how often its batch
-    could not be committed.
+    `checked` tells that the event's state was read since the request came, and then its key looked
+    up, so that a refusal rests on a proven state. `attempts` counts how often its batch could not
+    be committed.
     """
 
-    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "refusal", "request")
+    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "request")
 
-    def __init__(
-        self, request: Request, future: "asyncio.Future[Answer]", refusal: Refusal | None = None
-    ) -> None:
+    def __init__(self, request: Request, future: "asyncio.Future[Answer]") -> None:
         self.request = request
-        self.refusal = refusal
         self.checked = False
         self.attempts = 0
         self._text = ""

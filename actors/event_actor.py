@@ -22,9 +22,10 @@ from actors.actor_phase import Phase, Step, after
 from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
-from actors.envelope import Envelope, Request, canonical, repeated
+from actors.envelope import CallerKey, Envelope, Request, canonical, repeated
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX, Mailbox
+from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, Noted
 from evently.domain.errors import (
     CommandFailed,
@@ -33,14 +34,14 @@ from evently.domain.errors import (
     Overloaded,
     RowLocked,
 )
-from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound, Refusal
+from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
 
 # Moves of one event in one batch. The row lock lasts as long as the statement; see docs.
 BATCH_MAX = 64
-# How old committed state may be to be answered without a commit that proves it.
+# How old committed state may be to be read without a statement that proves it.
 SNAPSHOT_MAX_AGE_S = 0.25
 # How often a batch may be overtaken by another writer before its commands are given up.
 ATTEMPTS_MAX = 8
@@ -69,6 +70,7 @@ class EventActor:
         "_questioned_at_s",
         "_reading",
         "_taken_at_s",
+        "_unknown",
         "event_id",
         "state",
         "touched_at_s",
@@ -79,6 +81,7 @@ class EventActor:
         event_id: str,
         clock: DatabaseClock,
         keys: KeyMemory,
+        unknown: UnknownOutcomes,
         mailbox_max: int = MAILBOX_MAX,
     ) -> None:
         self.event_id = event_id
@@ -86,21 +89,20 @@ class EventActor:
         self.touched_at_s = clock.monotonic()
         self._clock = clock
         self._keys = keys
+        self._unknown = unknown
         self._mailbox = Mailbox(mailbox_max)
         self._phase = Phase.UNREAD
         # The envelopes that wait for a read, and those of the batch in progress.
         self._reading: Sequence[Envelope] = ()
         self._plan: Plan | None = None
-        # Open requests with a client's key, by that key; None until there is one.
-        self._open: dict[str, Envelope] | None = None
+        # Open requests with a client's key, by caller and key; None until there is one.
+        self._open: dict[CallerKey, Envelope] | None = None
         # So many envelopes in front are decided without those behind them, or one by one.
         self._in_front = 0
         self._one_by_one = False
-        self._asked_at_s = float("-inf")
-        self._proven_at_s = float("-inf")
-        self._parked_until_s = float("-inf")
-        self._taken_at_s = float("-inf")
-        self._questioned_at_s = float("-inf")
+        never = float("-inf")
+        self._asked_at_s = self._proven_at_s = self._parked_until_s = never
+        self._taken_at_s = self._questioned_at_s = never
 
     def __repr__(self) -> str:
         version = self.state.version if self.state else None
@@ -140,44 +142,41 @@ class EventActor:
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True
-        remembered = self._keys.recall(self.event_id, request.key, now_s)
-        if remembered is not None:
-            if remembered.request != canonical(request.command):
-                future.set_result(KeyReused(request.key))
-                return False
-            answer = remembered.answer
-            stale = now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S
-            if isinstance(answer, Done) and stale:
-                # Only the ledger can tell: a database that went back in time has lost it.
-                self.question()
-                return self._ask_keyed(request, future)
-            if isinstance(answer, Done | KeyReused):
-                future.set_result(repeated(answer))
-                return False
-            # Another worker may have accepted it since: the ledger has the last word.
-            return self._ask_keyed(request, future, answer)
-        return self._ask_keyed(request, future)
+        remembered = self._keys.recall(self.event_id, request.scope, now_s)
+        if remembered is None:
+            return self._ask_keyed(request, future)
+        if remembered.request != canonical(request.command):
+            future.set_result(KeyReused(request.key))
+            return False
+        answer = remembered.answer
+        if isinstance(answer, Done) and now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S:
+            # Only the ledger can tell: a database that went back in time has lost it.
+            self.question()
+            return self._ask_keyed(request, future)
+        self._unknown.answered(self.event_id, request)
+        future.set_result(repeated(answer))
+        return False
 
-    def _ask_keyed(
-        self, request: Request, future: "asyncio.Future[Answer]", refusal: Refusal | None = None
-    ) -> bool:
+    def _ask_keyed(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
         if self._open is None:
             self._open = {}
-        first = self._open.get(request.key)
+        first = self._open.get(request.scope)
         if first is None:
-            envelope = Envelope(request, future, refusal)
-            self._mailbox.put(envelope)
-            self._open[request.key] = envelope
+            first = Envelope(request, future)
+            self._mailbox.put(first)
+            self._open[request.scope] = first
             return True
         if first.request.command == request.command:
             first.join(future)
+            if request.doubtful:
+                first.request = request
         else:
             future.set_result(KeyReused(request.key))
         return False
 
     # What the database says
 
-    def questions(self) -> tuple[bool, list[str]]:
+    def questions(self) -> tuple[bool, list[CallerKey]]:
         """Whether the state must be read before the next plan, and the keys to look up.
 
         The envelopes these are asked for wait until `loaded`, ahead of all that come meanwhile.
@@ -190,13 +189,14 @@ class EventActor:
         # Every key, also one that was not there before: a state that another writer left may
         # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
         asked = (e.request for e in self._reading if e.request.keyed or e.attempts)
-        return True, [request.key for request in asked]
+        return True, [request.scope for request in asked]
 
-    def loaded(self, state: EventState | None, noted: Mapping[str, Noted]) -> None:
+    def loaded(self, state: EventState | None, noted: Mapping[CallerKey, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
         self._take_over(state)
         # The keys are read after the state: one of them may tell of a version beyond it.
-        newest = max((known.done.version for known in noted.values()), default=0)
+        answers = [known.answer for known in noted.values()]
+        newest = max((done.version for done in answers if isinstance(done, Done)), default=0)
         if state is None or state.version < newest:
             self._step(Step.INCONCLUSIVE)
             self._proven_at_s = float("-inf")
@@ -206,19 +206,22 @@ class EventActor:
         rest = []
         for envelope in self._reading:
             envelope.checked = True
-            known = noted.get(envelope.request.key)
+            known = noted.get(envelope.request.scope)
             if known is not None and not known.proven:
                 self._fail(envelope, OutcomeUnknown(envelope.request.key))
             elif known is not None:
                 self._answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
                 self._answer(envelope, NotFound())
+            elif envelope.attempts and envelope.request.deadline_s < self._asked_at_s:
+                # Nothing under its key is there, so its last try was not committed.
+                self._fail(envelope, Overloaded("the deadline passed while it was tried"))
             else:
                 rest.append(envelope)
         self._reading = ()
         self._mailbox.put_back(rest)
-        # What failed once is decided without newcomers, whose keys nobody has looked up.
         if not self._one_by_one:
+            # What failed once is decided without newcomers, whose keys nobody has looked up.
             self._in_front = len(rest) if any(envelope.attempts for envelope in rest) else 0
 
     def not_loaded(self, fault: Fault) -> None:
@@ -229,7 +232,7 @@ class EventActor:
 
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
-        newer = self.state is None or state.version >= self.state.version
+        newer = self.state is None or _place(state) >= _place(self.state)
         if self.idle and (newer or asked_at_s > self._taken_at_s):
             self._step(Step.REFRESHED)
             self._take_over(state)
@@ -266,8 +269,7 @@ class EventActor:
         if self.state is None or self._phase is not Phase.READY:
             return None
         self._asked_at_s = self._clock.monotonic()
-        fresh = self._asked_at_s - self._proven_at_s <= SNAPSHOT_MAX_AGE_S
-        planned = plan(self.state, self._take_next(), self._clock.now(), fresh=fresh)
+        planned = plan(self.state, self._take_next(), self._clock.now())
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
             self._fail(envelope, CommandFailed())
@@ -281,29 +283,28 @@ class EventActor:
         self._plan = planned
         return planned.batch
 
-    def settle(self, now: datetime, *, moved_since: bool = False) -> None:
-        """Answer the batch's callers: it was committed at `now`.
-
-        `moved_since` tells that others may have moved the event since.
-        """
+    def settle(self, now: datetime) -> None:
+        """Answer the batch's callers: it was committed at `now`."""
         planned, batch = self._release()
-        proven = not moved_since and self._questioned_at_s < self._asked_at_s
+        proven = self._questioned_at_s < self._asked_at_s
         known = proven and not planned.unproven
-        self._step(Step.COMMITTED if known else Step.COMMITTED_BEFORE)
-        self._take_over(committed(batch.after, now))
+        self._step(Step.COMMITTED if known else Step.COMMITTED_IN_PART)
+        self._take_over(committed(batch.after, now) if batch.records else batch.after)
         self._proven_at_s = self._asked_at_s if proven else float("-inf")
         self._reply(planned, now)
 
-    def overtaken(self) -> None:
-        """Decide again: another writer was first, or a key of the batch is in the ledger."""
+    def overtaken(self, *, undone: bool = True) -> None:
+        """Decide again: another writer was first, or a key of the batch is in the database.
+
+        Unless the batch is certainly `undone`, nobody is given up.
+        """
         planned, _ = self._release()
         self._step(Step.NOT_COMMITTED)
-        self._proven_at_s = float("-inf")
-        back = []
+        self._proven_at_s, back = float("-inf"), []
         for envelope, _ in planned.replies:
             envelope.attempts += 1
             envelope.checked = False
-            if envelope.attempts < ATTEMPTS_MAX:
+            if envelope.attempts < ATTEMPTS_MAX or not undone:
                 back.append(envelope)
             else:
                 self._fail(envelope, Overloaded("other writers were faster every time"))
@@ -351,10 +352,10 @@ class EventActor:
         """Tell the batch's callers that its outcome is unknown: they have waited long enough."""
         assert self._plan is not None, "no batch is in progress"
         for envelope, _ in self._plan.replies:
-            envelope.fail(OutcomeUnknown(envelope.request.key))
+            self._tell(envelope, OutcomeUnknown(envelope.request.key))
 
     def drop_overdue(self) -> None:
-        """Fail those whose deadline has passed while a batch is in progress."""
+        """Fail those whose deadline has passed during a batch."""
         self._mailbox.put_back(self._take(len(self._mailbox)))
 
     def evict(self, fault: Fault) -> None:
@@ -410,21 +411,32 @@ class EventActor:
     def _answer(self, envelope: Envelope, answer: Answer) -> None:
         request = envelope.request
         if request.keyed:
+            # Those who were told that it is unknown ask again, and may meet a fault first.
+            if envelope.wanted:
+                self._unknown.answered(self.event_id, request)
             self._forget(envelope)
-            if isinstance(answer, Done) or not request.doubtful:
-                now_s = self._clock.monotonic()
-                self._keys.remember(self.event_id, request.key, envelope.text, answer, now_s)
+            now_s = self._clock.monotonic()
+            self._keys.remember(self.event_id, request.scope, envelope.text, answer, now_s)
         envelope.answer(answer)
 
     def _fail(self, envelope: Envelope, fault: Fault) -> None:
         self._forget(envelope)
-        envelope.fail(fault)
+        self._tell(envelope, fault)
+
+    def _tell(self, envelope: Envelope, fault: Fault) -> None:
+        envelope.fail(self._unknown.told(self.event_id, envelope.request, fault))
 
     def _fail_all(self, fault: Fault) -> None:
-        reading, self._reading = self._reading, ()
-        for envelope in (*reading, *self._take(len(self._mailbox))):
+        waiting = (*self._reading, *self._take(len(self._mailbox)))
+        self._reading = ()
+        for envelope in waiting:
             self._fail(envelope, fault)
 
     def _forget(self, envelope: Envelope) -> None:
         if self._open is not None and envelope.request.keyed:
-            self._open.pop(envelope.request.key, None)
+            self._open.pop(envelope.request.scope, None)
+
+
+def _place(state: EventState) -> tuple[int, int]:
+    """Which of two committed states is the later one."""
+    return state.version, state.fence

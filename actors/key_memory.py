@@ -2,8 +2,8 @@
 
 Rules:
 
-1. This memory is what makes a final refusal stick, and only a short cut for what was committed:
-   the ledger's unique key is what keeps a request from acting twice.
+1. This memory is a short cut only: what is in it was committed, and the database's keys are what
+   keeps a request from acting twice, or after its refusal.
 2. What is remembered holds nothing that Python's garbage collector follows: of a full memory it
    would follow 300 000 objects, for 100 ms in which nobody is answered.
 """
@@ -12,20 +12,17 @@ from collections import OrderedDict
 
 import msgspec
 
-from evently.domain.outcomes import (
-    Answer,
-    Done,
-    InsufficientSeats,
-    NotModifiable,
-    SeatsExceedCapacity,
-)
+from actors.envelope import CallerKey
+from evently.domain.outcomes import FINAL, Answer, Done
 
-# A client that retries for longer than this has asked a person.
+# A client that retries for longer than this has asked a person. Refusals are kept in the database
+# for longer still.
 REMEMBER_S = 600.0
-# 65 536 answers of about 500 bytes are 33 MB, and some seconds of sales at full speed.
+# 65 536 answers of about 500 bytes are 33 MB, and some seconds of sales at full speed: most
+# repetitions come within these, and cost the database nothing.
 ANSWERS_MAX = 65_536
 
-FINAL = (Done, InsufficientSeats, NotModifiable, SeatsExceedCapacity)
+REMEMBERED = (Done, *FINAL)
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -55,15 +52,17 @@ class KeyMemory:
     def __len__(self) -> int:
         return len(self._answers)
 
-    def remember(self, event_id: str, key: str, request: str, answer: Answer, now_s: float) -> None:
+    def remember(
+        self, event_id: str, key: CallerKey, request: str, answer: Answer, now_s: float
+    ) -> None:
         """Keep `answer` if it is a final one; the oldest goes when there are too many.
 
         `request` is what was asked, in canonical form.
         """
-        if not isinstance(answer, FINAL):
+        if not isinstance(answer, REMEMBERED):
             return
         kept = Remembered(request, now_s + self._remember_s, type(answer), _ENCODER.encode(answer))
-        self._answers[event_id + key] = kept
+        self._answers[_name(event_id, key)] = kept
         while len(self._answers) > self._max:
             self._answers.popitem(last=False)
 
@@ -73,10 +72,15 @@ class KeyMemory:
         for name in done:
             del self._answers[name]
 
-    def recall(self, event_id: str, key: str, now_s: float) -> Remembered | None:
+    def recall(self, event_id: str, key: CallerKey, now_s: float) -> Remembered | None:
         """What was answered under this key, if it was not too long ago."""
-        found = self._answers.get(event_id + key)
+        found = self._answers.get(_name(event_id, key))
         if found is None or found.expires_at > now_s:
             return found
-        del self._answers[event_id + key]
+        del self._answers[_name(event_id, key)]
         return None
+
+
+def _name(event_id: str, key: CallerKey) -> str:
+    """A key's place: the id has a fixed length, and a caller's name no space."""
+    return f"{event_id}{key[0]} {key[1]}"

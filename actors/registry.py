@@ -16,7 +16,8 @@ from actors.mailbox import MAILBOX_MAX
 from actors.resolver import Resolver
 from actors.state_reader import StateFuture, StateReader
 from actors.store import EventStore
-from evently.domain.errors import DatabaseUnavailable, Overloaded
+from actors.unknown_outcomes import UnknownOutcomes
+from evently.domain.errors import DatabaseUnavailable, Fault, Overloaded
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
@@ -53,6 +54,7 @@ class Registry:
         self._actors: dict[str, EventActor] = {}
         self._clock = clock
         self._keys = KeyMemory()
+        self._unknown = UnknownOutcomes()
         self._mailbox_max = mailbox_max
         self._actors_max = actors_max
         self._pending_max = pending_max
@@ -96,6 +98,11 @@ class Registry:
         return self._clock
 
     @property
+    def unknown(self) -> UnknownOutcomes:
+        """The keys whose outcome this worker does not know."""
+        return self._unknown
+
+    @property
     def alive(self) -> int:
         """Actors in memory."""
         return len(self._actors)
@@ -124,19 +131,25 @@ class Registry:
 
         That is a new one, or the one that is given.
 
-        Raises Overloaded or DatabaseUnavailable (nothing was done).
+        Raises Overloaded or DatabaseUnavailable (nothing was done), OutcomeUnknown.
         """
-        if self._stopping:
-            raise Overloaded("the service is stopping")
-        if not self._committer.reachable:
-            raise DatabaseUnavailable("the database is out of reach")
-        if self._pending >= self._pending_max:
-            raise Overloaded("too many requests wait")
-        actor = self._actors.get(event_id) or self._activate(event_id)
-        if future is None:
-            future = self._loop.create_future()
-        if actor.ask(request, future):
-            self._committer.ready(actor)
+        try:
+            if self._stopping:
+                raise Overloaded("the service is stopping")
+            if not self._committer.reachable:
+                raise DatabaseUnavailable("the database is out of reach")
+            if self._pending >= self._pending_max:
+                raise Overloaded("too many requests wait")
+            actor = self._actors.get(event_id) or self._activate(event_id)
+            if future is None:
+                future = self._loop.create_future()
+            if actor.ask(request, future):
+                self._committer.ready(actor)
+        except Fault as fault:
+            told = self._unknown.told(event_id, request, fault)
+            if told is fault:
+                raise
+            raise told from fault
         self._pending += 1
         future.add_done_callback(self._answered)
         return future
@@ -218,7 +231,7 @@ class Registry:
     def _activate(self, event_id: str) -> EventActor:
         if len(self._actors) >= self._actors_max and not self.sweep(0.0):
             raise Overloaded("too many events are busy")
-        actor = EventActor(event_id, self._clock, self._keys, self._mailbox_max)
+        actor = EventActor(event_id, self._clock, self._keys, self._unknown, self._mailbox_max)
         self._actors[event_id] = actor
         return actor
 

@@ -2,22 +2,22 @@
 
 Rules:
 
-1. The identical statement is run again on a new connection: same base versions, same keys.
-   If it applies, the first run never will, for its base version is gone. If it does not apply,
-   the ledger, read in a later statement, tells: all keys there, the first run committed; none,
-   the first run can never commit, and the commands are decided again.
+1. The identical statement is run again on a new connection: same base versions and fences, same
+   keys. If it applies, the first run never will, for what it was decided on is gone. If it does not
+   apply, the first run has committed or never will, and the actor decides again: it reads its state
+   and then looks every key up, so what was committed is answered from ledger and refusals. (The
+   rows alone do not tell whose they are: another worker may have been sent the same keys.) It does
+   so once what is there is proven to outlive a failover.
 2. Nothing is decided by a read alone: a row that is not there yet may be there later.
 3. While somebody holds the rows (the first run may still be at work), try again. When the
    deadline comes the callers hear that the outcome is unknown, whatever the search waits for just
-   then, and it goes on for a while. An actor whose fate stays open is let go: a fresh one starts
-   from the database, and the version check makes whatever comes late harmless.
-4. A batch is ours in the ledger when all of it is there as we sent it. A part of it was written
-   by another worker that was sent the same keys, for a statement is atomic: decide again.
+   then, and it goes on for a while. An actor whose fate stays open is evicted: a fresh one starts
+   from the database, and the check of version and fence makes whatever comes late harmless.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from actors.clock import DatabaseClock
 from actors.event_actor import EventActor
@@ -25,13 +25,10 @@ from actors.store import EventStore, Lane
 from evently.domain.commits import (
     Batch,
     Broken,
-    EventKey,
     FateUnknown,
     KeyTaken,
     Locked,
     NotDone,
-    Noted,
-    Record,
     StoreError,
 )
 from evently.domain.errors import DatabaseUnavailable, Fault
@@ -189,13 +186,12 @@ class _Search:
             await self._look_up(missing)
 
     async def _look_up(self, work: Sequence[Work]) -> None:
-        """The version of these has moved on: by the first run, or by another writer."""
-        keys = [(batch.event_id, record.key) for _, batch in work for record in batch.records]
-        noted = await self._store.recall(keys)
+        """Let those decide again of which nothing that was committed may still be lost."""
+        noted = await self._store.recall([key for _, batch in work for key in batch.keys])
         for one in work:
-            verdict = _verdict(one[1], noted)
-            if verdict is not None:
-                self._known(one, verdict)
+            found = [noted[key] for key in one[1].keys if key in noted]
+            if all(known.proven for known in found):
+                self._known(one, _decide_again)
 
     def _known(self, work: Work, act: "Verdict") -> None:
         self._open.remove(work)
@@ -211,29 +207,10 @@ class _Search:
 Verdict = Callable[[EventActor], None]
 
 
-def _verdict(batch: Batch, noted: Mapping[EventKey, Noted]) -> Verdict | None:
-    """What the ledger says of a batch whose base version is gone; None while that is not proven."""
-    found = [noted.get((batch.event_id, record.key)) for record in batch.records]
-    if any(known is not None and not known.proven for known in found):
-        return None
-    times = {
-        known.done.committed_at if known is not None and _is(known, record) else None
-        for known, record in zip(found, batch.records, strict=True)
-    }
-    committed_at = times.pop()
-    if committed_at is None or times:
-        return EventActor.overtaken
-    return lambda actor: actor.settle(committed_at, moved_since=True)
-
-
-def _is(known: Noted, record: Record) -> bool:
-    """Whether the ledger holds `record` as it is, not just another request under its key."""
-    entry, done = record.entry, known.done
-    told = (done.version, done.available_seats, done.status)
-    same = told == (entry.version, entry.available_seats, entry.status)
-    return same and known.request == record.request
+def _decide_again(actor: EventActor) -> None:
+    actor.overtaken(undone=False)
 
 
 def _fenced(error: StoreError) -> Verdict:
     """What an error says of a batch that neither run of the statement can commit."""
-    return EventActor.overtaken if isinstance(error, KeyTaken) else EventActor.broken
+    return _decide_again if isinstance(error, KeyTaken) else EventActor.broken

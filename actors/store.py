@@ -14,7 +14,7 @@ class Lane(Protocol):
     """One connection that commits, one statement at a time."""
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
-        """Commit all batches whose base version still stands, in one statement."""
+        """Commit all batches whose base version and fence still stand, in one statement."""
         ...
 
     async def close(self) -> None:
@@ -38,5 +38,5 @@ class EventStore(Protocol):
         ...
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
-        """What the ledger holds under these (event_id, key) pairs; absent where it holds none."""
+        """What was done or finally refused under these keys; absent where nothing was."""
         ...

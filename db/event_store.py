@@ -16,9 +16,10 @@ from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
 from db.database import Database
 from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
-from db.ledger_rows import columns, ledger_row, to_json
+from db.ledger_rows import LEDGER_COLUMNS, columns, ledger_row, to_json
 from db.lineage import Lineage
 from db.new_events import create_events
+from db.refusal_rows import refusal_in, refusal_rows
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
 from db.statements import Statement
@@ -53,6 +54,8 @@ COMMIT_S = 3.0
 # A worker's events wait for its reads of them, which take a millisecond and hold no lock: when
 # this strikes, it is the network again.
 READ_S = 2.0
+# Any constant will do, as long as every version of this code uses the same.
+PRUNE_LOCK_ID = 0x45564E5250
 
 _LANE_SETTINGS = {
     **SERVER_SETTINGS,
@@ -61,6 +64,8 @@ _LANE_SETTINGS = {
     "lock_timeout": str(COMMIT_LOCK_MS),
     # The statement's arrays differ in length only: one plan fits, and planning costs more.
     "plan_cache_mode": "force_generic_plan",
+    # It finds every row by its key: a plan made while a table is small must not read all of it.
+    "enable_seqscan": "off",
 }
 
 _ERRORS: Mapping[Meaning, type[StoreError]] = {
@@ -75,7 +80,10 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
 # After these the connection is as good as before; after any other it is dropped. (A bug may lie
 # in what the connection has prepared.)
 _HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
-# Of the server's message, in whatever language: (event_id, request_key)=(<event>, <key>).
+# Of the server's message, in whatever language:
+# (event_id, request_key, caller)=(<event>, <key>, <caller>).
+_NO_ROWS: list[list[Any]] = [[] for _ in LEDGER_COLUMNS]
+_NO_REFUSALS: list[list[Any]] = [[] for _ in range(5)]
 _TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
 
 
@@ -115,17 +123,18 @@ class EventStore:
         return Loaded(rows[0]["clock"], states)
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
-        """What the ledger holds under these (event_id, key) pairs.
+        """What ledger and refusals hold under these keys.
 
         Where a synchronous standby is named, none of it is proven until a commit has come back that
         was sent after it was read.
         """
-        event_ids, request_keys = [key[0] for key in keys], [key[1] for key in keys]
-        rows = await self._database.fetch(
-            Statement.RECALL_REQUESTS, event_ids, request_keys, timeout_s=READ_S
-        )
+        asked = columns(keys) if keys else [[], [], []]
+        rows = await self._database.fetch(Statement.RECALL_REQUESTS, *asked, timeout_s=READ_S)
         proven = not rows or not rows[0]["replicated"] or await self._on_standby()
-        return {(str(row["event_id"]), row["request_key"]): _noted(row, proven) for row in rows}
+        return {
+            (str(row["event_id"]), row["caller"], row["request_key"]): _noted(row, proven)
+            for row in rows
+        }
 
     async def _on_standby(self) -> bool:
         """Whether all that was read until now is on the synchronous standby."""
@@ -135,6 +144,17 @@ class EventStore:
             log.warning("what the ledger holds is not proven to outlive a failover: %s", fault)
             return False
         return True
+
+    async def prune_refusals(self, older_than_s: float, at_most: int) -> int | None:
+        """Delete up to so many old refusals; how many, or None while another node does it.
+
+        Raises DatabaseUnavailable or RowLocked.
+        """
+        rows = await self._database.fetch(
+            Statement.PRUNE_REFUSALS, older_than_s, at_most, PRUNE_LOCK_ID, timeout_s=READ_S
+        )
+        deleted: int | None = rows[0][0]
+        return deleted
 
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""
@@ -152,7 +172,7 @@ class CommitLane:
         self._wait = StandbyWait()
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
-        """Commit all batches whose base version still stands, in one statement.
+        """Commit all batches whose base version and fence still stand, in one statement.
 
         Raises NotDone, Locked, KeyTaken or Broken (nothing was committed), or FateUnknown.
         """
@@ -225,14 +245,17 @@ def _named(error: BaseException, found: Meaning) -> StoreError:
 
 
 def _noted(row: asyncpg.Record, proven: bool) -> Noted:
+    if row["refusal"] is not None:
+        return Noted(row["request"], refusal_in(row["refusal"]), proven)
     done = Done(row["version"], row["available_seats"], Status(row["status"]), row["recorded_at"])
     return Noted(row["request"], done, proven)
 
 
 def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
-    """The statement's columns: eight for the events, those of their ledger rows, one more.
+    """The statement's columns: of the events, of their ledger rows, and of their refusals.
 
-    The last says whether the event must not have started.
+    The events' last three stand between the other two: whether the event must not have started,
+    the fence to find, and the one to leave.
     """
     events = [
         (
@@ -248,8 +271,14 @@ def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
         for batch in batches
     ]
     rows = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
-    must_not_have_started = [batch.before_start for batch in batches]
-    return [*columns(events), *columns(rows), must_not_have_started]
+    conditions = [(batch.before_start, batch.base.fence, batch.after.fence) for batch in batches]
+    refusals = [row for batch in batches for row in refusal_rows(batch)]
+    return [
+        *columns(events),
+        *(columns(rows) if rows else _NO_ROWS),
+        *columns(conditions),
+        *(columns(refusals) if refusals else _NO_REFUSALS),
+    ]
 
 
 def _edit(batch: Batch) -> str | None:

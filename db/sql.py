@@ -27,7 +27,7 @@ _FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
 _HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
 # The database fills these in when an event is created.
-_FILLED_IN = frozenset({"created_at", "updated_at", "revenue"})
+_FILLED_IN = frozenset({"created_at", "updated_at", "revenue", "fence"})
 _GIVEN = {name: column for name, column in _EVENT.items() if name not in _FILLED_IN}
 
 

@@ -50,6 +50,7 @@ class Statement(StrEnum):
     PAGE_SEARCH_DOCUMENTS = auto()
     PROVE_COMMIT = auto()
     PRUNE_ATTEMPTS = auto()
+    PRUNE_REFUSALS = auto()
     READ_ATTEMPTS = auto()
     READ_LINEAGE = auto()
     READ_SLOT_LAG = auto()

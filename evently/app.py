@@ -31,6 +31,7 @@ from db.venue_store import VenueStore
 from evently.domain.errors import Fault
 from evently.drift import watching_database
 from evently.metrics import Metrics
+from evently.refusal_pruning import pruning_refusals
 from evently.settings import Settings
 from routes.api import ENDPOINTS
 from routes.auth.admin_tokens import AdminTokens
@@ -160,6 +161,7 @@ async def running_services(
         if node is None or node.index == 0:
             watching = watching_database(dsn, database, metrics.watch)
             await stack.enter_async_context(watching)
+            await stack.enter_async_context(pruning_refusals(store))
         await stack.enter_async_context(_polling(metrics))
         keys = {name: key.get_secret_value() for name, key in settings.internal_api_keys.items()}
         yield Services(

@@ -14,16 +14,25 @@ from uuid import uuid4
 
 import pytest
 
+from actors.envelope import canonical
 from actors.store import Lane
 from evently.domain.commands import Command
 from evently.domain.commits import Batch, Broken, EventKey, KeyTaken, Loaded, Noted, Record
 from evently.domain.event import created
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Done, LedgerKind
+from evently.domain.outcomes import (
+    Done,
+    FinalRefusal,
+    InsufficientSeats,
+    LedgerKind,
+    NotModifiable,
+    SeatsExceedCapacity,
+)
 from evently.domain.state import EventState, Status
 from tests.examples import (
     ADMIN,
     NOW,
+    ORIGIN,
     batch,
     cancel,
     details,
@@ -36,6 +45,7 @@ from tests.examples import (
 
 # Enough to commit what is to be committed before it, and no more.
 SHORTLY = timedelta(seconds=0.5)
+OTHER = Origin("key:resale", "request-1")
 
 
 class Store(Protocol):
@@ -130,7 +140,8 @@ class EventStoreContract:
         state = await _published(setting)
         done = await _commit(setting, batch(state, ("k", reserve(3)), ("l", give_back(1, 3))))
 
-        keys = [(_id(state), "k"), (_id(state), "l"), (_id(state), "m"), (str(uuid4()), "k")]
+        keys = [_key(state, "k"), _key(state, "l"), _key(state, "m")]
+        keys += [(str(uuid4()), ORIGIN.caller, "k"), (_id(state), "another", "k")]
         noted = await setting.store.recall(keys)
 
         assert noted == {
@@ -168,7 +179,7 @@ class EventStoreContract:
         assert done == set()
         assert await _load(setting, _id(state)) == moved
         assert len(await setting.ledger(_id(state))) == 3
-        assert await setting.store.recall([(_id(state), "b")]) == {}
+        assert await setting.store.recall([_key(state, "b")]) == {}
 
     async def test_an_event_that_does_not_exist_is_not_returned(self, setting: Setting) -> None:
         state = draft(event_id=str(uuid4()))
@@ -301,6 +312,143 @@ class EventStoreContract:
 
         assert await _run(setting, batch(state, ("k", reserve(1)))) == set()
 
+    async def test_a_key_is_its_callers_own(self, setting: Setting) -> None:
+        state = await _published(setting)
+        moved = await _commit(setting, batch(state, ("k", reserve(1))))
+
+        other = batch(moved, ("k", reserve(2)), origin=OTHER)
+        assert await _run(setting, other) == {_id(state)}
+
+        ours, theirs = _key(state, "k"), (_id(state), OTHER.caller, "k")
+        noted = await setting.store.recall([ours, theirs])
+        assert {key: known.request for key, known in noted.items()} == {
+            ours: "-1 at *",
+            theirs: "-2 at *",
+        }
+        again = batch((await _load(setting, _id(state))), ("k", reserve(2)), origin=OTHER)
+        with pytest.raises(KeyTaken):
+            await _run(setting, again)
+
+    # Refusals
+
+    @pytest.mark.parametrize(
+        ("command", "refusal"),
+        [
+            (reserve(11), InsufficientSeats(11, 10)),
+            (give_back(1), SeatsExceedCapacity(1, 0)),
+        ],
+    )
+    async def test_a_final_refusal_is_kept_and_changes_nothing_but_the_fence(
+        self, setting: Setting, command: Command, refusal: FinalRefusal
+    ) -> None:
+        state = await _published(setting)
+
+        assert await _run(setting, batch(state, refused=[("k", command)])) == {_id(state)}
+
+        assert await _load(setting, _id(state)) == replace(state, fence=1)
+        assert len(await setting.ledger(_id(state))) == 2
+        noted = await setting.store.recall([_key(state, "k"), (_id(state), OTHER.caller, "k")])
+        assert noted == {_key(state, "k"): Noted(canonical(command), refusal)}
+
+    async def test_a_refusal_for_an_event_that_is_over_is_kept_as_it_was_told(
+        self, setting: Setting
+    ) -> None:
+        state = await _commit(setting, batch(await _published(setting), ("c", cancel())))
+
+        await _run(setting, batch(state, refused=[("k", reserve())]))
+
+        ((_, noted),) = (await setting.store.recall([_key(state, "k")])).items()
+        assert noted == Noted("-1 at *", NotModifiable(Status.CANCELLED, False))
+
+    async def test_a_refusal_that_is_not_final_moves_the_fence_and_is_not_kept(
+        self, setting: Setting
+    ) -> None:
+        state = await _published(setting)
+
+        await _run(setting, batch(state, refused=[("k", reserve(1, 1))]))
+
+        moved = await _load(setting, _id(state))
+        assert moved == replace(state, fence=1)
+        assert await setting.store.recall([_key(state, "k")]) == {}
+        assert await _run(setting, batch(moved, ("k", reserve()))) == {_id(state)}
+
+    async def test_moves_and_refusals_share_a_statement(self, setting: Setting) -> None:
+        one, other = await _published(setting), await _published(setting)
+        mixed = batch(one, ("a", reserve(8)), refused=[("b", reserve(3)), ("c", reserve(4))])
+
+        done = await _run(setting, mixed, batch(other, ("a", reserve())))
+
+        assert done == {_id(one), _id(other)}
+        after = await _load(setting, _id(one))
+        assert after == replace(mixed.after, updated_at=after.updated_at)
+        assert (after.fence, (await _load(setting, _id(other))).fence) == (1, 0)
+        noted = await setting.store.recall([_key(one, "b"), _key(one, "c")])
+        assert [known.answer for known in noted.values()] == [
+            InsufficientSeats(3, 2),
+            InsufficientSeats(4, 2),
+        ]
+
+    async def test_what_was_decided_before_a_refusal_is_not_done_after_it(
+        self, setting: Setting
+    ) -> None:
+        state, other = await _published(setting), await _published(setting)
+        on_its_way = batch(state, ("back", reserve(1)), ("k", reserve(1)))
+        await _run(setting, batch(state, refused=[("k", reserve(11))]))
+
+        assert await _run(setting, on_its_way, batch(other, ("k", reserve()))) == {_id(other)}
+
+        assert await _load(setting, _id(state)) == replace(state, fence=1)
+        assert len(await setting.ledger(_id(state))) == 2
+
+    async def test_a_refusal_that_was_decided_before_a_move_is_not_kept_after_it(
+        self, setting: Setting
+    ) -> None:
+        state = await _published(setting)
+        late = batch(state, refused=[("k", reserve(11))])
+        moved = await _commit(setting, batch(state, ("a", reserve())))
+
+        assert await _run(setting, late) == set()
+        assert await _load(setting, _id(state)) == moved
+        assert await setting.store.recall([_key(state, "k")]) == {}
+
+    @pytest.mark.parametrize("kept_first", [True, False])
+    async def test_a_key_that_was_refused_moves_nothing_and_holds_up_no_other_event(
+        self, setting: Setting, kept_first: bool
+    ) -> None:
+        state, other = await _published(setting), await _published(setting)
+        if kept_first:
+            await _run(setting, batch(state, refused=[("k", reserve(11))]))
+            state = await _load(setting, _id(state))
+            again = batch(state, ("a", reserve(1)), ("k", reserve(1)))
+        else:
+            state = await _commit(setting, batch(state, ("k", reserve(1))))
+            again = batch(state, ("a", reserve(1)), refused=[("k", reserve(11))])
+
+        assert await _run(setting, again, batch(other, ("k", reserve()))) == {_id(other)}
+
+        assert await _load(setting, _id(state)) == state
+        assert await setting.store.recall([_key(state, "a")]) == {}
+        await _commit(setting, batch(state, ("a", reserve(1))))
+
+    async def test_a_key_is_refused_once(self, setting: Setting) -> None:
+        state = await _published(setting)
+        await _run(setting, batch(state, refused=[("k", reserve(11))]))
+        state = await _load(setting, _id(state))
+
+        assert await _run(setting, batch(state, refused=[("k", reserve(11))])) == set()
+        assert await _run(setting, batch(state, refused=[("k", reserve(11))], origin=OTHER))
+
+    async def test_of_two_that_start_from_one_fence_one_is_committed(
+        self, setting: Setting
+    ) -> None:
+        state = await _published(setting)
+        rivals = [batch(state, refused=[("k", reserve(11 + n))]) for n in range(4)]
+
+        done = await asyncio.gather(*(_run(setting, rival) for rival in rivals))
+
+        assert sorted(len(event_ids) for event_ids in done) == [0, 0, 0, 1]
+        assert (await _load(setting, _id(state))).fence == 1
+
     # The start
 
     async def test_what_may_be_done_before_the_start_only_is_not_done_once_it_has_come(
@@ -320,7 +468,7 @@ class EventStoreContract:
             assert await _run(setting, one) == set()
 
         assert await _load(setting, _id(sold)) == sold
-        assert await setting.store.recall([(_id(sold), "b")]) == {}
+        assert await setting.store.recall([_key(sold, "b")]) == {}
         # Refunds come late.
         await _commit(setting, batch(sold, ("b", give_back()), now=early))
 
@@ -435,6 +583,10 @@ class EventStoreContract:
 
 def _id(state: EventState) -> str:
     return state.details.event_id
+
+
+def _key(state: EventState, key: str) -> EventKey:
+    return _id(state), ORIGIN.caller, key
 
 
 async def _try_to_create(setting: Setting, venue_id: str, capacity: int) -> tuple[bool, str]:

@@ -3,6 +3,7 @@
 Rule: every value is made anew and may be changed by keyword; nothing here holds state.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any
 
 from actors.envelope import Request, canonical
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
-from evently.domain.commits import Batch, Record
+from evently.domain.commits import Batch, Record, Refused
 from evently.domain.event import created, decide
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Accepted
@@ -88,16 +89,27 @@ def after(state: EventState, *commands: Command, now: datetime = NOW) -> EventSt
     return state
 
 
-def batch(base: EventState, *moves: tuple[str, Command], now: datetime = NOW) -> Batch:
-    """The batch of accepted `moves`, (key, command) each."""
-    state, records = base, []
+def batch(
+    base: EventState,
+    *moves: tuple[str, Command],
+    refused: Sequence[tuple[str, Command]] = (),
+    origin: Origin = ORIGIN,
+    now: datetime = NOW,
+) -> Batch:
+    """The batch of accepted `moves`, and then of `refused` ones, (key, command) each."""
+    state, records, refusals = base, [], []
     for key, command in moves:
         outcome = decide(state, command, now)
         assert isinstance(outcome, Accepted), outcome
         state = outcome.state
-        record = Record(outcome.entry, key, canonical(command), ORIGIN)
-        records.append(record)
-    return Batch(base, state, tuple(records))
+        records.append(Record(outcome.entry, key, canonical(command), origin))
+    for key, command in refused:
+        outcome = decide(state, command, now)
+        assert not isinstance(outcome, Accepted), outcome
+        refusals.append(Refused(outcome, key, canonical(command), origin))
+    if refusals:
+        state = replace(state, fence=base.fence + 1)
+    return Batch(base, state, tuple(records), tuple(refusals))
 
 
 def request(

@@ -23,11 +23,12 @@ from evently.domain.commits import (
     NotDone,
     Noted,
     Record,
+    Refused,
 )
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 from evently.domain.event import DETAIL_FIELDS, NO_MONEY
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
+from evently.domain.outcomes import FINAL, Done, LedgerEntry, LedgerKind
 from evently.domain.state import ON_SALE, EventState, Status
 
 # How long a statement waits for a row that another one holds.
@@ -100,13 +101,14 @@ class LedgerRow:
 
 @dataclass
 class MemoryDatabase:
-    """Events, venues and the ledger; `watch` is told of each event that a statement moved."""
+    """Events, venues, ledger and refusals; `watch` is told of each event that a statement moved."""
 
     epoch: datetime
     time: Callable[[], float]
     states: dict[str, EventState] = field(default_factory=dict)
     ledger: dict[str, list[LedgerRow]] = field(default_factory=dict)
     by_key: dict[EventKey, LedgerRow] = field(default_factory=dict)
+    refusals: dict[EventKey, Refused] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
     held_until_s: dict[str, float] = field(default_factory=dict)
     watch: Callable[[EventState, Sequence[LedgerRow]], None] = lambda state, rows: None
@@ -115,6 +117,9 @@ class MemoryDatabase:
     # Only those who want to see a test fail turn these off.
     checks_versions: ClassVar[bool] = True
     checks_keys: ClassVar[bool] = True
+    checks_fences: ClassVar[bool] = True
+    keys_have_callers: ClassVar[bool] = True
+    looks_keys_up: ClassVar[bool] = True
 
     def now(self) -> datetime:
         """The database's clock."""
@@ -131,7 +136,7 @@ class MemoryDatabase:
         )
         row = LedgerRow(event_id, record, now, self.time(), "", self.time())
         self.ledger[event_id] = [row]
-        self.by_key[event_id, record.key] = row
+        self.by_key[self.key(event_id, record)] = row
         self.watch(self.states[event_id], [row])
 
     def execute(self, batches: Sequence[Batch], writer: str = "", sent_s: float = 0.0) -> Committed:
@@ -146,13 +151,16 @@ class MemoryDatabase:
             self.states[batch.event_id] = after
             self.ledger[batch.event_id].extend(rows[batch.event_id])
             for row in rows[batch.event_id]:
-                self.by_key[row.event_id, row.record.key] = row
+                self.by_key[self.key(row.event_id, row.record)] = row
+            for one in batch.refused:
+                if one.final:
+                    self.refusals[self.key(batch.event_id, one)] = one
             self.watch(after, rows[batch.event_id])
         return Committed(now, frozenset(rows), no_room)
 
     def stands(self, batch: Batch) -> bool:
         """Whether the statement would move the event: its version, and a venue that it fits."""
-        if not self._is_current(batch) or not self._has_room(batch):
+        if not self._is_current(batch) or not self._has_room(batch) or self._is_taken(batch):
             return False
         return not batch.before_start or not self._started(self.states[batch.event_id], batch)
 
@@ -160,10 +168,43 @@ class MemoryDatabase:
         row = self.states.get(batch.event_id)
         if row is None:
             return False
+        if self.checks_fences and row.fence != batch.base.fence:
+            return False
         return not self.checks_versions or row.version == batch.base.version
 
+    def key(self, event_id: str, one: Record | Refused) -> EventKey:
+        """What must be unique of a row."""
+        return event_id, one.origin.caller if self.keys_have_callers else "", one.key
+
+    def held_under(self, key: EventKey) -> Noted | None:
+        """What is there under a key: a move, or a refusal."""
+        event_id, caller, name = key
+        key = (event_id, caller if self.keys_have_callers else "", name)
+        row, refused = self.by_key.get(key), self.refusals.get(key)
+        if row is not None:
+            entry = row.record.entry
+            done = Done(entry.version, entry.available_seats, entry.status, row.recorded_at)
+            return Noted(row.record.request, done)
+        if refused is None:
+            return None
+        assert isinstance(refused.refusal, FINAL), "no other is kept"
+        return Noted(refused.request, refused.refusal)
+
+    def _is_taken(self, batch: Batch) -> bool:
+        """Whether a refusal, or for a refusal a move, is there under one of the batch's keys.
+
+        For a move nobody looks where its event had no refusal when it was decided.
+        """
+        if not self.looks_keys_up:
+            return False
+        asked = refused = {self.key(batch.event_id, one) for one in batch.refused}
+        if batch.base.fence > 0:
+            asked = refused | {self.key(batch.event_id, record) for record in batch.records}
+        found = (asked & self.refusals.keys()) | (refused & self.by_key.keys())
+        return bool(found)
+
     def _has_room(self, batch: Batch) -> bool:
-        if not batch.records[-1].entry.needs_room:
+        if not batch.records or not batch.records[-1].entry.needs_room:
             return True
         return self.venues.get(batch.after.details.venue_id, -1) >= batch.after.total_capacity
 
@@ -208,7 +249,8 @@ class MemoryDatabase:
             version=batch.after.version,
             terms_version=batch.after.terms_version,
             revenue=row.revenue + batch.money_delta,
-            updated_at=now,
+            updated_at=now if batch.records else row.updated_at,
+            fence=batch.after.fence,
         )
 
     def _rows(
@@ -221,12 +263,12 @@ class MemoryDatabase:
             keys = set()
             versions = {row.version for row in self.ledger[event_id]}
             for record in batch.records:
-                key = (event_id, record.key)
-                if self.checks_keys and (key in self.by_key or record.key in keys):
+                key = self.key(event_id, record)
+                if self.checks_keys and (key in self.by_key or key in keys):
                     raise KeyTaken("event_ledger_key_once", event_id)
                 if self.checks_versions and record.entry.version in versions:
                     raise Broken("event_ledger_version_once")
-                keys.add(record.key)
+                keys.add(key)
                 versions.add(record.entry.version)
             rows[event_id] = [
                 LedgerRow(event_id, record, now, self.time(), writer, sent_s)
@@ -294,11 +336,14 @@ class MemoryStore:
         return loaded
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
-        """What the ledger holds under these (event_id, key) pairs."""
+        """What ledger and refusals hold under these keys."""
         step = await self._begin(Call("recall"))
-        by_key = self.database.by_key
         proven = step.fate is not Fate.UNPROVEN
-        noted = {key: _noted(by_key[key], proven) for key in keys if key in by_key}
+        noted = {}
+        for key in keys:
+            held = self.database.held_under(key)
+            if held is not None:
+                noted[key] = replace(held, proven=proven)
         await self.pause(step.after_s)
         return noted
 
@@ -335,12 +380,6 @@ class MemoryStore:
         return step
 
 
-def _noted(row: LedgerRow, proven: bool) -> Noted:
-    entry = row.record.entry
-    done = Done(entry.version, entry.available_seats, entry.status, row.recorded_at)
-    return Noted(row.record.request, done, proven)
-
-
 class MemoryLane:
     """One connection that commits.
 
@@ -356,7 +395,7 @@ class MemoryLane:
         self._open = False
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
-        """Commit all batches whose base version still stands, in one statement."""
+        """Commit all batches whose base version and fence still stand, in one statement."""
         assert batches, "a statement commits something"
         assert not self._running, "a lane runs one statement at a time"
         if not self._open:

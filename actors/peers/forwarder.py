@@ -5,9 +5,9 @@ Rules:
 1. The ring names the owner. When the owner cannot be reached, the next in the ring's order takes
    the event at once; the version check of the commit keeps two actors of one event harmless.
 2. A request that was sent and not answered is asked again under its own key, as doubtful: if it
-   was done, the ledger's answer comes back; if it was not, it is done now. Only a refusal or a
-   fault proves nothing then (the first try may yet be committed), so the outcome is reported as
-   unknown.
+   was done, the ledger's answer comes back; if it was not, it is done or refused now, and the first
+   try never will be. Only a fault proves nothing then, so the caller hears that the outcome is
+   unknown, and nothing else until there is an answer, also for the requests that follow.
 3. A worker that is not the owner never answers a read from its memory.
 
 The straight way, to an owner that is here or whose link is open, takes no task of its own: the
@@ -25,8 +25,8 @@ from actors.envelope import Request
 from actors.peers.link import LinkDown, LinkLost, PeerLink
 from actors.peers.ring import Ring
 from actors.registry import Registry
-from evently.domain.errors import Fault, OutcomeUnknown
-from evently.domain.outcomes import Answer, Done, KeyReused
+from evently.domain.errors import Fault
+from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
 T = TypeVar("T")
@@ -67,6 +67,7 @@ class Forwarder:
         self._ring = ring
         self._registry = registry
         self._links = links
+        self._unknown = registry.unknown
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -77,7 +78,7 @@ class Forwarder:
     def submit(self, event_id: str, request: Request) -> "asyncio.Future[Answer]":
         """The event's answer to come, from whichever worker it lives in, or a domain fault.
 
-        Raises Overloaded or DatabaseUnavailable: nothing was done.
+        Raises Overloaded or DatabaseUnavailable (nothing was done), OutcomeUnknown.
         """
         order = self._ring.order(event_id)
         owner = order[0]
@@ -85,8 +86,11 @@ class Forwarder:
             return self._registry.submit(event_id, request)
         future: asyncio.Future[Answer] = self._loop.create_future()
         link = self._links[owner]
-        if link.open:
-            link.submit(event_id, request, future, partial(self._lost, event_id, request, future))
+        if self._unknown.holds(event_id, request):
+            self._detour(future, self._try(order, event_id, replace(request, doubtful=True)))
+        elif link.open:
+            failed = partial(self._failed, event_id, request, future)
+            link.submit(event_id, request, future, failed)
         else:
             self._detour(future, self._try(order, event_id, request))
         return future
@@ -113,8 +117,18 @@ class Forwarder:
         found = self.look_up(event_id)
         return await found if isinstance(found, asyncio.Future) else found
 
-    def _lost(self, event_id: str, request: Request, future: "asyncio.Future[Answer]") -> None:
-        """The owner went away with the request: it may have been carried out."""
+    def _failed(
+        self,
+        event_id: str,
+        request: Request,
+        future: "asyncio.Future[Answer]",
+        fault: Fault | None,
+    ) -> None:
+        """There is no answer: for a fault, or because the owner went away with the request."""
+        if fault is not None:
+            future.set_exception(self._unknown.told(event_id, request, fault))
+            return
+        # It may have been carried out.
         doubtful = replace(request, keyed=True, doubtful=True)
         others = self._ring.order(event_id)[1:]
         self._detour(future, self._try(others, event_id, doubtful))
@@ -133,16 +147,21 @@ class Forwarder:
                 request = replace(request, keyed=True, doubtful=True)
                 continue
             except Fault as fault:
-                if request.doubtful:
-                    raise OutcomeUnknown(request.key) from fault
-                raise
-            if request.doubtful and not isinstance(answer, Done | KeyReused):
-                raise OutcomeUnknown(request.key)
+                told = self._unknown.told(event_id, request, fault)
+                if told is fault:
+                    raise
+                raise told from fault
+            self._unknown.answered(event_id, request)
             return answer
         raise AssertionError("this worker is in the ring's order")
 
-    def _read_here(self, event_id: str, future: "asyncio.Future[EventState | None]") -> None:
-        self._registry.read_through(event_id, future)
+    def _read_here(
+        self, event_id: str, future: "asyncio.Future[EventState | None]", fault: Fault | None
+    ) -> None:
+        if fault is not None:
+            future.set_exception(fault)
+        else:
+            self._registry.read_through(event_id, future)
 
     async def _read_by(self, link: PeerLink, event_id: str) -> EventState | None:
         try:

@@ -6,6 +6,7 @@ and not answered may have been done.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ from actors.peers.frames import (
     decode_state,
     fault_in,
 )
-from evently.domain.errors import Overloaded
+from evently.domain.errors import Fault, Overloaded
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
@@ -49,18 +50,19 @@ class LinkLost(Exception):
     """The worker went away, or fell silent, after the request was sent."""
 
 
-Lost: TypeAlias = Callable[[], None]
+# Called where there is no answer: with a fault, or with None if the worker went away.
+Failed: TypeAlias = Callable[[Fault | None], None]
 
 
 class _Waiting:
-    """A future that waits for a frame until `by_s`; `lost` is called if none comes."""
+    """A future that waits for a frame until `by_s`; `failed` is called if it brings no answer."""
 
-    __slots__ = ("by_s", "future", "lost")
+    __slots__ = ("by_s", "failed", "future")
 
-    def __init__(self, future: "asyncio.Future[Any]", by_s: float, lost: Lost) -> None:
+    def __init__(self, future: "asyncio.Future[Any]", by_s: float, failed: Failed) -> None:
         self.future = future
         self.by_s = by_s
-        self.lost = lost
+        self.failed = failed
 
 
 class PeerLink:
@@ -80,14 +82,14 @@ class PeerLink:
         """The event's answer. Raises a domain fault, LinkDown or LinkLost."""
         await self._connected()
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self.submit(event_id, request, future, lambda: _lose(future))
+        self.submit(event_id, request, future, partial(_fail, future))
         return await future
 
     async def read(self, event_id: str) -> EventState | None:
         """The event's committed state, or None. Raises a domain fault, LinkDown or LinkLost."""
         await self._connected()
         future: asyncio.Future[EventState | None] = self._loop.create_future()
-        self.look_up(event_id, future, lambda: _lose(future))
+        self.look_up(event_id, future, partial(_fail, future))
         return await future
 
     @property
@@ -96,21 +98,21 @@ class PeerLink:
         return self._stream is not None and self._stream.open
 
     def submit(
-        self, event_id: str, request: Request, future: "asyncio.Future[Answer]", lost: Lost
+        self, event_id: str, request: Request, future: "asyncio.Future[Answer]", failed: Failed
     ) -> None:
-        """Send a request over the open link; its answer, or a domain fault, will be in `future`.
+        """Send a request over the open link; its answer will be in `future`.
 
-        `lost` is called instead when the worker goes away. Raises Overloaded.
+        `failed` is called instead where there is none. Raises Overloaded.
         """
         frame = ask_frame(self._new_id(), event_id, request)
-        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, lost))
+        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, failed))
 
     def look_up(
-        self, event_id: str, future: "asyncio.Future[EventState | None]", lost: Lost
+        self, event_id: str, future: "asyncio.Future[EventState | None]", failed: Failed
     ) -> None:
         """Ask over the open link for an event's committed state, as `submit` does."""
         frame = ReadFrame(self._new_id(), event_id)
-        self._send(frame, _Waiting(future, self._loop.time() + READ_S, lost))
+        self._send(frame, _Waiting(future, self._loop.time() + READ_S, failed))
 
     def close(self) -> None:
         """Give up what is not answered."""
@@ -165,7 +167,7 @@ class PeerLink:
             case StateFrame():
                 waiting.future.set_result(decode_state(frame.state))
             case FaultFrame():
-                waiting.future.set_exception(fault_in(frame))
+                waiting.failed(fault_in(frame))
 
     def _lost(self, stream: FrameStream) -> None:
         if self._stream is stream:
@@ -185,8 +187,8 @@ class PeerLink:
 
 def _give_up(waiting: _Waiting) -> None:
     if not waiting.future.done():
-        waiting.lost()
+        waiting.failed(None)
 
 
-def _lose(future: "asyncio.Future[Any]") -> None:
-    future.set_exception(LinkLost())
+def _fail(future: "asyncio.Future[Any]", fault: Fault | None) -> None:
+    future.set_exception(LinkLost() if fault is None else fault)

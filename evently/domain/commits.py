@@ -10,7 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Done, LedgerEntry, LedgerKind
+from evently.domain.outcomes import (
+    FINAL,
+    Done,
+    FinalRefusal,
+    LedgerEntry,
+    LedgerKind,
+    Refusal,
+)
 from evently.domain.state import ON_SALE, EventState, Status
 from evently.domain.value import value
 
@@ -26,17 +33,43 @@ class Record:
 
 
 @value
+class Refused:
+    """A refusal of a request with its caller's key; one that is `final` is kept, as one row."""
+
+    refusal: Refusal
+    key: str
+    request: str
+    origin: Origin
+
+    @property
+    def final(self) -> bool:
+        """Whether it is the last word on its key."""
+        return isinstance(self.refusal, FINAL)
+
+
+@value
 class Batch:
-    """What one event becomes: from `base` to `after`, one record for each version between."""
+    """What one event becomes: from `base` to `after`, one record for each version between.
+
+    With `refused`, `after` has another fence than `base`, whether the version moves or not: what
+    is still on its way under their keys was decided on a fence that is gone.
+    """
 
     base: EventState
     after: EventState
     records: tuple[Record, ...]
+    refused: tuple[Refused, ...] = ()
 
     @property
     def event_id(self) -> str:
         """The event."""
         return self.base.details.event_id
+
+    @property
+    def keys(self) -> "list[EventKey]":
+        """The keys of all that it writes down or refuses."""
+        asked: list[Record | Refused] = [*self.records, *self.refused]
+        return [(self.event_id, one.origin.caller, one.key) for one in asked]
 
     @property
     def before_start(self) -> bool:
@@ -111,7 +144,8 @@ class Loaded:
 class Committed:
     """The events whose batch was committed at `now`; of the others, nothing was.
 
-    For a change of those in `no_room` the venue had no room; the rest had another version.
+    For a change of those in `no_room` the venue had no room; the rest had another version or
+    fence, have started, or hold a key already.
     """
 
     now: datetime
@@ -121,14 +155,15 @@ class Committed:
 
 @value
 class Noted:
-    """What the ledger holds under a key: the request in canonical form, and its answer.
+    """What the database holds under a key: the request in canonical form, and its answer.
 
     One that is not `proven` may be lost by a failover, and is no answer yet.
     """
 
     request: str
-    done: Done
+    answer: Done | FinalRefusal
     proven: bool = True
 
 
-EventKey = tuple[str, str]
+# An event's id, the name of a caller, and the key under which it asked.
+EventKey = tuple[str, str, str]

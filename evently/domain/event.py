@@ -149,6 +149,7 @@ def _moved(
         state.terms_version,
         state.revenue + money_delta,
         state.updated_at,
+        state.fence,
     )
     entry = LedgerEntry(version, kind, seat_delta, 0, money_delta, available, after.status_at(now))
     retried = command.version is not None and command.version != state.version
@@ -260,6 +261,7 @@ def _accepted_admin(
         terms_version=version if changes.keys() & TERMS else state.terms_version,
         revenue=state.revenue,
         updated_at=state.updated_at,
+        fence=state.fence,
     )
     entry = LedgerEntry(
         version=version,

@@ -148,6 +148,10 @@ Refusal: TypeAlias = (
 )
 Outcome: TypeAlias = Accepted | Refusal
 
+# The last word on a key: nothing is done under it any more. The others may hold differently later.
+FinalRefusal: TypeAlias = NotModifiable | InsufficientSeats | SeatsExceedCapacity
+FINAL = (NotModifiable, InsufficientSeats, SeatsExceedCapacity)
+
 
 @value
 class Done:

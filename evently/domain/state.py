@@ -56,6 +56,9 @@ class EventState:
     terms_version: Annotated[int, Column("bigint", listed=False)]
     revenue: Annotated[Decimal, Column("numeric", listed=False)]
     updated_at: Annotated[datetime, Column("timestamptz")]
+    # Counts the batches that refused a request with its caller's key. A refusal is no change, so
+    # the version stays; nobody is shown this.
+    fence: Annotated[int, Column("bigint", listed=False)] = 0
 
     @property
     def seats_out(self) -> int:

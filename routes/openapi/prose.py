@@ -51,7 +51,7 @@ Send an `Idempotency-Key` with every seat move. The same key with the same body 
 answer again, with `Idempotent-Replayed: true`: hours later, through any worker, after a crash.
 The same key with another body is 422. After 503 `OUTCOME_UNKNOWN`, a timeout or a lost
 connection, send the same request with the same key to learn the outcome. A final refusal is
-remembered for ten minutes; `CONCURRENT_UPDATE`, 429 and 503 never are.
+remembered for an hour; `CONCURRENT_UPDATE`, 429 and 503 never are.
 
 ## Requests
 Bodies are JSON objects in UTF-8, 64 KiB at most, without duplicate keys. Integers are JSON

@@ -5,9 +5,7 @@ Rules:
 1. The event's row is its replayed ledger: no version missing, no seat under 0 or over capacity.
 2. OK is in the ledger under its key once, with its quantity, at the version it was told.
 3. What was refused, or answered with "nothing was done", is not in the ledger by that try; a key
-   that was refused in the end is not there at all. One exception is promised to nobody (see
-   docs/reliability.md) and counted, never hidden: an earlier try of the key was in doubt, the
-   event may have had two owners, and that try's statement was committed after the refusal.
+   that was refused in the end is not there at all, however many owners the event had.
 4. A refusal was true of some version that was current between the first try and the answer.
 5. Everything in the ledger was asked for by somebody; the seats that are out are those that the
    clients hold.
@@ -23,10 +21,8 @@ from typing import Any
 from tests.chaos.findings import (
     DOUBLE_SOLD,
     GAP,
-    LATE_COMMIT,
     LATE_READ,
     LOST,
-    MIXED,
     NEGATIVE,
     OTHER,
     UNRESOLVED,
@@ -37,8 +33,6 @@ from tests.chaos.history import Attempt, End, History, Move, Read
 from tests.chaos.ledger import FOREIGN, EventLedger, Row
 from tests.chaos.refusals import is_true
 
-# The server ends a statement after 2 s; its row bears the time of its start.
-STATEMENT_S = 3.0
 # What the service promises of its memory's age when somebody else may own the event.
 SNAPSHOT_S = 0.25
 
@@ -173,22 +167,8 @@ class _Check:
             self._violated(OTHER, f"moved on other terms: {row}, {move}", move.key)
 
     def _check_refused_and_done(self, move: Move, row: Row) -> None:
-        """Rule 3's exception, as narrow as it is."""
-        refused = move.ended(End.FAILED)
-        recorded_s = row.recorded_s - self._history.epoch_s
-        refusal = min(refused, key=lambda attempt: attempt.sent_s)
-        before = [a for a in move.attempts if a.sent_s <= refusal.sent_s and a is not refusal]
-        doubled = self._history.two_owners(refusal.sent_s - STATEMENT_S, refusal.heard_s)
-        if move.ended(End.OK) and doubled:
-            self._excused(MIXED, f"{move} is {row}", move.key)
-        elif (
-            doubled
-            and any(attempt.request_id == row.request_id for attempt in before)
-            and recorded_s >= refusal.sent_s - STATEMENT_S
-        ):
-            self._excused(LATE_COMMIT, f"{move} is {row}", move.key)
-        else:
-            self._violated(OTHER, f"refused by {refusal}, and in the ledger: {row}", move.key)
+        refusal = min(move.ended(End.FAILED), key=lambda attempt: attempt.sent_s)
+        self._violated(OTHER, f"refused by {refusal}, and in the ledger: {row}", move.key)
 
     def _check_changes(self) -> None:
         told = {row.description: row for row in self._ledger.rows if row.kind == "updated"}

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 # What is counted in the line that compares runs; everything else is `other`.
 DOUBLE_SOLD, LOST, NEGATIVE, GAP = "double-sold", "lost", "negative", "version gaps"
 OTHER, UNRESOLVED = "other", "unresolved"
-# Committed after its key was refused, by a try whose fate nobody at hand could know.
-LATE_COMMIT = "refused, then done by an earlier try elsewhere"
-# Of two tries sent at once, one was refused before an owner died and one was done by the next.
-MIXED = "refused once and done once"
 LATE_READ = "reads behind for a moment"
 
 

@@ -45,7 +45,7 @@ async def test_a_read_that_events_wait_for_is_given_up_in_time(
         async def act() -> object:
             if read == "load":
                 return await store.load([])
-            return await store.recall([(str(uuid4()), "k")])
+            return await store.recall([(str(uuid4()), "booking", "k")])
 
         await act()
         proxy.set(Mode.LOSE_REPLIES)

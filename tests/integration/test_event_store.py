@@ -18,7 +18,7 @@ from evently.domain.outcomes import LedgerKind
 from evently.domain.state import EventState, Status
 from evently.embedded import EmbeddedPostgres
 from tests.contracts import EventStoreContract, Version, _load, _published
-from tests.examples import ADMIN, batch, reserve, update
+from tests.examples import ADMIN, ORIGIN, batch, reserve, update
 
 SET_VENUE = """
 INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
@@ -331,9 +331,10 @@ async def test_an_unknown_id_and_a_key_of_any_letters_are_found_or_not(
     key = " !\"#$%&'()*+,-./~"
     await lane.commit([move(state, key)])
 
-    noted = await setting.store.recall([(state.details.event_id, key), (str(uuid4()), key)])
+    event_id, caller = state.details.event_id, ORIGIN.caller
+    noted = await setting.store.recall([(event_id, caller, key), (str(uuid4()), caller, key)])
 
-    assert list(noted) == [(state.details.event_id, key)]
+    assert list(noted) == [(event_id, caller, key)]
 
 
 async def test_without_a_standby_nothing_is_committed_for_what_was_only_read(
@@ -341,7 +342,9 @@ async def test_without_a_standby_nothing_is_committed_for_what_was_only_read(
 ) -> None:
     await lane.commit([move(state)])
 
-    ((_, noted),) = (await setting.store.recall([(state.details.event_id, "k")])).items()
+    ((_, noted),) = (
+        await setting.store.recall([(state.details.event_id, ORIGIN.caller, "k")])
+    ).items()
 
     assert noted.proven
     assert setting.store._database.witness._connection is None

@@ -152,6 +152,10 @@ class Cluster:
         assert [row["version"] for row in rows] == list(range(1, len(rows) + 1))
         return rows[2:]
 
+    async def refusals(self, event_id: str) -> list[asyncpg.Record]:
+        """The final refusals that are kept."""
+        return await self.sql("SELECT * FROM event_refusals WHERE event_id = $1", event_id)
+
     async def event(self, owner: int, seats: int = 100) -> str:
         """A published event that lives in the worker `owner`, where nobody has asked for it yet."""
         event_id = next(
@@ -423,25 +427,46 @@ async def test_many_moves_whose_answers_were_lost_are_done_exactly_once(cluster:
     assert ledger[-1]["available_seats"] == 40
 
 
-async def test_a_refusal_after_a_lost_answer_proves_nothing(cluster: Cluster) -> None:
+async def test_a_refusal_after_a_lost_answer_is_the_last_word(cluster: Cluster) -> None:
     event_id = await cluster.event(0, seats=2)
     await lossy_owner(cluster, 0, after_commit=False)
     asking = cluster.workers[cluster.ring.order(event_id)[2]]
-    with pytest.raises(OutcomeUnknown) as caught:
-        await asking.ask(event_id, Reserve(3, None), "too many")
-    assert caught.value.key == "too many"
+    answer = await asking.ask(event_id, Reserve(3, None), "too many")
+    assert answer == InsufficientSeats(3, 2)
     assert await cluster.ledger(event_id) == []
-    # The same key tells, once somebody answers it.
+    assert len(await cluster.refusals(event_id)) == 1
+
+
+async def test_a_key_that_was_told_unknown_here_hears_nothing_else_from_another_owner(
+    cluster: Cluster,
+) -> None:
+    event_id = await cluster.event(0)
+    await lossy_owner(cluster, 0, after_commit=True)
+    second, third = cluster.ring.order(event_id)[1:]
+    cluster.workers[second].crash()
+    await cluster.worker(second, pending_max=0)
+    with pytest.raises(OutcomeUnknown):
+        await cluster.workers[third].ask(event_id, Reserve(1, None), "k")
+    cluster.workers[0].crash()
+    # The new owner knows nothing of it, and is full.
+    full = await cluster.worker(0, pending_max=0)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await cluster.workers[third].ask(event_id, Reserve(1, None), "k")
+        with pytest.raises(Overloaded):
+            await cluster.workers[third].ask(event_id, Reserve(1, None), "another")
+    full.crash()
     await cluster.worker(0)
 
-    async def refused() -> bool:
+    async def answered() -> bool:
         try:
-            answer = await asking.ask(event_id, Reserve(3, None), "too many")
+            answer = await cluster.workers[third].ask(event_id, Reserve(1, None), "k")
         except OutcomeUnknown:
             return False
-        return answer == InsufficientSeats(3, 2)
+        return isinstance(answer, Done) and answer.replayed
 
-    await until(refused)
+    await until(answered)
+    assert len(await cluster.ledger(event_id)) == 1
 
 
 async def test_an_admins_change_whose_answer_was_lost_is_done_exactly_once(

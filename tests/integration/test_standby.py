@@ -20,7 +20,7 @@ from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer, Done
 from evently.domain.state import EventState
 from tests.contracts import _published, _try_to_create
-from tests.examples import batch, reserve
+from tests.examples import ORIGIN, batch, reserve
 from tests.integration.test_event_store import OnPostgres
 from tests.standby import ReplicatedPair
 from tests.unit.one_worker import Counts
@@ -58,7 +58,7 @@ async def cut_short(setting: OnPostgres, application: str, how: str) -> None:
 
 async def noted(setting: OnPostgres, state: EventState, key: str) -> Noted:
     """What the ledger holds under a key."""
-    (found,) = (await setting.store.recall([(state.details.event_id, key)])).values()
+    (found,) = (await setting.store.recall([(state.details.event_id, ORIGIN.caller, key)])).values()
     return found
 
 
@@ -118,7 +118,7 @@ async def test_what_is_read_later_costs_no_commit(
     pair.standby.end(signal.SIGQUIT)
 
     assert (await setting.store.load([state.details.event_id])).states
-    assert not await setting.store.recall([(state.details.event_id, "unknown")])
+    assert not await setting.store.recall([(state.details.event_id, ORIGIN.caller, "unknown")])
 
 
 async def test_all_that_wait_share_a_commit(setting: OnPostgres) -> None:

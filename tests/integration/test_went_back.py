@@ -28,6 +28,7 @@ from tests.standby import DATABASE, ReplicatedPair
 from tests.unit.one_worker import Counts
 
 # As a restore of the database in place would, while connections stay open.
+CALLER = "key:booking"
 KEEP = """
 CREATE TABLE kept_events AS TABLE events;
 CREATE TABLE kept_ledger AS TABLE event_ledger;
@@ -53,7 +54,7 @@ class Running:
             while True:
                 deadline_s = asyncio.get_running_loop().time() + 5.0
                 command = reserve(seats)
-                origin = Origin("key:booking", "request")
+                origin = Origin(CALLER, "request")
                 request = Request(command, key, True, origin, deadline_s)
                 with suppress(Fault):
                     return await self.registry.ask(event_id, request)
@@ -62,7 +63,7 @@ class Running:
     async def until_forgotten(self, event_id: str, key: str) -> None:
         """Wait until the worker has noticed that its connection is gone."""
         async with asyncio.timeout(5):
-            while self.registry._keys.recall(event_id, key, 0.0) is not None:
+            while self.registry._keys.recall(event_id, (CALLER, key), 0.0) is not None:
                 await asyncio.sleep(0.01)
 
     async def sell(self, event_id: str, key: str) -> bool:

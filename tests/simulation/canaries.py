@@ -12,17 +12,19 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from actors import key_memory, resolver
+from actors import batch, key_memory
 from actors.actor_phase import Phase
 from actors.answers import answer_to
 from actors.committer import Committer, Work
-from actors.envelope import Envelope, Request, canonical, repeated
+from actors.envelope import Envelope, Request
 from actors.event_actor import EventActor
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
-from evently.domain.commits import Batch, Committed, EventKey, Noted
+from actors.unknown_outcomes import UnknownOutcomes
+from evently.domain.commits import Batch, Committed, EventKey, Noted, Refused
 from evently.domain.errors import DatabaseUnavailable, Fault
 from evently.domain.outcomes import Done, NotFound, StaleVersion
+from evently.domain.state import EventState
 from tests.memory_store import MemoryDatabase, MemoryStore
 from tests.simulation.__main__ import simulate
 from tests.simulation.nth_call import failures, play
@@ -89,7 +91,8 @@ def retry_with_a_new_key() -> Patches:
 @contextmanager
 def resolve_by_one_select() -> Patches:
     async def _try(self: _Search, lane: Lane) -> None:
-        await self._look_up(list(self._open))
+        for work in list(self._open):
+            self._known(work, EventActor.overtaken)
 
     with patch.object(_Search, "_try", _try):
         yield
@@ -109,7 +112,7 @@ def no_fence() -> Patches:
 
 
 @contextmanager
-def refuse_without_asking_the_ledger() -> Patches:
+def refuse_on_an_old_state() -> Patches:
     original = Envelope.__init__
 
     def __init__(self: Envelope, *given: Any) -> None:  # noqa: N807 - it takes its place
@@ -121,36 +124,13 @@ def refuse_without_asking_the_ledger() -> Patches:
 
 
 @contextmanager
-def trust_an_old_look_at_the_ledger() -> Patches:
-    original_questions, original_overtaken = EventActor.questions, EventActor.overtaken
-
-    def questions(self: EventActor) -> tuple[bool, list[str]]:
-        suspect, keys = original_questions(self)
-        checked = {envelope.request.key for envelope in self._reading if envelope.checked}
-        return suspect, [key for key in keys if key not in checked]
-
-    def overtaken(self: EventActor) -> None:
-        assert self._plan is not None
-        checked = [envelope for envelope, _ in self._plan.replies if envelope.checked]
-        original_overtaken(self)
-        for envelope in checked:
-            envelope.checked = True
-
-    with (
-        patch.object(EventActor, "questions", questions),
-        patch.object(EventActor, "overtaken", overtaken),
-    ):
-        yield
-
-
-@contextmanager
 def ask_the_ledger_before_the_state() -> Patches:
     original = Committer._inform
 
     async def _inform(self: Committer, actors: Sequence[EventActor]) -> None:
         store = self._store
         keys = [
-            (actor.event_id, envelope.request.key)
+            (actor.event_id, *envelope.request.scope)
             for actor in actors
             for envelope in actor._mailbox._envelopes
         ]
@@ -198,22 +178,8 @@ def keep_a_lane_that_is_in_doubt() -> Patches:
 
 @contextmanager
 def remember_what_is_not_final() -> Patches:
-    with patch.object(key_memory, "FINAL", (*key_memory.FINAL, NotFound, StaleVersion)):
-        yield
-
-
-@contextmanager
-def believe_what_is_remembered() -> Patches:
-    original = EventActor.ask
-
-    def ask(self: EventActor, request: Request, future: Any) -> bool:
-        known = self._keys.recall(self.event_id, request.key, self._clock.monotonic())
-        if request.keyed and known is not None and known.request == canonical(request.command):
-            future.set_result(repeated(known.answer))
-            return False
-        return original(self, request, future)
-
-    with patch.object(EventActor, "ask", ask):
+    remembered = (*key_memory.REMEMBERED, NotFound, StaleVersion)
+    with patch.object(key_memory, "REMEMBERED", remembered):
         yield
 
 
@@ -228,12 +194,47 @@ def settle_what_was_overtaken() -> Patches:
 
 
 @contextmanager
-def take_a_strangers_row_for_ours() -> Patches:
-    def _is(known: Noted, record: Any) -> bool:
-        done: Done = known.done
-        return bool(done.version == record.entry.version)
+def refuse_without_a_fence() -> Patches:
+    def replace(after: EventState, *, fence: int) -> EventState:
+        return after
 
-    with patch.object(resolver, "_is", _is):
+    with patch.object(batch, "replace", replace):
+        yield
+
+
+@contextmanager
+def commit_on_a_fence_that_is_gone() -> Patches:
+    with patch.object(MemoryDatabase, "checks_fences", False):
+        yield
+
+
+@contextmanager
+def keep_no_refusal() -> Patches:
+    with (
+        patch.object(Refused, "final", False),
+        patch.object(key_memory, "REMEMBERED", (Done,)),
+    ):
+        yield
+
+
+@contextmanager
+def refuse_what_the_ledger_has() -> Patches:
+    with patch.object(MemoryDatabase, "looks_keys_up", False):
+        yield
+
+
+@contextmanager
+def let_all_callers_share_their_keys() -> Patches:
+    with (
+        patch.object(Request, "scope", property(lambda self: ("", self.key))),
+        patch.object(MemoryDatabase, "keys_have_callers", False),
+    ):
+        yield
+
+
+@contextmanager
+def call_what_is_unknown_unavailable() -> Patches:
+    with patch.object(UnknownOutcomes, "holds", lambda self, event_id, request: False):
         yield
 
 
@@ -260,17 +261,20 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     retry_with_a_new_key,
     resolve_by_one_select,
     no_fence,
-    refuse_without_asking_the_ledger,
-    trust_an_old_look_at_the_ledger,
+    refuse_on_an_old_state,
     ask_the_ledger_before_the_state,
     go_on_from_a_state_that_failed,
     keep_a_lane_that_is_in_doubt,
     remember_what_is_not_final,
-    believe_what_is_remembered,
     settle_what_was_overtaken,
-    take_a_strangers_row_for_ours,
     leave_a_resolved_actor_asleep,
     stop_before_the_search_has_ended,
+    refuse_without_a_fence,
+    commit_on_a_fence_that_is_gone,
+    keep_no_refusal,
+    refuse_what_the_ledger_has,
+    let_all_callers_share_their_keys,
+    call_what_is_unknown_unavailable,
 )
 
 

@@ -6,9 +6,11 @@ Rules:
 2. What was refused, or answered with "nothing was done", never gets into the ledger by that
    attempt: a ledger row whose attempts have all failed is a lie.
 3. A refusal was true at some moment between the request and its answer, and the ledger did not
-   hold its key when the request was sent.
-4. Versions have no gap, seats stay within bounds, and the row is what the ledger adds up to.
-5. A read is something that was committed, no older than what its worker has answered before.
+   hold its key when the request was sent. Nothing that was decided before it is done under its key
+   after it; after a final one nothing at all, and it is what every repetition hears.
+4. After OUTCOME_UNKNOWN a worker says nothing else of a key until it has an answer.
+5. Versions have no gap, seats stay within bounds, and the row is what the ledger adds up to.
+6. A read is something that was committed, no older than what its worker has answered before.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from enum import Enum
 from actors.envelope import canonical
 from actors.event_actor import SNAPSHOT_MAX_AGE_S
 from evently.domain.commands import Command, Reserve, Return, Update
+from evently.domain.commits import EventKey
 from evently.domain.errors import (
     AnswerLost,
     CommandFailed,
@@ -28,20 +31,16 @@ from evently.domain.errors import (
 )
 from evently.domain.event import DETAIL_FIELDS, TERMS, decide
 from evently.domain.outcomes import (
+    FINAL,
     NO_ROOM,
     Answer,
     Done,
-    InsufficientSeats,
     KeyReused,
     LedgerKind,
-    NotModifiable,
-    SeatsExceedCapacity,
 )
 from evently.domain.state import ON_SALE, EventState, Status
 from tests.memory_store import LedgerRow, MemoryDatabase
 
-# A batch is looked for this long after its statement was sent; then its actor starts afresh.
-SEARCHED_S = 15.0
 # The database's clock as the actors know it may be as old as the slowest answer.
 CLOCK_S = 8.0
 
@@ -61,8 +60,6 @@ class End(Enum):
 FAILED = frozenset({End.REFUSED, End.NOTHING_DONE})
 # Their clients do not know how they end.
 OPEN = frozenset({End.OPEN, End.UNKNOWN, End.HUNG_UP})
-# Refusals that are remembered under their key.
-FINAL = (InsufficientSeats, NotModifiable, SeatsExceedCapacity)
 
 
 @dataclass(eq=False)
@@ -70,6 +67,7 @@ class Attempt:
     """One request as its client sees it."""
 
     event_id: str
+    caller: str
     key: str
     keyed: bool
     command: Command
@@ -79,11 +77,16 @@ class Attempt:
     ended_s: float = 0.0
     answer: Answer | None = None
 
+    @property
+    def scope(self) -> EventKey:
+        """What the database knows its key by."""
+        return self.event_id, self.caller, self.key
+
     def __str__(self) -> str:
         told = f" {self.answer}" if self.answer is not None else ""
         return (
-            f"{self.key} {canonical(self.command)!r} at {self.worker}, sent {self.sent_s:.3f}, "
-            f"{self.end.value} {self.ended_s:.3f}{told}"
+            f"{self.caller}'s {self.key} {canonical(self.command)!r} at {self.worker}, "
+            f"sent {self.sent_s:.3f}, {self.end.value} {self.ended_s:.3f}{told}"
         )
 
 
@@ -98,7 +101,8 @@ class Checker:
     bugs_planted: bool = False
     slowest_s: float = 0.0
     _states: dict[str, list[tuple[float, EventState]]] = field(default_factory=dict)
-    _attempts: dict[tuple[str, str], list[Attempt]] = field(default_factory=dict)
+    _attempts: dict[EventKey, list[Attempt]] = field(default_factory=dict)
+    _rows: dict[EventKey, LedgerRow] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.database.watch = self.committed
@@ -107,7 +111,7 @@ class Checker:
 
     def sent(self, attempt: Attempt) -> None:
         """A client sends a request."""
-        self._attempts.setdefault((attempt.event_id, attempt.key), []).append(attempt)
+        self._attempts.setdefault(attempt.scope, []).append(attempt)
 
     def answered(self, attempt: Attempt, answer: Answer) -> None:
         """The client has its answer."""
@@ -118,7 +122,7 @@ class Checker:
                 self._check_done(attempt, answer)
             case KeyReused():
                 self._end(attempt, End.KEY_REUSED)
-                others = self._attempts[attempt.event_id, attempt.key]
+                others = self._attempts[attempt.scope]
                 if all(canonical(o.command) == canonical(attempt.command) for o in others):
                     self._violation(f"the key was never used otherwise: {attempt}")
             case _:
@@ -131,6 +135,7 @@ class Checker:
             self._end(attempt, End.UNKNOWN)
             return
         self._end(attempt, End.NOTHING_DONE)
+        self._check_unknown(attempt)
         bug = isinstance(fault, CommandFailed)
         failed = isinstance(fault, NothingDone) and not isinstance(fault, AnswerLost)
         if not failed and not (bug and self.bugs_planted):
@@ -185,7 +190,7 @@ class Checker:
                 self._violation(f"versions of {event_id} have a gap")
             if state.version != len(rows) or not _same(state, self._states[event_id][-1][1]):
                 self._violation(f"the row of {event_id} is not its ledger")
-            keys = [row.record.key for row in rows]
+            keys = [(row.record.origin.caller, row.record.key) for row in rows]
             if len(set(keys)) < len(keys):
                 self._violation(f"a key of {event_id} is in the ledger twice")
 
@@ -220,7 +225,9 @@ class Checker:
         return after
 
     def _check_attempts(self, row: LedgerRow) -> None:
-        attempts = self._attempts.get((row.event_id, row.record.key))
+        scope = (row.event_id, row.record.origin.caller, row.record.key)
+        self._rows[scope] = row
+        attempts = self._attempts.get(scope)
         if attempts is None:
             if row.writer != "foreign":
                 self._violation(f"nobody asked for {row}")
@@ -231,15 +238,11 @@ class Checker:
             tried = "; ".join(map(str, attempts))
             self._violation(f"committed at {row.at_s:.3f} though every try failed: {tried}")
         for attempt in attempts:
-            if attempt.end is not End.REFUSED or row.sent_s > attempt.sent_s:
+            if attempt.end is not End.REFUSED:
                 continue
-            # Refused, then done by the statement of an earlier try. It must not happen where the
-            # worker of that try was alive and still looked for its fate. Another worker cannot
-            # know of a statement that has not arrived: a limit, counted to be seen.
-            if attempt.worker == row.writer and attempt.ended_s < row.sent_s + SEARCHED_S:
-                self._violation(f"committed at {row.at_s:.3f} after its refusal: {attempt}")
-            else:
-                self._count("refused, then done by an earlier try elsewhere")
+            # A refusal that is not final may be followed by a later try, but by none before it.
+            if isinstance(attempt.answer, FINAL) or row.sent_s < attempt.ended_s:
+                self._violation(f"refused, then done at {row.at_s:.3f}: {attempt}")
 
     def _check_request(self, row: LedgerRow, attempts: Sequence[Attempt]) -> None:
         entry = row.record.entry
@@ -254,7 +257,7 @@ class Checker:
             self._violation(f"sold after the start: {row}")
 
     def _check_done(self, attempt: Attempt, done: Done) -> None:
-        row = self.database.by_key.get((attempt.event_id, attempt.key))
+        row = self._rows.get(attempt.scope)
         if row is None:
             self._violation(f"answered, not in the ledger: {attempt}")
             return
@@ -268,7 +271,8 @@ class Checker:
             self._violation(f"committed at {row.recorded_at}, not {done.committed_at}: {attempt}")
 
     def _check_refusal(self, attempt: Attempt, refusal: Answer) -> None:
-        row = self.database.by_key.get((attempt.event_id, attempt.key))
+        row = self._rows.get(attempt.scope)
+        self._check_repetition(attempt, refusal)
         if row is not None and row.at_s < attempt.sent_s:
             self._violation(f"refused, and in the ledger since {row.at_s:.3f}: {attempt}")
         if refusal == NO_ROOM and (self.bugs_planted or self._has_no_room(attempt.command)):
@@ -287,6 +291,23 @@ class Checker:
         versions = [state.version for state in states]
         self._violation(f"a refusal that was never true in versions {versions}: {attempt}")
 
+    def _check_repetition(self, attempt: Attempt, refusal: Answer) -> None:
+        """A final refusal is the only one that is heard under its key from then on."""
+        for one in self._attempts[attempt.scope]:
+            before = one.end is End.REFUSED and one.command == attempt.command
+            if not attempt.keyed or one is attempt or not before or one.answer == refusal:
+                continue
+            if isinstance(one.answer, FINAL):
+                self._violation(f"another refusal than before, {one}: {attempt}")
+
+    def _check_unknown(self, attempt: Attempt) -> None:
+        for one in self._attempts[attempt.scope]:
+            told = one.worker == attempt.worker and one.ended_s <= attempt.sent_s
+            if not attempt.keyed or one.end is not End.UNKNOWN or not told:
+                continue
+            if not any(other.answer is not None for other in self._attempts[attempt.scope]):
+                self._violation(f"unknown, then nothing done, {one}: {attempt}")
+
     def _has_no_room(self, command: Command) -> bool:
         wanted = command.changes.get("total_capacity", 0) if isinstance(command, Update) else 0
         return bool(wanted > min(self.database.venues.values()))
@@ -299,20 +320,20 @@ class Checker:
         """
         return [
             one.sent_s
-            for one in self._attempts[attempt.event_id, attempt.key]
+            for one in self._attempts[attempt.scope]
             if final or one.end in OPEN or one.ended_s >= attempt.sent_s
         ]
 
     def _since(self, event_id: str, sent_s: float) -> list[EventState]:
-        """The states the event has had since a moment before `sent_s`."""
+        """The states the event has had since `sent_s`."""
         states = self._states[event_id]
-        first = max(0, sum(at_s <= sent_s - SNAPSHOT_MAX_AGE_S for at_s, _ in states) - 1)
+        first = max(0, sum(at_s <= sent_s for at_s, _ in states) - 1)
         return [state for _, state in states[first:]]
 
     def _known_before(self, worker: str, event_id: str, sent_s: float) -> int:
         known = [
             attempt.answer.version
-            for (its_event, _), attempts in self._attempts.items()
+            for (its_event, *_), attempts in self._attempts.items()
             if its_event == event_id
             for attempt in attempts
             if attempt.worker == worker
@@ -335,5 +356,5 @@ class Checker:
 
 
 def _same(one: EventState, other: EventState) -> bool:
-    """Whether two states are the same but for the time that was noted with them."""
-    return replace(one, updated_at=other.updated_at) == replace(other)
+    """Whether two states are the same but for what no ledger row tells: their time and fence."""
+    return replace(one, updated_at=other.updated_at, fence=other.fence) == replace(other)

@@ -147,7 +147,7 @@ class Play:
 
     async def _try(self, registry: Registry, event_id: str, move: Move) -> End:
         now_s = self.loop.time()
-        attempt = Attempt(event_id, move.key, move.keyed, move.command, "worker", now_s)
+        attempt = Attempt(event_id, "booking", move.key, move.keyed, move.command, "worker", now_s)
         self.checker.sent(attempt)
         request = Request(
             move.command, move.key, move.keyed, Origin("booking", "request"), now_s + 2.0

@@ -91,6 +91,7 @@ class Move:
     command: Command
     key: str
     keyed: bool
+    caller: str = "booking"
 
 
 class World:
@@ -109,7 +110,13 @@ class World:
         # How often they, or a network, send what was answered once more.
         self.insists = self.chance.choice((0.2, 0.2, 0.7))
         self.dark_s = self._dark()
-        self.events = [f"00000000-0000-0000-0000-{n:012d}" for n in range(self._upto(3))]
+        # The last seats of one event: where refusals meet what is on its way under their keys.
+        self.scarce = self.chance.random() < 0.25
+        if self.scarce:
+            self.weather = self.chance.choice(("late statements", "stalls", "storm"))
+            self.doubles, self.astray, self.insists = 0.8, 0.5, 0.7
+        number = 1 if self.scarce else self._upto(3)
+        self.events = [f"00000000-0000-0000-0000-{n:012d}" for n in range(number)]
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
         self.lives = 0
@@ -126,7 +133,8 @@ class World:
         restarts = self._restarts() if self.chance.random() < 0.3 else asyncio.sleep(0)
         await asyncio.gather(*clients, self._admin(), self._venue_owner(), restarts)
         self.healed = True
-        await asyncio.sleep(20.0)
+        # The latest statement arrives, and the search for what it held up ends.
+        await asyncio.sleep(40.0)
         await asyncio.gather(*(self._stop(worker) for worker in self.workers))
         await asyncio.gather(*(_bury(worker) for worker in self.dead))
         self._look_for_leaks(before)
@@ -136,7 +144,7 @@ class World:
     # The database and its weather
 
     def _open(self, event_id: str) -> None:
-        capacity = self.chance.choice((3, 8, 20))
+        capacity = 3 if self.scarce else self.chance.choice((3, 8, 20))
         starts_s = self.chance.choice((15.0, 1e6, 1e6, 1e6))
         starts = EPOCH + timedelta(seconds=starts_s)
         times = {"start_datetime": starts, "end_datetime": starts + timedelta(hours=2)}
@@ -170,7 +178,7 @@ class World:
         if fate in {Fate.LOSE_STATEMENT, Fate.RUN_LATER, Fate.STALL}:
             # Until the timeout, or a connection that breaks sooner.
             after_s = self.chance.choice((0.01, 0.5, 3.0))
-        later_s = after_s + self.chance.choice((0.0, 0.02, 0.7, 2.0, 7.0))
+        later_s = after_s + self.chance.choice((0.0, 0.02, 0.7, 2.0, 7.0, 20.0))
         return Step(fate, before_s, after_s, later_s)
 
     def _in_the_dark(self, call: Call, before_s: float) -> Step:
@@ -257,21 +265,24 @@ class World:
     # The clients
 
     async def _client(self, name: str) -> None:
+        caller = "booking" if name in "aceg" else "resale"
         for number in range(2 + self._upto(5)):
             await asyncio.sleep(self.chance.choice((0.0, 0.003, 0.1, 2.0)))
             event_id = self.chance.choice(self.events)
             if self.chance.random() < 0.15:
                 await self._read(event_id)
-            key = f"{name}{number}"
+            # Two clients draw the same keys: those of a caller are its own.
+            key = f"{name}{number}" if caller == "booking" else f"{chr(ord(name) - 1)}{number}"
             keyed = self.chance.random() < 0.75
-            move = Move(event_id, self._seat_move(event_id), key, keyed)
+            move = Move(event_id, self._seat_move(event_id), key, keyed, caller)
             await self._carry_out(move)
 
     def _seat_move(self, event_id: str) -> Command:
         seats = self.chance.choice((1, 1, 2, 3, 6))
         version = self.chance.choice((None, None, self.seen.get(event_id, 2)))
         retry = version is not None and self.chance.random() < 0.5
-        kind = Reserve if self.chance.random() < 0.65 else Return
+        reserves = 0.5 if self.scarce else 0.65
+        kind = Reserve if self.chance.random() < reserves else Return
         return kind(seats, version, retry)
 
     async def _carry_out(self, move: Move) -> None:
@@ -282,7 +293,7 @@ class World:
             if move.keyed and self.chance.random() < self.doubles:
                 attempts.append(self._send(move))
             if move.keyed and self.chance.random() < 0.05:
-                other = Move(move.event_id, Reserve(4, None), move.key, True)
+                other = Move(move.event_id, Reserve(4, None), move.key, True, move.caller)
                 attempts.append(self._send(other))
             if self.chance.random() < 0.12:
                 self.loop.call_later(self.chance.uniform(0.0, 0.02), attempts[0].cancel)
@@ -309,12 +320,12 @@ class World:
 
     async def _attempt(self, worker: Worker, move: Move) -> Attempt:
         now_s = self.loop.time()
-        attempt = Attempt(move.event_id, move.key, move.keyed, move.command, worker.name, now_s)
+        key = (move.event_id, move.caller, move.key)
+        attempt = Attempt(*key, move.keyed, move.command, worker.name, now_s)
         self.checker.sent(attempt)
         wait_s = self.chance.choice((2.0, 2.0, 2.0, 0.002))
-        request = Request(
-            move.command, move.key, move.keyed, Origin("booking", "request"), now_s + wait_s
-        )
+        origin = Origin(move.caller, "request")
+        request = Request(move.command, move.key, move.keyed, origin, now_s + wait_s)
         try:
             answer = await worker.registry.ask(move.event_id, request)
         except asyncio.CancelledError:

@@ -11,17 +11,21 @@ from actors import batch as batches
 from actors.batch import Plan, plan
 from actors.envelope import Envelope, canonical, repeated
 from evently.domain.commands import Command
+from evently.domain.commits import Refused
 from evently.domain.event import decide
 from evently.domain.outcomes import (
     Accepted,
     Done,
     InsufficientSeats,
     Outcome,
+    Refusal,
+    SeatsExceedCapacity,
     StaleVersion,
 )
 from evently.domain.state import EventState, Status
 from tests.examples import (
     NOW,
+    ORIGIN,
     after,
     cancel,
     give_back,
@@ -39,9 +43,9 @@ def envelope(command: Command, key: str = "k", **given: Any) -> Envelope:
     return Envelope(request(command, key, **given), asyncio.Future(loop=LOOP))
 
 
-def planned(*commands: Command, fresh: bool = True, keyed: bool = False) -> Plan:
+def planned(*commands: Command, keyed: bool = False) -> Plan:
     waiting = [envelope(command, f"k{n}", keyed=keyed) for n, command in enumerate(commands)]
-    return plan(published(), waiting, NOW, fresh=fresh)
+    return plan(published(), waiting, NOW)
 
 
 def test_commands_are_decided_in_order_each_on_what_the_one_before_left() -> None:
@@ -82,50 +86,62 @@ def test_a_batch_of_seat_moves_edits_nothing_and_the_last_edit_of_a_field_counts
 
 
 def test_a_refusal_waits_for_the_batch_that_proves_its_state() -> None:
-    made = planned(reserve(8), reserve(5), fresh=False)
+    made = planned(reserve(8), reserve(5))
 
     assert made.batch is not None
     assert len(made.replies) == 2
     assert made.unproven == []
 
 
-def test_a_refusal_alone_is_answered_on_fresh_state_and_is_a_doubt_on_any_other() -> None:
-    fresh, old = planned(reserve(11)), planned(reserve(11), fresh=False)
+def test_a_refusal_alone_is_unproven_until_the_state_was_read_after_its_request() -> None:
+    waiting = envelope(reserve(11), keyed=False)
 
-    assert fresh.batch is None
-    assert [outcome for _, outcome in fresh.replies] == [InsufficientSeats(11, 10)]
-    assert old.replies == []
-    assert len(old.unproven) == 1
-
-
-def test_a_refusal_of_a_callers_key_is_a_doubt_until_the_ledger_was_asked() -> None:
-    waiting = envelope(reserve(11))
-
-    assert plan(published(), [waiting], NOW, fresh=True).unproven == [waiting]
+    made = plan(published(), [waiting], NOW)
+    assert (made.batch, made.replies, made.unproven) == (None, [], [waiting])
 
     waiting.checked = True
-    assert plan(published(), [waiting], NOW, fresh=False).replies == [
-        (waiting, InsufficientSeats(11, 10))
-    ]
+    made = plan(published(), [waiting], NOW)
+    assert (made.batch, made.unproven) == (None, [])
+    assert made.replies == [(waiting, InsufficientSeats(11, 10))]
 
 
-def test_a_caller_who_has_seen_more_than_we_have_is_a_doubt() -> None:
-    made = planned(reserve(1, 3))
+@pytest.mark.parametrize(
+    ("command", "refusal", "final"),
+    [
+        (reserve(11), InsufficientSeats(11, 10), True),
+        (give_back(1), SeatsExceedCapacity(1, 0), True),
+        (reserve(1, 1), StaleVersion(1, 2, 10, Status.PUBLISHED), False),
+    ],
+)
+def test_a_refusal_of_a_callers_key_is_committed_and_moves_the_fence_alone(
+    command: Command, refusal: Refusal, final: bool
+) -> None:
+    made = planned(command, keyed=True)
+
+    assert made.batch is not None
+    assert made.batch.after == replace(published(), fence=1)
+    assert made.batch.records == ()
+    assert made.batch.refused == (Refused(refusal, "k0", canonical(command), ORIGIN),)
+    assert made.batch.refused[0].final == final
+    assert [outcome for _, outcome in made.replies] == [refusal]
+
+
+def test_refusals_and_moves_share_a_batch_and_move_the_fence_once() -> None:
+    made = planned(reserve(8), reserve(5), reserve(6), give_back(1), keyed=True)
+
+    assert made.batch is not None
+    assert [record.key for record in made.batch.records] == ["k0", "k3"]
+    assert [refused.key for refused in made.batch.refused] == ["k1", "k2"]
+    assert (made.batch.after.version, made.batch.after.fence) == (4, 1)
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_caller_that_has_seen_more_than_we_have_makes_the_actor_read_first(keyed: bool) -> None:
+    made = planned(reserve(1, 3), keyed=keyed)
 
     assert made.replies == []
-    assert len(made.unproven) == 1
-
-
-def test_a_final_refusal_stands_though_the_seats_came_back() -> None:
-    known = InsufficientSeats(5, 0)
-    waiting = Envelope(request(reserve(5)), asyncio.Future(loop=LOOP), known)
-    assert plan(published(), [waiting], NOW, fresh=True).unproven == [waiting]
-
-    waiting.checked = True
-    made = plan(published(), [waiting], NOW, fresh=True)
-
     assert made.batch is None
-    assert made.replies == [(waiting, known)]
+    assert len(made.unproven) == 1
 
 
 def test_a_command_that_raises_fails_alone() -> None:
@@ -179,6 +195,6 @@ def test_only_an_answer_that_was_done_is_repeated_as_such() -> None:
 def test_the_base_of_a_batch_is_never_changed() -> None:
     state = after(published(), reserve(1))
 
-    plan(state, [envelope(reserve(2))], NOW, fresh=True)
+    plan(state, [envelope(reserve(2))], NOW)
 
     assert state == after(published(), reserve(1))

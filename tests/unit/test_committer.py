@@ -344,7 +344,7 @@ async def test_what_reaches_the_database_after_the_start_is_refused(command: Com
         # Half a second before the start when it is sent, a little after it when it arrives.
         worker.will("commit", Step(before_s=0.6))
 
-        answer = await worker.send(command=command)
+        answer = await worker.send(command=command, keyed=False)
 
         assert answer == NotModifiable(Status.PUBLISHED, started=True)
         assert worker.ledger() == []

@@ -11,6 +11,7 @@ from actors.clock import DatabaseClock
 from actors.envelope import Request, canonical
 from actors.event_actor import ATTEMPTS_MAX, BATCH_MAX, PARKED_S, SNAPSHOT_MAX_AGE_S, EventActor
 from actors.key_memory import KeyMemory
+from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, Noted
 from evently.domain.errors import (
     CommandFailed,
@@ -19,6 +20,7 @@ from evently.domain.errors import (
     Overloaded,
     RowLocked,
 )
+from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     NO_ROOM,
     Answer,
@@ -29,7 +31,7 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import EventState, Status
-from tests.examples import EVENT, NOW, after, give_back, published, request, reserve, update
+from tests.examples import EVENT, NOW, ORIGIN, after, give_back, published, request, reserve, update
 from tests.simulation.virtual_loop import in_virtual_time
 
 DOWN = DatabaseUnavailable("down")
@@ -43,7 +45,8 @@ class Desk:
         self.keys = KeyMemory()
         clock = DatabaseClock(lambda: self.now_s)
         clock.tell(NOW, clock.monotonic())
-        self.actor = EventActor(EVENT, clock, self.keys, mailbox_max)
+        self.unknown = UnknownOutcomes()
+        self.actor = EventActor(EVENT, clock, self.keys, self.unknown, mailbox_max)
 
     def ask(self, wanted: Request) -> "asyncio.Future[Answer]":
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -59,8 +62,10 @@ class Desk:
         """Answer what the actor asks of the database, if it asks; returns the keys."""
         suspect, keys = self.actor.questions()
         if suspect:
-            self.actor.loaded(state, noted or {})
-        return keys
+            known = {(ORIGIN.caller, key): one for key, one in (noted or {}).items()}
+            self.actor.loaded(state, known)
+        assert {caller for caller, _ in keys} <= {ORIGIN.caller}
+        return [key for _, key in keys]
 
     def plan(self) -> Batch:
         batch = self.actor.plan()
@@ -317,24 +322,58 @@ async def test_a_key_whose_row_may_not_outlive_a_failover_is_of_unknown_outcome(
 
 
 @in_virtual_time
-async def test_a_final_refusal_stands_and_the_ledger_is_asked_before_it_is_told_again() -> None:
-    desk = Desk()
+async def test_a_refusal_of_a_callers_key_is_told_once_it_is_committed_and_stands() -> None:
+    desk = Desk().ready()
     refusal = desk.ask(request(reserve(11)))
-    desk.inform(published())
-    desk.actor.plan()
+
+    batch = desk.plan()
+    assert [refused.key for refused in batch.refused] == ["k"]
+    assert not refusal.done()
+    desk.actor.settle(NOW)
+
     assert refusal.result() == InsufficientSeats(11, 10)
+    assert desk.actor.state == replace(published(), fence=1)
+    assert desk.ask(request(reserve(11))).result() == InsufficientSeats(11, 10)
+    assert desk.ask(request(reserve(1))).result() == KeyReused("k")
 
-    again = desk.ask(request(reserve(11)))
-    assert not again.done()
-    desk.actor.plan()
-    assert desk.inform(published(100)) == ["k"]
+
+@in_virtual_time
+async def test_a_refusal_that_the_database_holds_is_told_though_the_seats_came_back() -> None:
+    desk = Desk()
+    answer, other = desk.ask(request(reserve(5))), desk.ask(request(reserve(6), "other"))
+    known = Noted(canonical(reserve(5)), InsufficientSeats(5, 4))
+
+    desk.inform(published(), {"k": known, "other": known})
+
+    assert answer.result() == InsufficientSeats(5, 4)
+    assert other.result() == KeyReused("other")
+
+
+@in_virtual_time
+async def test_two_callers_may_use_one_key() -> None:
+    desk = Desk().ready()
+    ours = desk.ask(request(reserve(2)))
+    theirs = desk.ask(replace(request(reserve(3)), origin=Origin("key:resale", "request-1")))
+
+    assert [record.entry.seat_delta for record in desk.plan().records] == [-2, -3]
+    desk.actor.settle(NOW)
+
+    assert ours.result() == Done(3, 8, Status.PUBLISHED, NOW)
+    assert theirs.result() == Done(4, 5, Status.PUBLISHED, NOW)
+
+
+@in_virtual_time
+async def test_a_refusal_without_a_key_waits_for_a_read_sent_after_it() -> None:
+    desk = Desk().ready()
+    answer = desk.ask(request(reserve(11), keyed=False))
+
     assert desk.actor.plan() is None
-    assert again.result() == InsufficientSeats(11, 10)
+    assert not answer.done()
+    assert desk.inform(published(30)) == []
+    desk.plan()
+    desk.actor.settle(NOW)
 
-    elsewhere = desk.ask(request(reserve(11)))
-    desk.actor.plan()
-    desk.inform(published(100), {"k": noted(3, reserve(11))})
-    assert isinstance(elsewhere.result(), Done)
+    assert isinstance(answer.result(), Done)
 
 
 @in_virtual_time
@@ -342,7 +381,8 @@ async def test_a_refusal_that_is_not_final_is_decided_again() -> None:
     desk = Desk()
     stale = desk.ask(request(reserve(1, 3)))
     desk.inform(published())
-    desk.actor.plan()
+    desk.plan()
+    desk.actor.settle(NOW)
     assert stale.result() == StaleVersion(3, 2, 10, Status.PUBLISHED)
 
     desk.now_s = 1.0
@@ -356,15 +396,16 @@ async def test_a_refusal_that_is_not_final_is_decided_again() -> None:
 
 
 @in_virtual_time
-async def test_the_refusal_of_a_doubtful_request_is_not_remembered() -> None:
-    desk = Desk()
-    refusal = desk.ask(request(reserve(11), doubtful=True))
+async def test_the_fault_of_a_doubtful_request_leaves_its_outcome_unknown() -> None:
+    desk = Desk().ready()
+    first, again = desk.ask(request()), desk.ask(request(doubtful=True))
+    desk.plan()
 
-    desk.inform(published())
-    desk.actor.plan()
+    desk.actor.refuse(DOWN)
 
-    assert refusal.result() == InsufficientSeats(11, 10)
-    assert len(desk.keys) == 0
+    assert isinstance(fault_of(first), OutcomeUnknown)
+    assert isinstance(fault_of(again), OutcomeUnknown)
+    assert desk.unknown.holds(EVENT, request())
 
 
 @in_virtual_time
@@ -421,7 +462,8 @@ async def test_a_ledger_beyond_the_state_makes_the_state_old() -> None:
     assert desk.actor.snapshot(SNAPSHOT_MAX_AGE_S) is None
     assert desk.actor.plan() is None
     desk.inform(after(published(), reserve(1)))
-    desk.actor.plan()
+    desk.plan()
+    desk.actor.settle(NOW)
     assert waits.result() == InsufficientSeats(11, 9)
 
 
@@ -523,9 +565,48 @@ async def test_a_doubtful_batch_tells_its_callers_their_key_and_goes_on() -> Non
     assert fault.key == "k"
     again = desk.ask(request())
     assert not again.done()
-    desk.actor.settle(NOW, moved_since=True)
+    desk.actor.overtaken(undone=False)
+    assert desk.inform(after(published(), reserve(1)), {"k": noted(3)}) == ["k"]
     assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True)
-    assert desk.actor.snapshot(SNAPSHOT_MAX_AGE_S) is None
+
+
+@in_virtual_time
+async def test_a_command_that_may_have_been_done_is_never_given_up() -> None:
+    desk = Desk().ready()
+    answer = desk.ask(request())
+    for _ in range(ATTEMPTS_MAX - 1):
+        desk.plan()
+        desk.actor.overtaken()
+        desk.inform(published())
+
+    desk.plan()
+    desk.actor.overtaken(undone=False)
+
+    assert not answer.done()
+    desk.inform(after(published(), reserve(1)), {"k": noted(3)})
+    assert isinstance(answer.result(), Done)
+
+
+@in_virtual_time
+async def test_a_key_of_unknown_outcome_hears_of_no_other_fault_until_it_is_answered() -> None:
+    desk = Desk().ready()
+    first = desk.ask(request())
+    desk.plan()
+    desk.actor.evict(DOWN)
+    assert isinstance(fault_of(first), OutcomeUnknown)
+
+    # A fresh actor, as the registry makes it.
+    desk.actor = EventActor(EVENT, desk.actor._clock, desk.keys, desk.unknown)
+    again, other = desk.ask(request()), desk.ask(request(key="other"))
+    desk.actor.questions()
+    desk.actor.not_loaded(DOWN)
+    assert isinstance(fault_of(again), OutcomeUnknown)
+    assert fault_of(other) is DOWN
+
+    answered = desk.ask(request())
+    desk.inform(published(), {"k": noted(2)})
+    assert isinstance(answered.result(), Done)
+    assert not desk.unknown
 
 
 @in_virtual_time

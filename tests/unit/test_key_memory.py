@@ -20,6 +20,7 @@ from evently.domain.state import Status
 from tests.examples import NOW, reserve
 
 REQUEST = canonical(reserve())
+KEY = ("booking", "k")
 DONE = Done(3, 9, Status.PUBLISHED, NOW)
 
 
@@ -35,12 +36,13 @@ DONE = Done(3, 9, Status.PUBLISHED, NOW)
 def test_a_final_answer_is_remembered_with_its_command(answer: Answer) -> None:
     memory = KeyMemory()
 
-    memory.remember("event", "k", REQUEST, answer, 0.0)
+    memory.remember("event", KEY, REQUEST, answer, 0.0)
 
-    found = memory.recall("event", "k", 1.0)
+    found = memory.recall("event", KEY, 1.0)
     assert found is not None
     assert (found.request, found.answer) == (REQUEST, answer)
-    assert memory.recall("another", "k", 1.0) is None
+    assert memory.recall("another", KEY, 1.0) is None
+    assert memory.recall("event", ("resale", "k"), 1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -49,37 +51,37 @@ def test_a_final_answer_is_remembered_with_its_command(answer: Answer) -> None:
 def test_what_may_change_is_not_remembered(answer: Answer) -> None:
     memory = KeyMemory()
 
-    memory.remember("event", "k", REQUEST, answer, 0.0)
+    memory.remember("event", KEY, REQUEST, answer, 0.0)
 
     assert len(memory) == 0
 
 
 def test_an_answer_is_forgotten_when_its_time_is_over_and_not_before() -> None:
     memory = KeyMemory(remember_s=10.0)
-    memory.remember("event", "k", REQUEST, DONE, 0.0)
+    memory.remember("event", KEY, REQUEST, DONE, 0.0)
 
-    assert memory.recall("event", "k", 9.9) is not None
-    assert memory.recall("event", "k", 10.0) is None
+    assert memory.recall("event", KEY, 9.9) is not None
+    assert memory.recall("event", KEY, 10.0) is None
     assert len(memory) == 0
 
 
 def test_the_oldest_answer_goes_when_there_is_one_too_many() -> None:
     memory = KeyMemory(answers_max=2)
     for key in ("a", "b"):
-        memory.remember("event", key, REQUEST, DONE, 0.0)
+        memory.remember("event", ("booking", key), REQUEST, DONE, 0.0)
     assert len(memory) == 2
 
-    memory.remember("event", "c", REQUEST, DONE, 0.0)
+    memory.remember("event", ("booking", "c"), REQUEST, DONE, 0.0)
 
     assert len(memory) == 2
-    assert memory.recall("event", "a", 0.0) is None
-    assert memory.recall("event", "b", 0.0) is not None
+    assert memory.recall("event", ("booking", "a"), 0.0) is None
+    assert memory.recall("event", ("booking", "b"), 0.0) is not None
 
 
 def test_what_is_remembered_costs_the_garbage_collector_nothing() -> None:
     memory = KeyMemory()
     for number in range(100):
-        memory.remember("event", f"{number}", REQUEST, DONE, 0.0)
+        memory.remember("event", ("booking", f"{number}"), REQUEST, DONE, 0.0)
 
     (answers,) = [held for held in gc.get_referents(memory) if isinstance(held, dict)]
     held = gc.get_referents(answers)
@@ -90,10 +92,10 @@ def test_what_is_remembered_costs_the_garbage_collector_nothing() -> None:
 
 def test_what_was_done_can_be_forgotten_and_what_was_refused_stands() -> None:
     memory = KeyMemory()
-    memory.remember("event", "done", REQUEST, DONE, 0.0)
-    memory.remember("event", "refused", REQUEST, InsufficientSeats(2, 1), 0.0)
+    memory.remember("event", ("", "done"), REQUEST, DONE, 0.0)
+    memory.remember("event", ("", "refused"), REQUEST, InsufficientSeats(2, 1), 0.0)
 
     memory.forget_done()
 
-    assert memory.recall("event", "done", 1.0) is None
-    assert memory.recall("event", "refused", 1.0) is not None
+    assert memory.recall("event", ("", "done"), 1.0) is None
+    assert memory.recall("event", ("", "refused"), 1.0) is not None

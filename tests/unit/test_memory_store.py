@@ -8,7 +8,7 @@ from evently.domain.commits import Batch, FateUnknown, Locked, Record
 from evently.domain.event import created
 from evently.domain.origin import Origin
 from tests.contracts import EventStoreContract, Setting, Version
-from tests.examples import EVENT, NOW, batch, details, publish, reserve
+from tests.examples import EVENT, NOW, ORIGIN, batch, details, publish, reserve
 from tests.memory_store import LOCK_S, Fate, MemoryDatabase, MemoryStore, Step
 from tests.simulation.virtual_loop import in_virtual_time
 
@@ -100,7 +100,7 @@ async def test_a_late_statement_whose_version_is_gone_changes_nothing() -> None:
     await asyncio.sleep(6.0)
 
     assert it.version == 3
-    assert (EVENT, "late") not in it.database.by_key
+    assert (EVENT, ORIGIN.caller, "late") not in it.database.by_key
 
 
 @pytest.mark.parametrize("held_s", [0.5 * LOCK_S, 2 * LOCK_S])

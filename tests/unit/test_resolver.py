@@ -14,7 +14,7 @@ from evently.domain.errors import (
 )
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import Status
-from tests.examples import EVENT, NOW, reserve
+from tests.examples import EVENT, NOW, ORIGIN, reserve
 from tests.memory_store import LOCK_S, Fate, MemoryStore, Step
 from tests.simulation.virtual_loop import in_virtual_time
 from tests.unit.one_worker import OneWorker, faults_of, one_worker
@@ -55,7 +55,8 @@ async def test_a_row_that_a_failover_may_lose_is_looked_up_again_until_it_is_saf
 
         assert await answer_of(worker.send()) == (3, 9)
 
-        assert len(worker.calls("recall")) == 4
+        # And the actor's own, once it is safe.
+        assert len(worker.calls("recall")) == 5
         assert worker.ledger() == ["k"]
 
 
@@ -345,8 +346,10 @@ async def test_a_worker_that_dies_leaves_its_keys_to_the_next() -> None:
         gone.cancel()
 
         other = MemoryStore(worker.database)
-        noted = await other.recall([(EVENT, "k")])
+        noted = await other.recall([(EVENT, ORIGIN.caller, "k")])
 
-        assert noted[EVENT, "k"].done.version == 3
+        done = noted[EVENT, ORIGIN.caller, "k"].answer
+        assert isinstance(done, Done)
+        assert done.version == 3
         with pytest.raises((Fault, asyncio.CancelledError)):
             await gone

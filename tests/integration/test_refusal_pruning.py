@@ -1,0 +1,80 @@
+"""Old refusals are deleted in chunks, and the others stay."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import asyncpg
+import pytest
+
+from db.database import Database
+from db.event_store import PRUNE_LOCK_ID, EventStore
+from evently.domain.commands import Reserve
+from evently.domain.outcomes import InsufficientSeats
+from evently.refusal_pruning import RefusalPruner, pruning_refusals
+from tests.integration.two_owners import Pair
+from tests.until import until
+
+AGE = "UPDATE event_refusals SET refused_at = now() - interval '2 hours' WHERE request_key < 'k3'"
+
+
+@pytest.fixture
+async def pair(database_url: str) -> AsyncIterator[Pair]:
+    """Five refusals have been committed, and three of them are two hours old."""
+    async with AsyncExitStack() as stack:
+        pair = Pair(database_url)
+        await pair.start(stack)
+        event_id = await pair.event(seats=1)
+        for number in range(5):
+            answer = await pair.ask(0, event_id, Reserve(2, None), f"k{number}")
+            assert answer == InsufficientSeats(2, 1)
+        await pair.sql(AGE)
+        yield pair
+
+
+@pytest.fixture
+async def other(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def kept(pair: Pair) -> list[str]:
+    rows = await pair.sql("SELECT request_key FROM event_refusals ORDER BY 1")
+    return [row["request_key"] for row in rows]
+
+
+async def test_old_refusals_are_deleted_in_chunks(pair: Pair, database_url: str) -> None:
+    async with Database(database_url) as database:
+        store = EventStore(database, database_url)
+        pruner = RefusalPruner(store, chunk_max=2, sleep=lambda seconds: asyncio.sleep(0))
+
+        assert await pruner.prune() == 3
+        assert await pruner.prune() == 0
+
+    assert await kept(pair) == ["k3", "k4"]
+
+
+async def test_one_node_prunes_at_a_time(
+    pair: Pair, database_url: str, other: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async with Database(database_url) as database:
+        pruner = RefusalPruner(EventStore(database, database_url))
+        async with other.transaction():
+            await other.execute("SELECT pg_advisory_xact_lock($1)", PRUNE_LOCK_ID)
+
+            assert await pruner.prune() == 0
+
+        assert await pruner.prune() == 3
+
+
+async def test_they_are_deleted_in_the_background(pair: Pair, database_url: str) -> None:
+    async with (
+        Database(database_url) as database,
+        pruning_refusals(EventStore(database, database_url)),
+    ):
+        await until(lambda: _pruned(pair))
+
+
+async def _pruned(pair: Pair) -> bool:
+    return await kept(pair) == ["k3", "k4"]
