@@ -90,7 +90,7 @@ async def _admin_auth(
     async with AsyncExitStack() as stack:
         user_service = None
         if settings.user_service_url is not None:
-            first_key = next(iter(settings.internal_api_keys.values()))
+            first_key = next(iter(settings.internal_api_keys.values()))[0]
             key = settings.user_service_api_key or first_key
             user_service = UserService(settings.user_service_url, key.get_secret_value())
             stack.push_async_callback(user_service.close)
@@ -163,7 +163,10 @@ async def running_services(
             await stack.enter_async_context(watching)
             await stack.enter_async_context(pruning_refusals(store))
         await stack.enter_async_context(_polling(metrics))
-        keys = {name: key.get_secret_value() for name, key in settings.internal_api_keys.items()}
+        keys = {
+            name: [key.get_secret_value() for key in its]
+            for name, its in settings.internal_api_keys.items()
+        }
         yield Services(
             events=events,
             lifecycle=Lifecycle(on_drain=lambda: registry.distrust(math.inf)),

@@ -92,7 +92,8 @@ def _jwt_secret(secret: SecretStr) -> SecretStr:
 def _keys(given: Any) -> Any:
     if isinstance(given, Mapping):
         return given
-    keys: dict[str, SecretStr] = {}
+    keys: dict[str, tuple[SecretStr, ...]] = {}
+    owners: dict[str, str] = {}
     for pair in str(given).split(","):
         name, colon, key = pair.strip().partition(":")
         if not colon or not _KEY_NAME.fullmatch(name):
@@ -103,9 +104,10 @@ def _keys(given: Any) -> Any:
                 f"the key named {name} must have {INTERNAL_KEY_MIN} to {INTERNAL_KEY_MAX} "
                 "printable characters"
             )
-        if name in keys:
-            raise ValueError(f"the name {name} is used twice")
-        keys[name] = SecretStr(key)
+        if key in owners:
+            raise ValueError(f"a key is used twice, under {owners[key]} and {name}")
+        owners[key] = name
+        keys[name] = (*keys.get(name, ()), SecretStr(key))
     return keys
 
 
@@ -143,7 +145,8 @@ class Settings(BaseModel):
             usable_cpus(), embedded=given.get("database_url") is None
         )
     )
-    internal_api_keys: Annotated[dict[str, SecretStr], BeforeValidator(_keys)]
+    # A service's moves are its own by its name: the keys under one name are alike.
+    internal_api_keys: Annotated[dict[str, tuple[SecretStr, ...]], BeforeValidator(_keys)]
     jwt_secret: Annotated[SecretStr, AfterValidator(_jwt_secret)]
     access_token_ttl_s: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 604_800

@@ -5,7 +5,7 @@ neither how much of a key was right nor which one matched. Every seat move comes
 half a microsecond; hashing, which would hide the keys' length as well, would double that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 
 from multidict import MultiMapping
@@ -19,12 +19,12 @@ SCHEME = "ApiKey"
 
 
 class InternalKeys:
-    """Several keys at once, each with a name, so that they can be rotated; keys are ASCII."""
+    """The keys of each service by its name, several of them while one is rotated; all are ASCII."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        if not all(key and key.isascii() and len(key) <= KEY_MAX for key in keys.values()):
+    def __init__(self, keys: Mapping[str, Sequence[str]]) -> None:
+        self._keys = tuple((key, f"internal:{name}") for name, its in keys.items() for key in its)
+        if not all(key and key.isascii() and len(key) <= KEY_MAX for key, _ in self._keys):
             raise ValueError(f"an internal key is 1 to {KEY_MAX} ASCII characters")
-        self._keys = tuple((key, f"internal:{name}") for name, key in keys.items())
 
     def authenticate(self, headers: MultiMapping[str]) -> str:
         """The caller's name, `internal:<name>`. Raises ApiError 400, 401 or 403."""

@@ -32,6 +32,7 @@ from evently.domain.outcomes import (
     SeatsExceedCapacity,
     StaleVersion,
 )
+from routes.contract.ids import MADE
 
 
 class Code(StrEnum):
@@ -230,6 +231,10 @@ def failed(fault: Fault, *, reads: bool) -> ApiError:
     `reads` means that the request changes nothing, so a lost answer leaves no doubt.
     """
     match fault:
+        case OutcomeUnknown() if fault.key.startswith(MADE):
+            # The caller has no key to send again: an admin's change, or a move without one.
+            message = "The outcome is not known; look whether it was done before you repeat it"
+            code, details = Code.OUTCOME_UNKNOWN, {}
         case OutcomeUnknown():
             message = "The outcome is not known yet; repeat the request with the same key"
             code, details = Code.OUTCOME_UNKNOWN, {"request_key": fault.key}

@@ -23,7 +23,7 @@ from routes.contract.answers import AdminEventDetail, EventCancelled
 from routes.contract.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, invalid, refused
-from routes.contract.ids import random_id
+from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint
 from routes.handlers.event_detail import admin_event_detail
 
@@ -43,7 +43,7 @@ async def create_event(call: Call) -> AdminEventDetail:
         **body.model_dump(exclude={"total_capacity"}),
     )
     state, entry = created(details, body.total_capacity, now)
-    record = Record(entry, random_id(), "create", call.origin)
+    record = Record(entry, made_key(), "create", call.origin)
     if not await services.event_store.create(state, record):
         raise invalid(("body.venue_id", "venue does not exist or has become too small"))
     services.revision.bump()
@@ -114,7 +114,7 @@ def _committed() -> Iterator[None]:
 
 
 async def _ask(call: Call, command: Command) -> Done:
-    request = Request(command, random_id(), False, call.origin, deadline_s(call.sent))
+    request = Request(command, made_key(), False, call.origin, deadline_s(call.sent))
     answer = await call.services.events.ask(call.event_id, request)
     match answer:
         case Done():

@@ -18,7 +18,7 @@ from routes.contract.bodies import SeatReturn
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import ApiError, Code, event_not_found, invalid, refused
 from routes.contract.headers import IDEMPOTENCY_KEY
-from routes.contract.ids import random_id
+from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint, SplitHandler
 from routes.handlers.events import look_up
 
@@ -38,7 +38,7 @@ def move(call: Call) -> "asyncio.Future[Answer]":
     key = _idempotency_key(call)
     request = Request(
         command,
-        key or random_id(),
+        key or made_key(),
         key is not None,
         call.origin,
         deadline_s(call.sent),

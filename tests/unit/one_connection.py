@@ -91,7 +91,7 @@ class Client:
             SimpleNamespace(
                 events=self.events,
                 lifecycle=self.lifecycle,
-                internal_keys=InternalKeys({"booking": KEY}),
+                internal_keys=InternalKeys({"booking": [KEY]}),
                 observer=make_metrics(),
                 cors_origins=frozenset(),
             ),

@@ -10,7 +10,7 @@ from routes.auth.internal_keys import KEY_MAX, InternalKeys
 from routes.contract.errors import ApiError
 
 KEY, NEXT_KEY = "booking-key-0123456789", "booking-key-9876543210"
-KEYS = InternalKeys({"booking": KEY, "booking-next": NEXT_KEY, "long": "k" * KEY_MAX})
+KEYS = InternalKeys({"booking": [KEY, NEXT_KEY], "long": ["k" * KEY_MAX]})
 
 
 def caller(*headers: tuple[str, str], path: str = "/internal/events/x") -> str:
@@ -20,7 +20,7 @@ def caller(*headers: tuple[str, str], path: str = "/internal/events/x") -> str:
 
 ADMITTED = {
     "X-API-Key": ([("X-API-Key", KEY)], "internal:booking"),
-    "the next key, while keys are rotated": ([("X-API-Key", NEXT_KEY)], "internal:booking-next"),
+    "the next key, while keys are rotated": ([("X-API-Key", NEXT_KEY)], "internal:booking"),
     "Authorization": ([("Authorization", f"ApiKey {KEY}")], "internal:booking"),
     "the scheme in any case": ([("authorization", f"APIKEY {KEY}")], "internal:booking"),
     "both, and the same": (
@@ -96,7 +96,7 @@ def test_no_refusal_repeats_the_key() -> None:
 @pytest.mark.parametrize("key", ["", "ключ", "k" * (KEY_MAX + 1)])
 def test_a_key_that_nobody_could_send_is_refused_at_start(key: str) -> None:
     with pytest.raises(ValueError, match="ASCII"):
-        InternalKeys({"booking": key})
+        InternalKeys({"booking": [KEY, key]})
 
 
 def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

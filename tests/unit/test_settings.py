@@ -155,11 +155,12 @@ def test_a_secret_is_never_printed() -> None:
         assert "hunter2" not in line
 
 
-def test_several_internal_keys_have_a_name_each() -> None:
-    keys = load(internal_api_keys=f"{KEYS}, booking-2:0123456789:abcde").internal_api_keys
-    assert {name: key.get_secret_value() for name, key in keys.items()} == {
-        "booking": "abcdefghijklmnop",
-        "booking-2": "0123456789:abcde",
+def test_a_service_has_one_name_and_several_internal_keys() -> None:
+    given = f"{KEYS}, resale:0123456789:abcde, booking:ponmlkjihgfedcba"
+    keys = load(internal_api_keys=given).internal_api_keys
+    assert {name: [key.get_secret_value() for key in its] for name, its in keys.items()} == {
+        "booking": ["abcdefghijklmnop", "ponmlkjihgfedcba"],
+        "resale": ["0123456789:abcde"],
     }
 
 
@@ -175,6 +176,7 @@ def test_several_internal_keys_have_a_name_each() -> None:
         "booking:abcdefgh ijklmnop",
         "booking:abcdefghijklmnöp",
         f"{KEYS},{KEYS}",
+        f"{KEYS},resale:abcdefghijklmnop",
         f"{KEYS},",
     ],
 )
