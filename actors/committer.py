@@ -69,7 +69,7 @@ class CommitObserver(Protocol):
         ...
 
     def went_back(self) -> None:
-        """An event was found to lack versions that had been committed."""
+        """An event was found to lack what had been committed."""
         ...
 
     def failed(self, reason: str) -> None:
@@ -116,9 +116,6 @@ class Committer:
         self._wake.set()
         if self._task is not None:
             await self._task
-        while self._ready or self._resolver.open:
-            await self._resolver.stop()
-            await self._turn()
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
@@ -135,7 +132,8 @@ class Committer:
         self._wake.set()
 
     async def _run(self) -> None:
-        while not (self._stopping and not self._ready):
+        # Each search is bounded, and wakes this up when it ends.
+        while not self._stopping or self._ready or self._resolver.open:
             await self._wake.wait()
             self._wake.clear()
             while self._ready:
@@ -279,7 +277,7 @@ class Committer:
         for actor, _ in work:
             actor.unresolved()
         lane, self._lane = self._lane, self._store.lane()
-        self._resolver.resolve(work, lane, self._resolved)
+        self._resolver.resolve(work, lane, self._resolved, self._wake.set)
 
     def _resolved(self, actor: EventActor) -> None:
         if actor.waiting:

@@ -145,16 +145,13 @@ class EventActor:
         remembered = self._keys.recall(self.event_id, request.scope, now_s)
         if remembered is None:
             return self._ask_keyed(request, future)
-        if remembered.request != canonical(request.command):
-            future.set_result(KeyReused(request.key))
-            return False
-        answer = remembered.answer
-        if isinstance(answer, Done) and now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S:
-            # Only the ledger can tell: a database that went back in time has lost it.
+        if now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S:
+            # Only the database can tell: one that went back in time has lost it.
             self.question()
             return self._ask_keyed(request, future)
         self._unknown.answered(self.event_id, request)
-        future.set_result(repeated(answer))
+        same = remembered.request == canonical(request.command)
+        future.set_result(repeated(remembered.answer) if same else KeyReused(request.key))
         return False
 
     def _ask_keyed(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
@@ -232,14 +229,14 @@ class EventActor:
 
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
-        newer = self.state is None or _place(state) >= _place(self.state)
+        newer = self.state is None or state.place >= self.state.place
         if self.idle and (newer or asked_at_s > self._taken_at_s):
             self._step(Step.REFRESHED)
             self._take_over(state)
             self._proven_at_s = max(asked_at_s, self._proven_at_s)
 
     def lost(self, state: EventState | None, asked_at_s: float | None = None) -> bool:
-        """Whether `state` lacks versions that were committed when it was asked for.
+        """Whether `state` lacks what had been committed when it was asked for.
 
         `asked_at_s` is a time before its statement was sent; by default, when `questions` were
         asked. The state is None for an event that is gone.
@@ -247,7 +244,7 @@ class EventActor:
         if self.state is None:
             return False
         asked_at_s = self._asked_at_s if asked_at_s is None else asked_at_s
-        behind = state is None or state.version < self.state.version
+        behind = state is None or state.place < self.state.place
         return behind and asked_at_s > self._taken_at_s
 
     def question(self) -> None:
@@ -334,8 +331,7 @@ class EventActor:
         """Refuse all who wait, and all who come for a while: another transaction holds the row."""
         self._parked_until_s = self._clock.monotonic() + PARKED_S
         self.refuse(fault)
-        for envelope in self._take(len(self._mailbox)):
-            self._fail(envelope, fault)
+        self._fail_all(fault)
 
     def refuse(self, fault: Fault) -> None:
         """Fail the batch's callers: nothing of it was done, and nothing will be."""
@@ -435,8 +431,3 @@ class EventActor:
     def _forget(self, envelope: Envelope) -> None:
         if self._open is not None and envelope.request.keyed:
             self._open.pop(envelope.request.scope, None)
-
-
-def _place(state: EventState) -> tuple[int, int]:
-    """Which of two committed states is the later one."""
-    return state.version, state.fence

@@ -66,11 +66,9 @@ class KeyMemory:
         while len(self._answers) > self._max:
             self._answers.popitem(last=False)
 
-    def forget_done(self) -> None:
-        """Forget what was carried out: the ledger may not have it any more. Refusals stand."""
-        done = [name for name, kept in self._answers.items() if kept.kind is Done]
-        for name in done:
-            del self._answers[name]
+    def clear(self) -> None:
+        """Forget everything: the database may not have it any more."""
+        self._answers.clear()
 
     def recall(self, event_id: str, key: CallerKey, now_s: float) -> Remembered | None:
         """What was answered under this key, if it was not too long ago."""

@@ -29,8 +29,8 @@ ACTORS_MAX = 50_000
 PENDING_MAX = 8192
 # An event that was not requested for this long is evicted; it is one read away.
 IDLE_S = 300.0
-# A database that went back has many events: the first forgets all that was done, and what comes
-# after it was done anew.
+# A database that went back has many events: the first of them forgets all answers, and those that
+# come after it were given anew.
 FORGET_EVERY_S = 1.0
 # How often idle actors are looked for.
 SWEEP_S = 15.0
@@ -67,7 +67,7 @@ class Registry:
             store, clock, self._resolver, observer, self._forget, self._went_back
         )
         self._observer = observer
-        self._forgot_done_at_s = float("-inf")
+        self._forgot_at_s = float("-inf")
         store.when_lost(self._question_all)
         self._sweeper: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -205,15 +205,15 @@ class Registry:
 
     def _question_all(self) -> None:
         """The connection is lost: nothing in memory is an answer until it was read again."""
-        self._keys.forget_done()
+        self._keys.clear()
         for actor in self._actors.values():
             actor.question()
 
     def _went_back(self, actor: EventActor, found: EventState | None) -> None:
-        """The database lacks versions of an event that were committed: it is an earlier one."""
+        """The database lacks what was committed for an event: it is an earlier one."""
         known = actor.state.version if actor.state is not None else None
         log.error(
-            "the database went back in time: an event had a later version",
+            "the database went back in time: an event lacks what was committed",
             extra={
                 "fields": {
                     "event_id": actor.event_id,
@@ -224,9 +224,9 @@ class Registry:
         )
         self._observer.went_back()
         now_s = self._clock.monotonic()
-        if now_s - self._forgot_done_at_s > FORGET_EVERY_S:
-            self._forgot_done_at_s = now_s
-            self._keys.forget_done()
+        if now_s - self._forgot_at_s > FORGET_EVERY_S:
+            self._forgot_at_s = now_s
+            self._keys.clear()
 
     def _activate(self, event_id: str) -> EventActor:
         if len(self._actors) >= self._actors_max and not self.sweep(0.0):

@@ -67,25 +67,28 @@ class Resolver:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def resolve(
-        self, work: Sequence[Work], broken: Lane, resolved: Callable[[EventActor], None]
+        self,
+        work: Sequence[Work],
+        broken: Lane,
+        resolved: Callable[[EventActor], None],
+        ended: Callable[[], None],
     ) -> None:
-        """Find out about `work`, whose statement ran on `broken`; call `resolved` for each."""
+        """Find out about `work`, whose statement ran on `broken`.
+
+        `resolved` is called for each actor, `ended` once there is nothing more to find out.
+        """
         search = _Search(self._store, self._clock, self._forget, resolved, list(work))
         task = asyncio.create_task(
             search.run(broken, self._answer_s, self._background_s), name="resolver"
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: ended())
 
     @property
     def open(self) -> int:
         """Statements whose fate is still unknown."""
         return len(self._tasks)
-
-    async def stop(self) -> None:
-        """Wait until every search has ended; each is bounded."""
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class _Search:

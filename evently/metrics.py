@@ -154,7 +154,7 @@ class Metrics:
         )
         self._went_back = Counter(
             "evently_database_went_back_total",
-            "Events found without versions that had been committed",
+            "Events found without what had been committed",
             registry=registry,
         )
         self._failures = Counter(
@@ -209,7 +209,7 @@ class Metrics:
         self._overtaken.inc(events)
 
     def went_back(self) -> None:
-        """An event was found to lack versions that had been committed."""
+        """An event was found to lack what had been committed."""
         self._went_back.inc()
 
     def failed(self, reason: str) -> None:

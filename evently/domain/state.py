@@ -65,6 +65,11 @@ class EventState:
         """Seats that have been reserved and not returned."""
         return self.total_capacity - self.available_seats
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Tells which of two committed states of an event is the later one."""
+        return self.version, self.fence
+
     def started(self, now: datetime) -> bool:
         """Whether the event's start has come."""
         return self.details.start_datetime <= now

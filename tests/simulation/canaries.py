@@ -167,7 +167,7 @@ def go_on_from_a_state_that_failed() -> Patches:
 @contextmanager
 def keep_a_lane_that_is_in_doubt() -> Patches:
     def _resolve(self: Committer, work: Sequence[Work]) -> None:
-        self._resolver.resolve(work, self._store.lane(), self._resolved)
+        self._resolver.resolve(work, self._store.lane(), self._resolved, self._wake.set)
 
     with (
         patch.object(MemoryStore, "lanes_are_dropped", False),
@@ -246,10 +246,7 @@ def leave_a_resolved_actor_asleep() -> Patches:
 
 @contextmanager
 def stop_before_the_search_has_ended() -> Patches:
-    async def stop(self: Resolver) -> None:
-        self._tasks.clear()
-
-    with patch.object(Resolver, "stop", stop):
+    with patch.object(Resolver, "open", 0):
         yield
 
 

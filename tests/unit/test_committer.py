@@ -363,12 +363,14 @@ class Earlier:
         self._states = dict(database.states)
         self._ledger = {event_id: list(rows) for event_id, rows in database.ledger.items()}
         self._by_key = dict(database.by_key)
+        self._refusals = dict(database.refusals)
 
     def restore(self) -> None:
         """What was committed since is gone."""
         self._database.states = dict(self._states)
         self._database.ledger = {event_id: list(rows) for event_id, rows in self._ledger.items()}
         self._database.by_key = dict(self._by_key)
+        self._database.refusals = dict(self._refusals)
 
 
 @in_virtual_time
@@ -391,6 +393,40 @@ async def test_moves_that_a_restore_lost_are_done_anew_under_their_keys() -> Non
         ]
         assert worker.ledger() == ["kept", "a", "b", "c"]
         assert worker.counts.went_backs == 1
+
+
+@in_virtual_time
+async def test_a_refusal_that_a_restore_lost_is_decided_anew() -> None:
+    """As any other worker would: one of them may have done it meanwhile."""
+    async with one_worker() as worker:
+        worker.open(capacity=1)
+        earlier = Earlier(worker)
+        await worker.send(key="sold")
+        assert await worker.send(key="k") == InsufficientSeats(1, 0)
+        earlier.restore()
+        await asyncio.sleep(1.0)
+
+        again = await worker.send(key="k")
+
+        assert isinstance(again, Done)
+        assert not again.replayed
+        assert worker.counts.went_backs == 1
+
+
+@in_virtual_time
+async def test_a_restore_that_lost_refusals_alone_is_noticed_and_they_are_committed_anew() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open(capacity=1)
+        earlier = Earlier(worker)
+        refused = await worker.send(command=reserve(2), key="k")
+        earlier.restore()
+        await asyncio.sleep(1.0)
+
+        assert await worker.send(command=reserve(2), key="k") == refused
+
+        assert worker.counts.went_backs == 1
+        assert [key for its_event, _, key in worker.database.refusals] == ["k"]
+        assert worker.database.states[event_id].fence == 1
 
 
 @in_virtual_time
@@ -447,7 +483,6 @@ async def test_a_lost_connection_leaves_nothing_in_memory_that_is_an_answer() ->
         assert isinstance(again, Done)
         assert again.replayed
         assert len(worker.calls("load")) > reads
-        # What was refused was not done, whatever history this is.
         assert await worker.send(command=reserve(11), key="many") == refused
         assert worker.counts.went_backs == 0
 
@@ -502,6 +537,30 @@ async def test_stopping_waits_for_every_search_also_for_one_that_begins_meanwhil
         await asyncio.gather(first, second)
 
         assert worker.ledger() == ["first", "second"]
+
+
+@in_virtual_time
+async def test_stopping_answers_what_is_resolved_while_another_search_goes_on() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        other = worker.open("00000000-0000-0000-0000-000000000002")
+        worker.will("commit", Step(Fate.STALL, later_s=9.0))
+        held = worker.send()
+        await asyncio.sleep(0.1)
+        # It never ran: its search finds that at once, and it is decided again.
+        worker.will("commit", Step(Fate.LOSE_STATEMENT))
+        lost = worker.send(other, wait_s=20.0)
+        await asyncio.sleep(0)
+        worker.write(other, ("elsewhere", reserve(1)))
+
+        stopping = asyncio.create_task(worker.registry.stop())
+        assert isinstance(await lost, Done)
+
+        assert worker.loop.time() < 1.0
+        assert not held.done()
+        (fault,) = await faults_of(held)
+        assert isinstance(fault, OutcomeUnknown)
+        await stopping
 
 
 @in_virtual_time

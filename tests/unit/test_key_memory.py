@@ -90,12 +90,12 @@ def test_what_is_remembered_costs_the_garbage_collector_nothing() -> None:
     assert not [one for one in held if gc.is_tracked(one)]
 
 
-def test_what_was_done_can_be_forgotten_and_what_was_refused_stands() -> None:
+def test_everything_can_be_forgotten() -> None:
     memory = KeyMemory()
     memory.remember("event", ("", "done"), REQUEST, DONE, 0.0)
     memory.remember("event", ("", "refused"), REQUEST, InsufficientSeats(2, 1), 0.0)
 
-    memory.forget_done()
+    memory.clear()
 
     assert memory.recall("event", ("", "done"), 1.0) is None
-    assert memory.recall("event", ("", "refused"), 1.0) is not None
+    assert memory.recall("event", ("", "refused"), 1.0) is None
