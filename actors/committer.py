@@ -195,7 +195,7 @@ class Committer:
             by_event.setdefault(event_id, {})[key[0], key[1]] = known
         for actor in asking:
             state = loaded.states.get(actor.event_id)
-            if actor.lost(state):
+            if actor.known.lost(state, actor.known.asked_at_s):
                 self._went_back(actor, state)
             actor.loaded(state, by_event.get(actor.event_id, {}))
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from evently.domain.commands import Command, Reserve, Return
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Answer, Done
+from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.value import value
 
 # The name of a caller, and the key under which it asked.
@@ -104,6 +104,46 @@ class Envelope:
         for future in (self._future, *self._followers):
             if not future.done():
                 future.set_exception(fault)
+
+
+class OpenKeys:
+    """An event's open requests with their caller's key; a repetition waits with the first."""
+
+    __slots__ = ("_envelopes",)
+
+    def __init__(self) -> None:
+        # Most events have none at a time: None costs less than an empty dictionary.
+        self._envelopes: dict[CallerKey, Envelope] | None = None
+
+    def __len__(self) -> int:
+        return len(self._envelopes or ())
+
+    def join(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
+        """Let `future` have the answer of the open request under this key, if there is one.
+
+        Another command under the same key is answered at once: KeyReused.
+        """
+        first = self._envelopes.get(request.scope) if self._envelopes else None
+        if first is None:
+            return False
+        if first.request.command != request.command:
+            future.set_result(KeyReused(request.key))
+            return True
+        first.join(future)
+        if request.doubtful:
+            first.request = request
+        return True
+
+    def add(self, envelope: Envelope) -> None:
+        """From now on, a repetition joins `envelope`."""
+        if self._envelopes is None:
+            self._envelopes = {}
+        self._envelopes[envelope.request.scope] = envelope
+
+    def remove(self, envelope: Envelope) -> None:
+        """`envelope` is answered, or dropped."""
+        if self._envelopes is not None and envelope.request.keyed:
+            self._envelopes.pop(envelope.request.scope, None)
 
 
 def repeated(answer: Answer) -> Answer:

@@ -3,7 +3,7 @@
 Rules:
 
 1. One batch of an event is in progress at a time; until its outcome is known, no other is planned.
-2. `state` is committed state, always: it changes when a commit or a read from the database says
+2. The known state is committed, always: it changes when a commit or a read from the database says
    so, and never before.
 3. Every envelope that was admitted is answered or failed, whatever happens.
 4. What the actor may do next is its phase's to say (`actors/actor_phase.py` has the table).
@@ -22,18 +22,13 @@ from actors.actor_phase import Phase, Step, after
 from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
-from actors.envelope import CallerKey, Envelope, Request, canonical, repeated
+from actors.envelope import CallerKey, Envelope, OpenKeys, Request, canonical, repeated
 from actors.key_memory import KeyMemory
+from actors.known_state import KnownState
 from actors.mailbox import MAILBOX_MAX, Mailbox
 from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, Noted
-from evently.domain.errors import (
-    CommandFailed,
-    Fault,
-    OutcomeUnknown,
-    Overloaded,
-    RowLocked,
-)
+from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded, RowLocked
 from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound
 from evently.domain.state import EventState
 
@@ -53,10 +48,9 @@ _AT_REST = frozenset({Phase.UNREAD, Phase.READY, Phase.EVICTED})
 
 
 class EventActor:
-    """One event. `state` is None until it was read; an event that does not exist has no actor."""
+    """One event; an event that does not exist has no actor."""
 
     __slots__ = (
-        "_asked_at_s",
         "_clock",
         "_in_front",
         "_keys",
@@ -66,13 +60,10 @@ class EventActor:
         "_parked_until_s",
         "_phase",
         "_plan",
-        "_proven_at_s",
-        "_questioned_at_s",
         "_reading",
-        "_taken_at_s",
         "_unknown",
         "event_id",
-        "state",
+        "known",
         "touched_at_s",
     )
 
@@ -85,7 +76,7 @@ class EventActor:
         mailbox_max: int = MAILBOX_MAX,
     ) -> None:
         self.event_id = event_id
-        self.state: EventState | None = None
+        self.known = KnownState(clock)
         self.touched_at_s = clock.monotonic()
         self._clock = clock
         self._keys = keys
@@ -95,14 +86,11 @@ class EventActor:
         # The envelopes that wait for a read, and those of the batch in progress.
         self._reading: Sequence[Envelope] = ()
         self._plan: Plan | None = None
-        # Open requests with a client's key, by caller and key; None until there is one.
-        self._open: dict[CallerKey, Envelope] | None = None
+        self._open = OpenKeys()
         # So many envelopes in front are decided without those behind them, or one by one.
         self._in_front = 0
         self._one_by_one = False
-        never = float("-inf")
-        self._asked_at_s = self._proven_at_s = self._parked_until_s = never
-        self._taken_at_s = self._questioned_at_s = never
+        self._parked_until_s = float("-inf")
 
     def __repr__(self) -> str:
         version = self.state.version if self.state else None
@@ -115,6 +103,11 @@ class EventActor:
     def phase(self) -> Phase:
         """What the actor is doing."""
         return self._phase
+
+    @property
+    def state(self) -> EventState | None:
+        """The committed state as far as it is known; None until it was read."""
+        return self.known.state
 
     @property
     def waiting(self) -> int:
@@ -145,7 +138,7 @@ class EventActor:
         remembered = self._keys.recall(self.event_id, request.scope, now_s)
         if remembered is None:
             return self._ask_keyed(request, future)
-        if now_s - self._proven_at_s > SNAPSHOT_MAX_AGE_S:
+        if not self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
             # Only the database can tell: one that went back in time has lost it.
             self.question()
             return self._ask_keyed(request, future)
@@ -155,21 +148,12 @@ class EventActor:
         return False
 
     def _ask_keyed(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
-        if self._open is None:
-            self._open = {}
-        first = self._open.get(request.scope)
-        if first is None:
-            first = Envelope(request, future)
-            self._mailbox.put(first)
-            self._open[request.scope] = first
-            return True
-        if first.request.command == request.command:
-            first.join(future)
-            if request.doubtful:
-                first.request = request
-        else:
-            future.set_result(KeyReused(request.key))
-        return False
+        if self._open.join(request, future):
+            return False
+        envelope = Envelope(request, future)
+        self._mailbox.put(envelope)
+        self._open.add(envelope)
+        return True
 
     # What the database says
 
@@ -181,7 +165,7 @@ class EventActor:
         if self._phase is not Phase.UNREAD:
             return False, []
         self._step(Step.READ_BEGUN)
-        self._asked_at_s = self._clock.monotonic()
+        self.known.ask()
         self._reading = self._take(BATCH_MAX)
         # Every key, also one that was not there before: a state that another writer left may
         # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
@@ -190,16 +174,18 @@ class EventActor:
 
     def loaded(self, state: EventState | None, noted: Mapping[CallerKey, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
-        self._take_over(state)
+        if self.known.questioned:
+            # Of a database that may have another history than the one of now: ask again.
+            self._step(Step.INCONCLUSIVE)
+            self._mailbox.put_back([*self._reading])
+            self._reading = ()
+            return
         # The keys are read after the state: one of them may tell of a version beyond it.
         answers = [known.answer for known in noted.values()]
         newest = max((done.version for done in answers if isinstance(done, Done)), default=0)
-        if state is None or state.version < newest:
-            self._step(Step.INCONCLUSIVE)
-            self._proven_at_s = float("-inf")
-        else:
-            self._step(Step.READ)
-            self._proven_at_s = self._asked_at_s
+        conclusive = state is not None and state.version >= newest
+        self._step(Step.READ if conclusive else Step.INCONCLUSIVE)
+        self.known.take_over(state, proven=conclusive)
         rest = []
         for envelope in self._reading:
             envelope.checked = True
@@ -210,7 +196,7 @@ class EventActor:
                 self._answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
                 self._answer(envelope, NotFound())
-            elif envelope.attempts and envelope.request.deadline_s < self._asked_at_s:
+            elif envelope.attempts and envelope.request.deadline_s < self.known.asked_at_s:
                 # Nothing under its key is there, so its last try was not committed.
                 self._fail(envelope, Overloaded("the deadline passed while it was tried"))
             else:
@@ -229,44 +215,29 @@ class EventActor:
 
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
-        newer = self.state is None or state.place >= self.state.place
-        if self.idle and (newer or asked_at_s > self._taken_at_s):
+        if self.idle and self.known.refresh(state, asked_at_s):
             self._step(Step.REFRESHED)
-            self._take_over(state)
-            self._proven_at_s = max(asked_at_s, self._proven_at_s)
-
-    def lost(self, state: EventState | None, asked_at_s: float | None = None) -> bool:
-        """Whether `state` lacks what had been committed when it was asked for.
-
-        `asked_at_s` is a time before its statement was sent; by default, when `questions` were
-        asked. The state is None for an event that is gone.
-        """
-        if self.state is None:
-            return False
-        asked_at_s = self._asked_at_s if asked_at_s is None else asked_at_s
-        behind = state is None or state.place < self.state.place
-        return behind and asked_at_s > self._taken_at_s
 
     def question(self) -> None:
         """Read the event before anything is answered: the database may have another history."""
         self._step(Step.QUESTIONED)
-        self._questioned_at_s = self._clock.monotonic()
-        self._proven_at_s = float("-inf")
+        self.known.question()
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
         now_s = self.touched_at_s = self._clock.monotonic()
-        return self.state if now_s - self._proven_at_s <= max_age_s else None
+        return self.known.state if self.known.fresh(now_s, max_age_s) else None
 
     # What is decided, and what became of it
 
     def plan(self) -> Batch | None:
         """Decide what waits. A batch is in progress until one of the methods below is called."""
         assert self._plan is None, "a batch is in progress"
-        if self.state is None or self._phase is not Phase.READY:
+        state = self.known.state
+        if state is None or self._phase is not Phase.READY:
             return None
-        self._asked_at_s = self._clock.monotonic()
-        planned = plan(self.state, self._take_next(), self._clock.now())
+        self.known.ask()
+        planned = plan(state, self._take_next(), self._clock.now())
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
             self._fail(envelope, CommandFailed())
@@ -274,7 +245,7 @@ class EventActor:
         if planned.batch is None:
             if planned.unproven:
                 self._step(Step.UNPROVEN)
-            self._reply(planned, self.state.updated_at)
+            self._reply(planned, state.updated_at)
             return None
         self._step(Step.BATCH_SENT)
         self._plan = planned
@@ -283,11 +254,9 @@ class EventActor:
     def settle(self, now: datetime) -> None:
         """Answer the batch's callers: it was committed at `now`."""
         planned, batch = self._release()
-        proven = self._questioned_at_s < self._asked_at_s
-        known = proven and not planned.unproven
-        self._step(Step.COMMITTED if known else Step.COMMITTED_IN_PART)
-        self._take_over(committed(batch.after, now) if batch.records else batch.after)
-        self._proven_at_s = self._asked_at_s if proven else float("-inf")
+        in_part = self.known.questioned or planned.unproven
+        self._step(Step.COMMITTED_IN_PART if in_part else Step.COMMITTED)
+        self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
         self._reply(planned, now)
 
     def overtaken(self, *, undone: bool = True) -> None:
@@ -297,7 +266,8 @@ class EventActor:
         """
         planned, _ = self._release()
         self._step(Step.NOT_COMMITTED)
-        self._proven_at_s, back = float("-inf"), []
+        self.known.doubt()
+        back = []
         for envelope, _ in planned.replies:
             envelope.attempts += 1
             envelope.checked = False
@@ -367,10 +337,6 @@ class EventActor:
     def _step(self, step: Step) -> None:
         self._phase = after(self._phase, step)
 
-    def _take_over(self, state: EventState | None) -> None:
-        self.state = state
-        self._taken_at_s = self._clock.monotonic()
-
     def _take_next(self) -> list[Envelope]:
         """What the next batch is planned from."""
         if not self._in_front:
@@ -387,7 +353,7 @@ class EventActor:
         while self._mailbox and len(taken) < at_most:
             for envelope in self._mailbox.take(at_most - len(taken)):
                 if not envelope.wanted:
-                    self._forget(envelope)
+                    self._open.remove(envelope)
                 elif envelope.request.deadline_s < now_s and not envelope.attempts:
                     self._fail(envelope, Overloaded("the deadline passed while the command waited"))
                 else:
@@ -410,13 +376,13 @@ class EventActor:
             # Those who were told that it is unknown ask again, and may meet a fault first.
             if envelope.wanted:
                 self._unknown.answered(self.event_id, request)
-            self._forget(envelope)
+            self._open.remove(envelope)
             now_s = self._clock.monotonic()
             self._keys.remember(self.event_id, request.scope, envelope.text, answer, now_s)
         envelope.answer(answer)
 
     def _fail(self, envelope: Envelope, fault: Fault) -> None:
-        self._forget(envelope)
+        self._open.remove(envelope)
         self._tell(envelope, fault)
 
     def _tell(self, envelope: Envelope, fault: Fault) -> None:
@@ -427,7 +393,3 @@ class EventActor:
         self._reading = ()
         for envelope in waiting:
             self._fail(envelope, fault)
-
-    def _forget(self, envelope: Envelope) -> None:
-        if self._open is not None and envelope.request.keyed:
-            self._open.pop(envelope.request.scope, None)

@@ -188,7 +188,7 @@ class Registry:
     ) -> EventState | None:
         """Let the actor have what was read; the newer of what it knows and that."""
         actor = self._actors.get(event_id)
-        lost = actor is not None and actor.lost(loaded, asked_at_s)
+        lost = actor is not None and actor.known.lost(loaded, asked_at_s)
         if actor is not None and lost:
             self._went_back(actor, loaded)
             if loaded is None and actor.idle:

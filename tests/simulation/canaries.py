@@ -78,7 +78,7 @@ def retry_with_a_new_key() -> Patches:
         for actor, _ in work:
             assert actor._plan is not None
             for envelope, _outcome in actor._plan.replies:
-                actor._forget(envelope)
+                actor._open.remove(envelope)
                 key = f"{envelope.request.key} again"
                 envelope.request = replace(envelope.request, key=key, keyed=False)
             actor.overtaken()
@@ -158,7 +158,7 @@ def go_on_from_a_state_that_failed() -> Patches:
         assert self._plan.batch is not None
         after = self._plan.batch.after
         original(self, fault)
-        self.state, self._phase = after, Phase.READY
+        self.known.state, self._phase = after, Phase.READY
 
     with patch.object(EventActor, "refuse", refuse):
         yield

@@ -125,7 +125,7 @@ async def test_a_key_that_is_taken_holds_up_its_own_event_alone() -> None:
         worker.write(EVENTS[0], ("taken", reserve(3)))
         # What the actor would find without a look at the ledger: its state is the newest.
         actor = worker.registry._actors[EVENTS[0]]
-        actor.state = worker.database.states[EVENTS[0]]
+        actor.known.state = worker.database.states[EVENTS[0]]
 
         taken = worker.send(EVENTS[0], reserve(3), "taken")
         others = [worker.send(event_id, key="k") for event_id in EVENTS[1:5]]
@@ -146,7 +146,7 @@ async def test_many_keys_that_are_taken_refuse_nobody() -> None:
             worker.open(event_id)
             await worker.send(event_id, key="warm")
             worker.write(event_id, ("taken", reserve()))
-            worker.registry._actors[event_id].state = worker.database.states[event_id]
+            worker.registry._actors[event_id].known.state = worker.database.states[event_id]
             taken.append(worker.send(event_id, key="taken"))
             taken.append(worker.send(event_id, key="new"))
 
@@ -485,6 +485,39 @@ async def test_a_lost_connection_leaves_nothing_in_memory_that_is_an_answer() ->
         assert len(worker.calls("load")) > reads
         assert await worker.send(command=reserve(11), key="many") == refused
         assert worker.counts.went_backs == 0
+
+
+@in_virtual_time
+async def test_what_was_asked_before_a_lost_connection_is_asked_again() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        worker.will("load", Step(after_s=1.0))
+        answer = worker.send()
+        await asyncio.sleep(0.5)
+
+        for forget in worker.store.forgets:
+            forget()
+        await asyncio.sleep(0.6)
+
+        assert len(worker.calls("load")) == 2
+        assert isinstance(await answer, Done)
+        assert worker.registry.snapshot(event_id) is not None
+
+
+@in_virtual_time
+async def test_a_read_from_before_a_lost_connection_proves_nothing_after_it() -> None:
+    async with one_worker() as worker:
+        event_id = worker.open()
+        await worker.send()
+        worker.will("load", Step(after_s=0.1))
+        reading = worker.registry.read_through(event_id)
+        await asyncio.sleep(0.05)
+
+        for forget in worker.store.forgets:
+            forget()
+        await reading
+
+        assert worker.registry.snapshot(event_id) is None
 
 
 @in_virtual_time

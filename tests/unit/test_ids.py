@@ -61,4 +61,4 @@ def test_only_a_caller_with_a_key_is_told_to_send_it_again(key: str | None) -> N
 
     assert error.code is Code.OUTCOME_UNKNOWN
     assert error.details == ({"request_key": key} if key else {})
-    assert ("this key" in error.message) == (key is not None)
+    assert ("same key" in error.message) == (key is not None)
