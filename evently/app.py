@@ -161,7 +161,7 @@ async def running_services(
         if node is None or node.index == 0:
             watching = watching_database(dsn, database, metrics.watch)
             await stack.enter_async_context(watching)
-            await stack.enter_async_context(pruning_refusals(store))
+            await stack.enter_async_context(pruning_refusals(store, metrics.watch))
         await stack.enter_async_context(_polling(metrics))
         keys = {
             name: [key.get_secret_value() for key in its]

@@ -121,6 +121,9 @@ class SlotWatch:
                 self.lag = await read_slot_lag(self._session)
             except Fault as fault:
                 log.debug("replication slots: the lag cannot be read: %s", fault)
+            # A watch that ended unnoticed would show its last figure for ever.
+            except Exception:
+                log.exception("reading the lag of replication slots failed and starts again")
             await self._sleep(SLOTS_EVERY_S)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from db.database import Database
 from db.replication_slots import SlotLag, read_slot_lag
-from evently.drift import DriftCheck, watching_database
+from db.statements import Statement
+from evently.drift import DriftCheck, SlotWatch, watching_database
 from tests.integration.test_verify import ADD_EVENT, ADD_VENUE, ADD_VERSION, LEDGER, VENUE
 from tests.until import until
 
@@ -126,6 +127,26 @@ async def test_the_lag_of_a_slot_grows_with_what_it_has_not_read(
         finally:
             await connection.execute("SELECT pg_drop_replication_slot($1)", slot)
         assert await read_slot_lag(database) == SlotLag(0, 0)
+
+
+async def test_a_slot_watch_outlives_what_nobody_expected(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = [ZeroDivisionError()]
+
+    class Failing(Database):
+        async def fetchrow(self, name: Statement, *args: object) -> "asyncpg.Record | None":
+            if wrong:
+                raise wrong.pop(0)
+            return await super().fetchrow(name, *args)
+
+    async with Failing(database_url) as database:
+        watch = SlotWatch(database, sleep=no_pause)
+        watch.lag = SlotLag(1, 0)
+        task = asyncio.create_task(watch.run())
+        await until(lambda: watch.lag == SlotLag(0, 0))
+        task.cancel()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def test_what_is_watched_is_exported_and_the_tasks_end_with_it(

@@ -1,7 +1,7 @@
 """Old refusals are deleted in chunks, and the others stay."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import asyncpg
@@ -10,6 +10,7 @@ import pytest
 from db.database import Database
 from db.event_store import PRUNE_LOCK_ID, EventStore
 from evently.domain.commands import Reserve
+from evently.domain.errors import DatabaseUnavailable
 from evently.domain.outcomes import InsufficientSeats
 from evently.refusal_pruning import RefusalPruner, pruning_refusals
 from tests.integration.two_owners import Pair
@@ -69,11 +70,36 @@ async def test_one_node_prunes_at_a_time(
 
 
 async def test_they_are_deleted_in_the_background(pair: Pair, database_url: str) -> None:
+    gauges: dict[str, Callable[[], float]] = {}
     async with (
         Database(database_url) as database,
-        pruning_refusals(EventStore(database, database_url)),
+        pruning_refusals(
+            EventStore(database, database_url), lambda name, _, read: gauges.update({name: read})
+        ),
     ):
         await until(lambda: _pruned(pair))
+        await until(lambda: gauges["evently_refusals_pruned"]() == 3)
+
+
+async def test_what_goes_wrong_is_logged_and_tried_again(
+    pair: Pair, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = [DatabaseUnavailable("away"), ZeroDivisionError()]
+
+    class Failing(EventStore):
+        async def prune_refusals(self, older_than_s: float, at_most: int) -> int | None:
+            if wrong:
+                raise wrong.pop(0)
+            return await super().prune_refusals(older_than_s, at_most)
+
+    async with Database(database_url) as database:
+        store = Failing(database, database_url)
+        pruner = RefusalPruner(store, sleep=lambda seconds: asyncio.sleep(0))
+        task = asyncio.create_task(pruner.run())
+        await until(lambda: pruner.pruned == 3)
+        task.cancel()
+
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def _pruned(pair: Pair) -> bool:
