@@ -55,15 +55,16 @@ def canonical(command: Command) -> str:
 class Envelope:
     """A request, those who wait for its answer, and how far it got.
 
-    `checked` tells that the event's state was read since the request came, and then its key looked
-    up, so that a refusal rests on a proven state. `attempts` counts how often its batch could not
-    be committed.
+    `scope` is its key, and whose that is. `checked` tells that the event's state was read since the
+    request came, and then its key looked up, so that a refusal rests on a proven state. `attempts`
+    counts how often its batch could not be committed.
     """
 
-    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "request")
+    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "request", "scope")
 
     def __init__(self, request: Request, future: "asyncio.Future[Answer]") -> None:
         self.request = request
+        self.scope = request.scope
         self.checked = False
         self.attempts = 0
         self._text = ""
@@ -118,12 +119,12 @@ class OpenKeys:
     def __len__(self) -> int:
         return len(self._envelopes or ())
 
-    def join(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
-        """Let `future` have the answer of the open request under this key, if there is one.
+    def join(self, scope: CallerKey, request: Request, future: "asyncio.Future[Answer]") -> bool:
+        """Let `future` have the answer of the open request under its key, if there is one.
 
         Another command under the same key is answered at once: KeyReused.
         """
-        first = self._envelopes.get(request.scope) if self._envelopes else None
+        first = self._envelopes.get(scope) if self._envelopes else None
         if first is None:
             return False
         if first.request.command != request.command:
@@ -138,12 +139,12 @@ class OpenKeys:
         """From now on, a repetition joins `envelope`."""
         if self._envelopes is None:
             self._envelopes = {}
-        self._envelopes[envelope.request.scope] = envelope
+        self._envelopes[envelope.scope] = envelope
 
     def remove(self, envelope: Envelope) -> None:
         """`envelope` is answered, or dropped."""
         if self._envelopes is not None and envelope.request.keyed:
-            self._envelopes.pop(envelope.request.scope, None)
+            self._envelopes.pop(envelope.scope, None)
 
 
 def repeated(answer: Answer) -> Answer:

@@ -135,20 +135,23 @@ class EventActor:
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True
-        remembered = self._keys.recall(self.event_id, request.scope, now_s)
+        scope = request.scope
+        remembered = self._keys.recall(self.event_id, scope, now_s)
         if remembered is None:
-            return self._ask_keyed(request, future)
+            return self._ask_keyed(scope, request, future)
         if not self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
             # Only the database can tell: one that went back in time has lost it.
             self.question()
-            return self._ask_keyed(request, future)
+            return self._ask_keyed(scope, request, future)
         self._unknown.answered(self.event_id, request)
         same = remembered.request == canonical(request.command)
         future.set_result(repeated(remembered.answer) if same else KeyReused(request.key))
         return False
 
-    def _ask_keyed(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
-        if self._open.join(request, future):
+    def _ask_keyed(
+        self, scope: CallerKey, request: Request, future: "asyncio.Future[Answer]"
+    ) -> bool:
+        if self._open.join(scope, request, future):
             return False
         envelope = Envelope(request, future)
         self._mailbox.put(envelope)
@@ -169,8 +172,7 @@ class EventActor:
         self._reading = self._take(BATCH_MAX)
         # Every key, also one that was not there before: a state that another writer left may
         # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
-        asked = (e.request for e in self._reading if e.request.keyed or e.attempts)
-        return True, [request.scope for request in asked]
+        return True, [e.scope for e in self._reading if e.request.keyed or e.attempts]
 
     def loaded(self, state: EventState | None, noted: Mapping[CallerKey, Noted]) -> None:
         """Take over what the database says of the state and of the keys that were asked for."""
@@ -189,7 +191,7 @@ class EventActor:
         rest = []
         for envelope in self._reading:
             envelope.checked = True
-            known = noted.get(envelope.request.scope)
+            known = noted.get(envelope.scope)
             if known is not None and not known.proven:
                 self._fail(envelope, OutcomeUnknown(envelope.request.key))
             elif known is not None:
@@ -378,7 +380,7 @@ class EventActor:
                 self._unknown.answered(self.event_id, request)
             self._open.remove(envelope)
             now_s = self._clock.monotonic()
-            self._keys.remember(self.event_id, request.scope, envelope.text, answer, now_s)
+            self._keys.remember(self.event_id, envelope.scope, envelope.text, answer, now_s)
         envelope.answer(answer)
 
     def _fail(self, envelope: Envelope, fault: Fault) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -80,10 +80,11 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
 # After these the connection is as good as before; after any other it is dropped. (A bug may lie
 # in what the connection has prepared.)
 _HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
-# Of the server's message, in whatever language:
-# (event_id, request_key, caller)=(<event>, <key>, <caller>).
+_Prepared: TypeAlias = "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"
 _NO_ROWS: list[list[Any]] = [[] for _ in LEDGER_COLUMNS]
 _NO_REFUSALS: list[list[Any]] = [[] for _ in range(5)]
+# Of the server's message, in whatever language:
+# (event_id, request_key, caller)=(<event>, <key>, <caller>).
 _TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
 
 
@@ -168,7 +169,7 @@ class CommitLane:
         self._dsn = dsn
         self._lineage = lineage or Lineage()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self._statement: asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record] | None = None
+        self._prepared: dict[Statement, _Prepared] = {}
         self._wait = StandbyWait()
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
@@ -177,15 +178,14 @@ class CommitLane:
         Raises NotDone, Locked, KeyTaken or Broken (nothing was committed), or FateUnknown.
         """
         try:
-            arguments = _arguments(batches)
+            wanted, arguments = _statement(batches)
         except (TypeError, ValueError) as error:
             raise Broken(f"{type(error).__name__}: {error}") from error
-        statement, connection = self._statement, self._connection
-        if statement is None or connection is None or connection.is_closed():
+        if not self._prepared or self._connection is None or self._connection.is_closed():
             # A connection that broke while idle (a restart, a firewall) costs no caller anything.
-            statement = await self._connect()
+            await self._connect()
         try:
-            row = await statement.fetchrow(*arguments, timeout=COMMIT_S)
+            row = await self._prepared[wanted].fetchrow(*arguments, timeout=COMMIT_S)
         except BaseException as error:
             found = meaning(error)
             if found not in _HARMLESS:
@@ -203,26 +203,28 @@ class CommitLane:
 
     async def close(self) -> None:
         """Close the connection, politely if that succeeds in time."""
-        connection, self._connection, self._statement = self._connection, None, None
+        connection, self._connection, self._prepared = self._connection, None, {}
         if connection is not None:
             await close(connection)
 
-    async def _connect(self) -> "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]":
+    async def _connect(self) -> None:
         try:
-            self._connection = await connect(
+            self._connection = connection = await connect(
                 self._dsn,
                 command_timeout=COMMIT_S,
                 server_settings=_LANE_SETTINGS,
                 target_session_attrs=PRIMARY,
             )
-            self._connection.add_log_listener(self._wait.note)
-            self._connection.add_termination_listener(self._ended)
-            await self._lineage.check(self._connection)
-            self._statement = await self._connection.prepare(load(Statement.COMMIT_BATCHES))
+            connection.add_log_listener(self._wait.note)
+            connection.add_termination_listener(self._ended)
+            await self._lineage.check(connection)
+            self._prepared = {
+                wanted: await connection.prepare(load(wanted))
+                for wanted in (Statement.COMMIT_MOVES, Statement.COMMIT_BATCHES)
+            }
         except DRIVER_ERRORS as error:
             self._drop()
             raise NotDone(f"{type(error).__name__}: {error}") from error
-        return self._statement
 
     def _ended(self, connection: object) -> None:
         """Drop a connection that was closed from the other end, even while it was idle."""
@@ -230,7 +232,7 @@ class CommitLane:
             self._drop()
 
     def _drop(self) -> None:
-        connection, self._connection, self._statement = self._connection, None, None
+        connection, self._connection, self._prepared = self._connection, None, {}
         if connection is not None:
             connection.terminate()
             self._lineage.lost()
@@ -251,11 +253,11 @@ def _noted(row: asyncpg.Record, proven: bool) -> Noted:
     return Noted(row["request"], done, proven)
 
 
-def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
-    """The statement's columns: of the events, of their ledger rows, and of their refusals.
+def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[Any]]]:
+    """The statement that commits `batches`, and its columns.
 
-    The events' last three stand between the other two: whether the event must not have started,
-    the fence to find, and the one to leave.
+    These are of the events, of their ledger rows, of the events again (whether it must not have
+    started, the fence to find, the one to leave), and of their refusals where there may be any.
     """
     events = [
         (
@@ -272,13 +274,11 @@ def _arguments(batches: Sequence[Batch]) -> list[list[Any]]:
     ]
     rows = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
     conditions = [(batch.before_start, batch.base.fence, batch.after.fence) for batch in batches]
+    moves = [*columns(events), *(columns(rows) if rows else _NO_ROWS), *columns(conditions)]
+    if not any(batch.after.fence for batch in batches):
+        return Statement.COMMIT_MOVES, moves
     refusals = [row for batch in batches for row in refusal_rows(batch)]
-    return [
-        *columns(events),
-        *(columns(rows) if rows else _NO_ROWS),
-        *columns(conditions),
-        *(columns(refusals) if refusals else _NO_REFUSALS),
-    ]
+    return Statement.COMMIT_BATCHES, [*moves, *(columns(refusals) if refusals else _NO_REFUSALS)]
 
 
 def _edit(batch: Batch) -> str | None:

@@ -17,6 +17,7 @@ class Statement(StrEnum):
     CHANGE_PASSWORD = auto()
     CHANGE_ROLE = auto()
     COMMIT_BATCHES = auto()
+    COMMIT_MOVES = auto()
     COUNT_ATTEMPTS = auto()
     COUNT_EVENTS = auto()
     COUNT_EVENTS_AT_VENUE = auto()

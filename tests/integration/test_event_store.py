@@ -1,7 +1,7 @@
 """The store on a real PostgreSQL: the contract, and what only a server and a network can do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -335,6 +335,38 @@ async def test_an_unknown_id_and_a_key_of_any_letters_are_found_or_not(
     noted = await setting.store.recall([(event_id, caller, key), (str(uuid4()), caller, key)])
 
     assert list(noted) == [(event_id, caller, key)]
+
+
+async def refused_ago(setting: OnPostgres, state: EventState, seconds: Sequence[float]) -> None:
+    """Keep a refusal for each of these ages."""
+    for age_s in seconds:
+        await setting.other.execute(
+            "INSERT INTO event_refusals VALUES ($1, $2, 'booking', '-1 at *', '{}',"
+            " now() - make_interval(secs => $3))",
+            state.details.event_id,
+            f"k{age_s}",
+            age_s,
+        )
+
+
+async def test_refusals_are_deleted_once_they_are_old_the_oldest_first(
+    setting: OnPostgres, state: EventState
+) -> None:
+    await refused_ago(setting, state, [50.0, 90.0, 10.0, 70.0])
+
+    assert await setting.store.prune_refusals(60.0, 1) == 1
+    left = await setting.other.fetch("SELECT request_key FROM event_refusals ORDER BY 1")
+    assert [row[0] for row in left] == ["k10.0", "k50.0", "k70.0"]
+    assert await setting.store.prune_refusals(60.0, 10) == 1
+    assert await setting.store.prune_refusals(60.0, 10) == 0
+
+
+async def test_one_node_at_a_time_deletes_refusals(setting: OnPostgres, state: EventState) -> None:
+    await refused_ago(setting, state, [90.0])
+    async with setting.other.transaction():
+        await setting.other.execute("SELECT pg_advisory_xact_lock($1)", event_store.PRUNE_LOCK_ID)
+        assert await setting.store.prune_refusals(60.0, 10) is None
+    assert await setting.store.prune_refusals(60.0, 10) == 1
 
 
 async def test_without_a_standby_nothing_is_committed_for_what_was_only_read(
