@@ -1,8 +1,8 @@
 """What the workers of one node send each other: frames over a Unix socket.
 
-Rule: a frame is four bytes of length (big-endian) and that many bytes of MessagePack. All workers
-of a node are started by one supervisor from one release, so the layout may change with any
-release; a frame never carries code.
+Rule: a frame is four bytes of length (big-endian) and that many bytes of MessagePack; it never
+carries code. The workers of a node must be of one release (docs/operations.md says how to upgrade),
+so any release may change the layout.
 
 There is one format for a request and one for its answer. A seat move, which most requests are,
 fills only plain fields; an admin's change adds an Edit, and an answer that is more than Done adds

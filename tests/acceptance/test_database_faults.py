@@ -174,7 +174,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(folder: Path) -> 
 
 
 async def sell(service: Service, event_id: str, heard: list[Heard], refused: list[Heard]) -> None:
-    """Take seats, one after the other, until somebody is not told that he has his."""
+    """Take seats, one after the other, until somebody is not told that theirs is taken."""
     # Larger rows fill the disk sooner.
     padding = "x" * 200
     async with asyncio.timeout(60):
