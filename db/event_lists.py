@@ -25,7 +25,7 @@ class EventPage:
 
 @value
 class OnSaleFilter:
-    """Which events on sale: type and city whole, ignoring case; the start in [from, before)."""
+    """Which events on sale: type and city whole and folded; the start in [from, before)."""
 
     event_type: str | None = None
     city: str | None = None

@@ -14,7 +14,7 @@ import asyncpg
 
 from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
 from db.database import Database
-from db.event_rows import state_of
+from db.event_rows import state_of, with_folded
 from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.ledger_rows import columns, ledger_row, to_json
 from db.lineage import Lineage
@@ -260,4 +260,4 @@ def _edit(batch: Batch) -> str | None:
     if not changes.keys().isdisjoint(NEEDING_ROOM):
         changes["venue_id"] = batch.after.details.venue_id
         changes["total_capacity"] = batch.after.total_capacity
-    return to_json(changes)
+    return to_json(with_folded(changes))

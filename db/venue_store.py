@@ -6,12 +6,15 @@ there, locks the venue too, so each sees what the other committed.
 """
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import asyncpg
 
 from db.audit_store import Audited, AuditEntry
 from db.database import Database, Session
 from db.statements import Statement
+from evently.domain.text import fold
 from evently.domain.venues import (
     FIELDS,
     CreateVenue,
@@ -43,7 +46,7 @@ class VenueStore:
     async def create(self, command: CreateVenue, caller: str, request_id: str) -> Venue:
         """Add a venue."""
         venue_id = str(uuid.uuid4())
-        columns = [command.fields.get(name) for name in FIELDS]
+        columns = _columns({name: command.fields.get(name) for name in FIELDS})
         details = {"name": command.fields["name"]}
         entry = AuditEntry(Audited.VENUE_CREATED, caller, request_id, venue_id, details)
         async with self._database.transaction() as session:
@@ -60,9 +63,10 @@ class VenueStore:
     async def list(
         self, *, city: str | None, search: str | None, limit: int, offset: int
     ) -> VenuePage:
-        """Venues by name: whose city is `city` in any case, and with `search` in any text."""
-        rows = await self._database.fetch(Statement.LIST_VENUES, city, search, limit, offset)
-        counted = await self._database.fetchrow(Statement.COUNT_VENUES, city, search)
+        """Venues by name: whose city is `city`, and with `search` in any text, both folded."""
+        filters = [None if text is None else fold(text) for text in (city, search)]
+        rows = await self._database.fetch(Statement.LIST_VENUES, *filters, limit, offset)
+        counted = await self._database.fetchrow(Statement.COUNT_VENUES, *filters)
         assert counted is not None, "count_venues always returns a row"
         return VenuePage(tuple(map(_venue, rows)), counted["total"])
 
@@ -105,6 +109,17 @@ class VenueStore:
         return VenueDeleted()
 
 
+def folded_texts(name: str, address: str, city: str) -> tuple[str, str, str]:
+    """What filters, search and sorting compare, in the order of the statements."""
+    return fold(name), fold(address), fold(city)
+
+
+def _columns(fields: Mapping[str, Any]) -> list[Any]:
+    """The values of a venue's FIELDS as the statements take them."""
+    texts = folded_texts(fields["name"], fields["address"], fields["city"])
+    return [*fields.values(), *texts]
+
+
 async def _room_needed(session: Session, venue: Venue) -> RoomNeeded | None:
     row = await session.fetchrow(Statement.FIND_LARGEST_COMING_EVENT, venue.venue_id)
     return None if row is None else RoomNeeded(str(row["event_id"]), row["total_capacity"])
@@ -114,7 +129,7 @@ async def _write(
     session: Session, update: VenueUpdated, caller: str, request_id: str
 ) -> VenueUpdated:
     venue = update.venue
-    columns = [getattr(venue, name) for name in FIELDS]
+    columns = _columns({name: getattr(venue, name) for name in FIELDS})
     row = await session.fetchrow(Statement.UPDATE_VENUE, venue.venue_id, *columns)
     assert row is not None, "the venue is locked, so it exists"
     details = {

@@ -6,8 +6,8 @@ SELECT coalesce(sum(near.total), 0)::bigint AS total
          FROM events
         WHERE venue_id = place.venue_id
           AND status IN ('published', 'sold_out')
-          AND ($3::text IS NULL OR lower(event_type) = lower($3))
+          AND ($3::text IS NULL OR event_type_folded = $3)
           AND end_datetime > now()
           AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
           AND start_datetime < coalesce($2::timestamptz, 'infinity')) AS near
- WHERE lower(place.city) = lower($4)
+ WHERE place.city_folded = $4

@@ -2,7 +2,7 @@
 SELECT count(*) AS total
   FROM events
  WHERE status IN ('published', 'sold_out')
-   AND lower(event_type) = lower($3)
+   AND event_type_folded = $3
    AND end_datetime > now()
    AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
    AND start_datetime < coalesce($2::timestamptz, 'infinity')

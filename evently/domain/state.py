@@ -35,7 +35,7 @@ class EventDetails:
     name: Annotated[str, Column("text", editable=True)]
     description: Annotated[str, Column("text", editable=True, listed=False)]
     venue_id: Annotated[str, Column("uuid", editable=True, term=True, shared=True)]
-    event_type: Annotated[str, Column("text", editable=True, shared=True)]
+    event_type: Annotated[str, Column("text", editable=True, shared=True, folded=True)]
     start_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
     end_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
     base_price: Annotated[Decimal, Column("numeric", editable=True, term=True)]

@@ -19,9 +19,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from evently.domain.admins import Role
+from evently.domain.text import fold
 from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
+    NFC,
     Address,
     Body,
     DateFrom,
@@ -220,12 +222,14 @@ def _phone(text: str) -> str:
 
 Email = Annotated[
     str,
+    NFC,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=EMAIL_MAX),
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}, examples=["ada@example.org"]),
 ]
 Password = Annotated[
     str,
+    NFC,
     AfterValidator(_password),
     # The bounds are of bytes, of which a character takes one to four.
     Field(
@@ -256,7 +260,10 @@ class Registration(Body):
 
 
 class Login(Body):
-    """Who logs in. Any text is taken: a password that could never be is simply wrong."""
+    """Who logs in. Any text is taken: a password that could never be is simply wrong.
+
+    The password stays as it was typed, because older hashes are of that.
+    """
 
     allow_nul: ClassVar[bool] = True
     email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
@@ -302,7 +309,7 @@ class EventListQuery(Paging):
 
     @model_validator(mode="after")
     def _one_type_and_a_range(self) -> Self:
-        if self.type and self.event_type and self.type != self.event_type:
+        if self.type and self.event_type and fold(self.type) != fold(self.event_type):
             raise PydanticCustomError(
                 "refused", "{message}", {"message": "type and event_type must not differ"}
             )

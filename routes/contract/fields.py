@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from evently.domain.text import normalized
 from routes.contract.errors import invalid
 
 INT32_MAX = 2**31 - 1
@@ -190,6 +191,10 @@ def _uuid(text: Any) -> str:
     return found
 
 
+def _normalized(given: Any) -> Any:
+    return normalized(given) if isinstance(given, str) else given
+
+
 def _bounded(at_most: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, max_length=at_most)
 
@@ -209,13 +214,15 @@ _DATE_OR_TIME: dict[str, Any] = {
 # after it was trimmed, so that a blank is not text either.
 _REQUIRED = AfterValidator(_not_empty)
 _SOME = Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})
-Name = Annotated[str, _bounded(200), _REQUIRED, _SOME]
-Address = Annotated[str, _bounded(500), _REQUIRED, _SOME]
-Place = Annotated[str, _bounded(100), _REQUIRED, _SOME]
-Postal = Annotated[str, _bounded(20), _REQUIRED, _SOME]
-Description = Annotated[str, _bounded(10_000)]
-EventType = Annotated[str, _bounded(50), _REQUIRED, _SOME]
-SearchText = Annotated[str, _bounded(200)]
+# All text is in Unicode's form NFC before its length is looked at.
+NFC = BeforeValidator(_normalized)
+Name = Annotated[str, NFC, _bounded(200), _REQUIRED, _SOME]
+Address = Annotated[str, NFC, _bounded(500), _REQUIRED, _SOME]
+Place = Annotated[str, NFC, _bounded(100), _REQUIRED, _SOME]
+Postal = Annotated[str, NFC, _bounded(20), _REQUIRED, _SOME]
+Description = Annotated[str, NFC, _bounded(10_000)]
+EventType = Annotated[str, NFC, _bounded(50), _REQUIRED, _SOME]
+SearchText = Annotated[str, NFC, _bounded(200)]
 
 Positive = Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32"})]
 Version = Annotated[int, Field(ge=1, le=INT64_MAX, json_schema_extra={"format": "int64"})]

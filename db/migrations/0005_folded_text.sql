@@ -1,0 +1,29 @@
+-- What compares regardless of case is folded by the service (evently/domain/text.py) and stored beside
+-- the text; the database's locale decides nothing any more.
+--
+-- Rules:
+--   the service writes a text and its folded form together. Null means that something else wrote the
+--   row: an earlier release while this one is rolled out, or somebody by hand. Every start of the
+--   service and `evently migrate` fill in what is missing or wrong (db/folded_text.py);
+--   an email whose folded form an older admin has keeps null there, and is found as it is written.
+
+ALTER TABLE venues
+    ADD COLUMN name_folded    text COLLATE "C",
+    ADD COLUMN address_folded text COLLATE "C",
+    ADD COLUMN city_folded    text COLLATE "C";
+DROP INDEX venues_by_name, venues_by_city;
+CREATE INDEX venues_by_name ON venues (name_folded, venue_id);
+CREATE INDEX venues_by_city ON venues (city_folded, name_folded, venue_id);
+
+ALTER TABLE events ADD COLUMN event_type_folded text COLLATE "C";
+DROP INDEX events_on_sale_by_type, events_by_venue;
+CREATE INDEX events_on_sale_by_type ON events (event_type_folded, start_datetime, event_id)
+    INCLUDE (end_datetime)
+    WHERE status IN ('published', 'sold_out');
+CREATE INDEX events_by_venue ON events (venue_id, start_datetime, event_id)
+    INCLUDE (end_datetime, status, event_type_folded);
+
+ALTER TABLE admins ADD COLUMN email_folded text COLLATE "C";
+DROP INDEX admins_email_once;
+CREATE UNIQUE INDEX admins_email_once ON admins (email_folded);
+CREATE INDEX admins_unfolded ON admins (email) WHERE email_folded IS NULL;
