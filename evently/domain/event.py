@@ -228,6 +228,12 @@ def _misfits(
     state: EventState, command: Update, changes: dict[str, Any], now: datetime
 ) -> list[tuple[str, str]]:
     problems = []
+    if command.seats_read not in {None, state.available_seats}:
+        message = (
+            f"available_seats is {state.available_seats} and cannot be written; change"
+            " total_capacity, or reserve and return seats"
+        )
+        problems.append(("available_seats", message))
     start = changes.get("start_datetime", state.details.start_datetime)
     end = changes.get("end_datetime", state.details.end_datetime)
     if "start_datetime" in changes and start <= now:

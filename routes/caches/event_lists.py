@@ -100,8 +100,8 @@ class EventLists:
         await self._cache.stop()
 
     async def _read(self, key: Key) -> Listing:
-        event_type, city, starts_from, starts_before, page, limit = key
-        wanted = OnSaleFilter(event_type, city, starts_from, starts_before)
+        event_type, city, on_from, on_before, page, limit = key
+        wanted = OnSaleFilter(event_type, city, on_from, on_before)
         offset = (page - 1) * limit
         found = await self._page(wanted, limit, offset)
         events = msgspec.convert(found.events, list[EventInList])

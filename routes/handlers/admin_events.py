@@ -65,7 +65,9 @@ async def update_event(call: Call) -> AdminEventDetail:
     changes = _changes(body)
     venue = await _venue_to_be(call, changes)
     admin, capacity = call.admin, 0 if venue is None else venue.capacity
-    command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
+    command = Update(
+        admin.admin_id, admin.any_owner, body.version, changes, capacity, body.available_seats
+    )
     done = await _ask(call, command)
     with _committed():
         # An answer from the ledger, given when the first one was lost, has no state with it.
@@ -131,6 +133,9 @@ def _changes(body: EventChanges) -> dict[str, Any]:
     empty = sorted(name for name in given if getattr(body, name) is None)
     if empty:
         raise invalid(*((f"body.{name}", f"{name} is required") for name in empty))
+    if not given and "available_seats" in body.model_fields_set:
+        message = "available_seats cannot be written; change total_capacity, or move seats"
+        raise invalid(("body.available_seats", message))
     if not given:
         raise invalid(("body", "body changes nothing: give at least one field to change"))
     return {name: getattr(body, name) for name in given}

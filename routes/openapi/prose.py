@@ -55,9 +55,12 @@ remembered for ten minutes; `CONCURRENT_UPDATE`, 429 and 503 never are.
 
 ## Requests
 Bodies are JSON objects in UTF-8, 64 KiB at most, without duplicate keys. Integers are JSON
-integers: `1.0`, `"1"` and `true` are refused. Text is trimmed and must not contain NUL. Fields
-that are not in the schema are ignored, so that an answer can be sent back. A query parameter is
-given at most once. `HEAD` works wherever `GET` does, and `OPTIONS` lists the methods of a path.
+integers: `1.0`, `"1"` and `true` are refused. Text is trimmed, brought to Unicode's form NFC, and
+must not contain NUL; a name is one line with something visible. An optional text that is empty
+counts as absent. Fields that are not in the schema are ignored, so that an answer can be sent back,
+but one that looks like a slip of a missing field is refused with `did you mean ...?`, and so is a
+query parameter. A query parameter is given at most once. `HEAD` works wherever `GET` does, and
+`OPTIONS` lists the methods of a path.
 
 ## Errors
 Every error is `{"error": {"code", "message", "details", "timestamp"}}`. Act on the `code`; the

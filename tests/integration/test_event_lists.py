@@ -222,10 +222,28 @@ async def test_filters_narrow_each_other(setting: Setting) -> None:
     assert sorted(await setting.names(type="concert", date_to=before)) == ["a", "c"]
 
 
-async def test_dates_bound_the_start_and_include_their_day(setting: Setting) -> None:
+async def test_an_event_is_found_on_every_day_that_it_is_on(setting: Setting) -> None:
+    day = datetime(NOW.year + 1, 6, 1, tzinfo=UTC)
+    await setting.add("before", starts=day - DAY, lasts=DAY)
+    await setting.add("into it", starts=day - timedelta(hours=1), kind="opera")
+    await setting.add("all month", starts=day - 14 * DAY, lasts=30 * DAY, city="Oslo")
+    await setting.add("that night", starts=day + timedelta(hours=20))
+    await setting.add("on now", starts=-DAY, lasts=2 * DAY)
+    date = day.date().isoformat()
+    assert await setting.names(date_from=date, date_to=date) == [
+        *("all month", "into it", "that night")
+    ]
+    assert await setting.names(date_from=date, city="oslo") == ["all month"]
+    assert await setting.names(date_from=date, type="opera") == ["into it"]
+    noon = f"{date}T12:00Z"
+    assert await setting.names(date_from=noon, date_to=noon) == ["all month"]
+    assert await setting.names(date_from="2020-01-01", date_to=NOW.date().isoformat()) == ["on now"]
+
+
+async def test_dates_include_their_day(setting: Setting) -> None:
     day = datetime(NOW.year + 1, 6, 1, tzinfo=UTC)
     last = timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999)
-    await setting.add("before", starts=day - timedelta(microseconds=1))
+    await setting.add("before", starts=day - timedelta(hours=2))
     await setting.add("first", starts=day)
     await setting.add("last", starts=day + last)
     await setting.add("after", starts=day + DAY)

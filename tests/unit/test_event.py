@@ -384,3 +384,13 @@ def test_publishing_makes_version_two_and_a_new_offer() -> None:
 
     assert (outcome.state.version, outcome.state.terms_version) == (2, 2)
     assert outcome.entry.kind is LedgerKind.PUBLISHED
+
+
+def test_available_seats_may_come_back_as_they_were_read_and_are_not_written() -> None:
+    state = after(published(10), reserve(4))
+    same = replace(update(state.version, name="Day"), seats_read=6)
+    assert accepted(state, same).state.available_seats == 6
+    outcome = refused(state, replace(same, seats_read=10))
+    assert isinstance(outcome, InvalidFields)
+    ((field, message),) = outcome.problems
+    assert (field, "6" in message) == ("available_seats", True)
