@@ -45,7 +45,9 @@ def _edits() -> str:
     """What an admin may change takes its value in the JSON object `b.edit`, if it has one there."""
     # The actor decides on the status, which seat moves change too.
     editable = {
-        name: column for name, column in _EVENT.items() if column.editable and name != "status"
+        name: column
+        for name, column in _EVENT.items()
+        if column.derived or (column.editable and name != "status")
     }
     return ",\n".join(
         f"{name} = coalesce((b.edit ->> '{name}')::{column.sql}, e.{name})"

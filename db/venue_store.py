@@ -20,6 +20,7 @@ from evently.domain.venues import (
     CreateVenue,
     DeleteOutcome,
     DeleteVenue,
+    NotVenueOwner,
     RoomNeeded,
     UpdateOutcome,
     UpdateVenue,
@@ -31,6 +32,7 @@ from evently.domain.venues import (
     VenueTooSmall,
     VenueUpdated,
     decide_update,
+    may_change,
     shrinks,
 )
 
@@ -77,6 +79,8 @@ class VenueStore:
             if row is None:
                 return VenueNotFound()
             venue = _venue(row)
+            if not may_change(command.admin, venue):
+                return NotVenueOwner()
             needed = await _room_needed(session, venue) if shrinks(venue, command) else None
             outcome = decide_update(venue, command, needed)
             if isinstance(outcome, VenueTooSmall) or not outcome.changed:
@@ -87,9 +91,12 @@ class VenueStore:
         """Delete the venue unless any event, past and cancelled ones included, names it."""
         try:
             async with self._database.transaction() as session:
-                row = await session.fetchrow(Statement.DELETE_VENUE, command.venue_id)
+                row = await session.fetchrow(Statement.LOCK_VENUE, command.venue_id)
                 if row is None:
                     return VenueNotFound()
+                if not may_change(command.admin, _venue(row)):
+                    return NotVenueOwner()
+                await session.execute(Statement.DELETE_VENUE, command.venue_id)
                 entry = AuditEntry(
                     Audited.VENUE_DELETED,
                     caller,

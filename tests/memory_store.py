@@ -209,6 +209,7 @@ class MemoryDatabase:
             terms_version=batch.after.terms_version,
             revenue=row.revenue + batch.money_delta,
             updated_at=now,
+            cancelled_as_draft=edit.get("cancelled_as_draft", row.cancelled_as_draft),
         )
 
     def _rows(

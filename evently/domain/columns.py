@@ -18,7 +18,8 @@ class Column:
     `sql` is its PostgreSQL type. Admins may write it if it is `editable`. A change of a `term`
     makes a new offer, to which a buyer has to agree anew. A `shared` text is the same in many
     events. Lists show the `listed` fields. A `folded` text has a column beside it with the text as
-    filters compare it, named by `folded_name`.
+    filters compare it, named by `folded_name`. A `derived` field follows from an admin's change and
+    is written with it.
     """
 
     sql: str
@@ -27,6 +28,7 @@ class Column:
     shared: bool = False
     listed: bool = True
     folded: bool = False
+    derived: bool = False
 
 
 @cache

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from evently.domain.columns import Column
+from evently.domain.columns import Column, columns_of
 from evently.domain.value import value
 
 
@@ -56,6 +56,14 @@ class EventState:
     terms_version: Annotated[int, Column("bigint", listed=False)]
     revenue: Annotated[Decimal, Column("numeric", listed=False)]
     updated_at: Annotated[datetime, Column("timestamptz")]
+    # False for all but a cancelled event that was never published, so that an older release, which
+    # does not write it, hides nothing that ticket holders look for.
+    cancelled_as_draft: Annotated[bool, Column("boolean", listed=False, derived=True)]
+
+    @property
+    def known(self) -> bool:
+        """Whether it was ever published: to all but admins, no other event exists."""
+        return self.status is not Status.DRAFT and not self.cancelled_as_draft
 
     @property
     def seats_out(self) -> int:
@@ -71,3 +79,7 @@ class EventState:
         if self.status in ON_SALE and self.details.end_datetime <= now:
             return Status.COMPLETED
         return self.status
+
+
+# What follows from an admin's change and is written with it.
+DERIVED = tuple(name for name, column in columns_of(EventState).items() if column.derived)

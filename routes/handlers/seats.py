@@ -10,7 +10,7 @@ import re
 from actors.envelope import Request
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
-from evently.domain.state import EventState, Status
+from evently.domain.state import EventState
 from routes.call import Call
 from routes.contract.answers import EventForBooking, SeatsMoved
 from routes.contract.bodies import SeatMove as SeatMoveBody
@@ -65,7 +65,7 @@ def moved(call: Call, answer: Answer) -> SeatsMoved:
 def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
     """What a booking needs to know of an event."""
     event_id = call.params["event_id"]
-    if state is None or state.status is Status.DRAFT:
+    if state is None or not state.known:
         raise event_not_found(event_id)
     return EventForBooking(
         event_id,

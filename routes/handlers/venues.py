@@ -13,6 +13,7 @@ from evently.domain.venues import (
     OPTIONAL,
     CreateVenue,
     DeleteVenue,
+    NotVenueOwner,
     UpdateVenue,
     Venue,
     VenueDeleted,
@@ -24,7 +25,7 @@ from evently.domain.venues import (
 from routes.call import Call
 from routes.contract import answers
 from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
-from routes.contract.errors import ApiError, Code, invalid
+from routes.contract.errors import ApiError, Code, forbidden, invalid
 from routes.endpoint import Access, Endpoint
 
 TAG = "Venues"
@@ -61,7 +62,7 @@ async def get_venue(call: Call) -> answers.Venue:
 
 async def update_venue(call: Call) -> answers.Venue:
     """Set the fields in the body."""
-    command = UpdateVenue(call.venue_id, _changes(call.body))
+    command = UpdateVenue(call.venue_id, call.admin, _changes(call.body))
     try:
         outcome = await call.services.venues.update(command, call.caller, call.request_id)
     finally:
@@ -73,7 +74,7 @@ async def update_venue(call: Call) -> answers.Venue:
 
 async def delete_venue(call: Call) -> answers.Message:
     """Delete a venue that no event names."""
-    command = DeleteVenue(call.venue_id)
+    command = DeleteVenue(call.venue_id, call.admin)
     try:
         outcome = await call.services.venues.delete(command, call.caller, call.request_id)
     finally:
@@ -98,8 +99,12 @@ def _answer(venue: Venue) -> answers.Venue:
     return msgspec.convert(venue, answers.Venue, from_attributes=True)
 
 
-def _refused(call: Call, refusal: VenueNotFound | VenueInUse | VenueTooSmall) -> ApiError:
+def _refused(
+    call: Call, refusal: VenueNotFound | NotVenueOwner | VenueInUse | VenueTooSmall
+) -> ApiError:
     match refusal:
+        case NotVenueOwner():
+            return forbidden("This venue belongs to another admin", {"venue_id": call.venue_id})
         case VenueNotFound():
             return ApiError(Code.VENUE_NOT_FOUND, "Venue not found", {"venue_id": call.venue_id})
         case VenueInUse(events):

@@ -138,8 +138,10 @@ def _implied(endpoint: Endpoint) -> list[Code]:
 
 
 def _may_be_forbidden(endpoint: Endpoint) -> bool:
-    """A wrong internal key, another admin's event, or a role that the caller may not grant."""
-    owned = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
+    """A wrong internal key, what another admin owns, or a role that the caller may not grant."""
+    event = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
+    venue = endpoint.access is Access.ADMIN and "venue_id" in _ids(endpoint)
+    owned = event or (venue and endpoint.method != "GET")
     return owned or endpoint.access is Access.INTERNAL or _asks_for_role(endpoint)
 
 

@@ -18,14 +18,17 @@ TAGS: Mapping[str, str] = {
         " tokens, once: using it a second time ends the login."
     ),
     "Public events": (
-        "Events on sale, for everybody. A draft is not found here; a cancelled or completed event"
-        " is still found by its id."
+        "Events on sale, for everybody. An event that was never published is not found here; a"
+        " cancelled or completed one that was is still found by its id."
     ),
     "Admin events": (
         "An admin's own events; a `super_admin` may see and change all of them. Every change needs"
         " the `version` it is based on."
     ),
-    "Venues": "Where events take place. A venue that has events cannot be deleted.",
+    "Venues": (
+        "Where events take place. A venue is changed by the admin who created it, or by a"
+        " `super_admin`; one that has events cannot be deleted."
+    ),
     "Internal": (
         "For the booking service, with an internal key. A `2xx` means that the move is committed."
         " If several refusals apply, the answer is the first of these: not found, not"

@@ -153,3 +153,19 @@ async def test_a_draft_is_unknown_to_the_public_and_to_the_booking_service(
         expect(
             await service.clients.move(event_id, 1, endpoint="return-seats"), 404, "EVENT_NOT_FOUND"
         )
+
+
+async def test_an_event_that_was_never_published_stays_unknown_once_it_is_cancelled(
+    service: Service,
+) -> None:
+    headers = await service.clients.admin()
+    venue = await service.clients.create_venue(headers)
+    event = await service.clients.create_event(headers, venue["venue_id"])
+    event_id = event["event_id"]
+    assert (await service.clients.cancel(headers, event)).status == 200
+    own = await service.api.call("GET", f"/api/v1/admin/events/{event_id}", headers=headers)
+    assert own.json["status"] == "cancelled"
+    for path in (f"/api/v1/events/{event_id}", f"/api/v1/events/{event_id}/availability"):
+        expect(await service.api.call("GET", path), 404, "EVENT_NOT_FOUND")
+    for seats in (1, -1):
+        expect(await service.clients.move(event_id, seats), 404, "EVENT_NOT_FOUND")

@@ -80,11 +80,11 @@ class Setting:
         return await update_venue(self.call(venue_id, body=read_body(VenueChanges, body)))
 
     async def update(self, venue_id: str, changes: dict[str, Any]) -> UpdateOutcome:
-        command = UpdateVenue(venue_id, changes)
+        command = UpdateVenue(venue_id, ADMIN, changes)
         return await self.store.update(command, ADMIN.caller, REQUEST_ID)
 
     async def delete(self, venue_id: str) -> DeleteOutcome:
-        return await self.store.delete(DeleteVenue(venue_id), ADMIN.caller, REQUEST_ID)
+        return await self.store.delete(DeleteVenue(venue_id, ADMIN), ADMIN.caller, REQUEST_ID)
 
     async def names(self, **query: str) -> list[str]:
         return [venue.name for venue in (await self.page(**query)).venues]

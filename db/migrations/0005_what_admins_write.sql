@@ -1,3 +1,5 @@
+-- What admins write: folded text, and events that were never published.
+
 -- What compares regardless of case is folded by the service (evently/domain/text.py) and stored beside
 -- the text; the database's locale decides nothing any more.
 --
@@ -27,3 +29,24 @@ ALTER TABLE admins ADD COLUMN email_folded text COLLATE "C";
 DROP INDEX admins_email_once;
 CREATE UNIQUE INDEX admins_email_once ON admins (email_folded);
 CREATE INDEX admins_unfolded ON admins (email) WHERE email_folded IS NULL;
+
+-- An event that was cancelled as a draft stays unknown to all but admins. False unless it is known to be
+-- so: the release before this one does not write it, and then the event answers as it did before.
+ALTER TABLE events ADD COLUMN cancelled_as_draft boolean NOT NULL DEFAULT false;
+UPDATE events AS e
+   SET cancelled_as_draft = true
+ WHERE status = 'cancelled'
+   AND NOT coalesce((SELECT true
+                       FROM event_ledger AS l
+                      WHERE l.event_id = e.event_id AND l.kind = 'published'
+                      LIMIT 1), false);
+CREATE OR REPLACE VIEW search_documents AS
+SELECT e.event_id, e.version, e.status, e.name, e.description, e.event_type,
+       e.start_datetime, e.end_datetime, e.base_price, e.total_capacity, e.available_seats,
+       e.max_tickets_per_booking, e.updated_at,
+       v.venue_id, v.name AS venue_name, v.address AS venue_address, v.city AS venue_city,
+       v.state AS venue_state, v.country AS venue_country, v.postal_code AS venue_postal_code
+  FROM events AS e
+  JOIN venues AS v USING (venue_id)
+ WHERE e.status <> 'draft'
+   AND NOT e.cancelled_as_draft;
