@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
+from db.creations import note_creation, taken
 from db.database import Database
 from db.event_rows import state_of, with_folded
 from db.failures import DRIVER_ERRORS, Meaning, meaning
@@ -37,8 +38,9 @@ from evently.domain.commits import (
     Record,
     StoreError,
 )
+from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import Fault
-from evently.domain.outcomes import Done
+from evently.domain.outcomes import Done, KeyReused
 from evently.domain.state import EventState, Status
 
 log = logging.getLogger(__name__)
@@ -139,6 +141,24 @@ class EventStore:
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""
         return bool(await create_events(self._database, [(state, [record])]))
+
+    async def create_once(
+        self, state: EventState, record: Record, creation: Creation
+    ) -> bool | CreatedBefore | KeyReused:
+        """The same under a key of the admin's own, or what that key has created before."""
+        try:
+            async with self._database.transaction() as session:
+                if await note_creation(session, creation, state.details.event_id):
+                    if not await create_events(session, [(state, [record])]):
+                        raise _NotCreatedError
+                    return True
+        except _NotCreatedError:
+            return False
+        return await taken(self._database, creation)
+
+
+class _NotCreatedError(Exception):
+    """Rolls back the key of an event that was not created."""
 
 
 class CommitLane:

@@ -12,8 +12,11 @@ from typing import Any
 import asyncpg
 
 from db.audit_store import Audited, AuditEntry
+from db.creations import note_creation, taken
 from db.database import Database, Session
 from db.statements import Statement
+from evently.domain.creations import CreatedBefore, Creation
+from evently.domain.outcomes import KeyReused
 from evently.domain.text import fold
 from evently.domain.venues import (
     FIELDS,
@@ -45,17 +48,27 @@ class VenueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, command: CreateVenue, caller: str, request_id: str) -> Venue:
-        """Add a venue."""
+    async def create(
+        self,
+        command: CreateVenue,
+        caller: str,
+        request_id: str,
+        creation: Creation | None = None,
+    ) -> Venue | CreatedBefore | KeyReused:
+        """Add a venue; with `creation`, or what its key has created before."""
         venue_id = str(uuid.uuid4())
         columns = _columns({name: command.fields.get(name) for name in FIELDS})
         details = {"name": command.fields["name"]}
         entry = AuditEntry(Audited.VENUE_CREATED, caller, request_id, venue_id, details)
         async with self._database.transaction() as session:
-            row = await session.fetchrow(Statement.ADD_VENUE, venue_id, *columns, command.admin_id)
-            await session.execute(Statement.RECORD_AUDIT, *entry.columns)
-        assert row is not None, "add_venue returns the row it added"
-        return _venue(row)
+            if creation is None or await note_creation(session, creation, venue_id):
+                row = await session.fetchrow(
+                    Statement.ADD_VENUE, venue_id, *columns, command.admin_id
+                )
+                await session.execute(Statement.RECORD_AUDIT, *entry.columns)
+                assert row is not None, "add_venue returns the row it added"
+                return _venue(row)
+        return await taken(self._database, creation)
 
     async def get(self, venue_id: str) -> Venue | None:
         """The venue, or None."""

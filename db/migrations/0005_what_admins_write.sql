@@ -1,4 +1,4 @@
--- What admins write: folded text, and events that were never published.
+-- What admins write: folded text, events that were never published, creations under a key.
 
 -- What compares regardless of case is folded by the service (evently/domain/text.py) and stored beside
 -- the text; the database's locale decides nothing any more.
@@ -50,3 +50,16 @@ SELECT e.event_id, e.version, e.status, e.name, e.description, e.event_type,
   JOIN venues AS v USING (venue_id)
  WHERE e.status <> 'draft'
    AND NOT e.cancelled_as_draft;
+
+-- What was created under an admin's own key, an event or a venue. A row is kept like the ledger's, and
+-- outlives a venue that is deleted: repeating its request must not create it again.
+CREATE TABLE creations (
+    admin_id    uuid NOT NULL,
+    request_key text NOT NULL,
+    request     bytea NOT NULL,
+    subject_id  uuid NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT creations_key_once PRIMARY KEY (admin_id, request_key)
+);
+COMMENT ON COLUMN creations.request IS
+    'A digest of what was asked: the same key with another request is refused.';

@@ -13,6 +13,7 @@ from uuid import uuid4
 from actors.envelope import Request
 from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
+from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
@@ -25,17 +26,30 @@ from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, invalid, refused
 from routes.contract.ids import random_id
 from routes.endpoint import Access, Endpoint
+from routes.handlers.creation import created_before, creation_of, earlier, told_by_its_key
 from routes.handlers.event_detail import admin_event_detail
 
 
 async def create_event(call: Call) -> AdminEventDetail:
     """Create an event as a draft."""
+    creation = creation_of(call)
+    with told_by_its_key(creation):
+        event_id = await created_before(call, creation) or await _create(call, creation)
+        call.headers["Location"] = f"/api/v1/admin/events/{event_id}"
+        with _committed():
+            stored = await call.services.events.read(event_id)
+            assert stored is not None, "it was committed a moment ago"
+            return await _detail(call, stored)
+
+
+async def _create(call: Call, creation: Creation | None) -> str:
+    """Commit the first version of the event in the body; its id."""
     body: NewEvent = call.body
     services = call.services
     now = services.events.clock.now()
     if body.start_datetime <= now:
         raise invalid(("body.start_datetime", "start_datetime must be in the future"))
-    venue = await _venue_with_room(call, body.venue_id, body.total_capacity)
+    await _venue_with_room(call, body.venue_id, body.total_capacity)
     details = EventDetails(
         event_id=str(uuid4()),
         created_by=call.admin.admin_id,
@@ -44,14 +58,16 @@ async def create_event(call: Call) -> AdminEventDetail:
     )
     state, entry = created(details, body.total_capacity, now)
     record = Record(entry, random_id(), "create", call.origin)
-    if not await services.event_store.create(state, record):
+    if creation is None:
+        made: bool | CreatedBefore | KeyReused = await services.event_store.create(state, record)
+    else:
+        made = await services.event_store.create_once(state, record, creation)
+    if not isinstance(made, bool):
+        return earlier(call, made)
+    if not made:
         raise invalid(("body.venue_id", "venue does not exist or has become too small"))
     services.revision.bump()
-    call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
-    with _committed():
-        stored = await services.events.read(details.event_id)
-        assert stored is not None, "it was committed a moment ago"
-        return await _detail(call, stored, venue)
+    return details.event_id
 
 
 async def get_admin_event(call: Call) -> AdminEventDetail:
@@ -182,7 +198,8 @@ ENDPOINTS = (
         status=201,
         access=Access.ADMIN,
         body=NewEvent,
-        errors=(Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+        errors=(Code.IDEMPOTENCY_KEY_REUSED, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+        idempotent=True,
     ),
     Endpoint(
         method="GET",

@@ -27,14 +27,32 @@ from routes.contract import answers
 from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
 from routes.contract.errors import ApiError, Code, forbidden, invalid
 from routes.endpoint import Access, Endpoint
+from routes.handlers.creation import created_before, creation_of, earlier, told_by_its_key
 
 TAG = "Venues"
 
 
 async def create_venue(call: Call) -> answers.Venue:
     """Add a venue."""
-    command = CreateVenue(call.admin.admin_id, call.body.model_dump())
-    venue = await call.services.venues.create(command, call.caller, call.request_id)
+    creation = creation_of(call)
+    with told_by_its_key(creation):
+        venue_id = await created_before(call, creation)
+        if venue_id is None:
+            command = CreateVenue(call.admin.admin_id, call.body.model_dump())
+            made = await call.services.venues.create(
+                command, call.caller, call.request_id, creation
+            )
+            if isinstance(made, Venue):
+                return _created(call, made)
+            venue_id = earlier(call, made)
+        venue = await call.services.venues.get(venue_id)
+    if venue is None:
+        message = "The venue that this Idempotency-Key created has been deleted since"
+        raise ApiError(Code.VENUE_NOT_FOUND, message, {"venue_id": venue_id})
+    return _created(call, venue)
+
+
+def _created(call: Call, venue: Venue) -> answers.Venue:
     call.headers["Location"] = f"/api/v1/admin/venues/{venue.venue_id}"
     return _answer(venue)
 
@@ -136,6 +154,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=201,
         access=Access.ADMIN,
         body=NewVenue,
+        errors=(Code.VENUE_NOT_FOUND, Code.IDEMPOTENCY_KEY_REUSED),
+        idempotent=True,
     ),
     Endpoint(
         method="GET",

@@ -58,7 +58,7 @@ PARAMETERS: Mapping[str, Schema] = {
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
-        "Identifies this move: a repeated request is carried out once. Bare, or an RFC 8941 string",
+        "Identifies this request: a repeated one is carried out once. Bare, or an RFC 8941 string",
         {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["booking-7f3a"]},
     ),
     "RequestTimeout": _header(

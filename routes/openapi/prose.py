@@ -50,8 +50,9 @@ An event has one `version`. Every change raises it by one, whether by an admin o
 - On seat moves, `"*"` accepts whatever version the event has.
 
 ## Idempotency
-Send an `Idempotency-Key` with every seat move. The same key with the same body gets the first
-answer again, with `Idempotent-Replayed: true`: hours later, through any worker, after a crash.
+Send an `Idempotency-Key` with every seat move, and when you create an event or a venue. The same
+key with the same body gets the first answer again, with `Idempotent-Replayed: true`: hours later,
+through any worker, after a crash. (A creation answers what it created, as it is by then.)
 The same key with another body is 422. After 503 `OUTCOME_UNKNOWN`, a timeout or a lost
 connection, send the same request with the same key to learn the outcome. A final refusal is
 remembered for ten minutes; `CONCURRENT_UPDATE`, 429 and 503 never are.
@@ -167,7 +168,6 @@ ERRORS: Mapping[Code, Explained] = {
     Code.IDEMPOTENCY_KEY_REUSED: Explained(
         "The key was already used for another request; nothing was done",
         "This Idempotency-Key was used with another request; choose a new one",
-        _EVENT,
     ),
     Code.RATE_LIMITED: Explained(
         "Too many attempts; `Retry-After` says when to try again",
