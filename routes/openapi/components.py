@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 from routes.contract.deadline import WAIT_HEADER, WAIT_MS, WAIT_MS_MAX
 from routes.contract.errors import STATUS, Code
-from routes.openapi.prose import ERRORS
+from routes.openapi.error_table import ERRORS, FORBIDDEN
 from routes.openapi.schemas import Schema
 
-# `UNAUTHORIZED` has two statuses; `STATUS` has the other.
-FORBIDDEN = 403
 _EXAMPLE_TIME = "2030-01-15T10:30:00Z"
 
 

@@ -11,7 +11,8 @@ from routes.contract.errors import STATUS, Code
 from routes.contract.fields import NoQuery
 from routes.contract.raw import Raw
 from routes.endpoint import Access, Endpoint, SplitHandler
-from routes.openapi.components import FORBIDDEN, answer_header
+from routes.openapi.components import answer_header
+from routes.openapi.error_table import FORBIDDEN
 from routes.openapi.examples import BODIES
 from routes.openapi.schemas import Schema, query_schemas
 
