@@ -11,7 +11,7 @@ import re
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from evently.domain.text import normalized
 from routes.contract.refusal import refusal, required
@@ -79,6 +79,12 @@ def _bounded(at_most: int) -> StringConstraints:
     return StringConstraints(strip_whitespace=True, max_length=at_most)
 
 
+def _line_or_none(at_most: int) -> WithJsonSchema:
+    """A schema that, unlike `maxLength`, bounds the trimmed text: a blank may be of any length."""
+    line = rf"{_EDGE}(?:{_INSIDE}{{0,{at_most - 2}}}{_EDGE})?"
+    return WithJsonSchema({"type": "string", "pattern": rf"^\s*(?:{line}\s*)?$"})
+
+
 NFC = BeforeValidator(_normalized)
 # Beside the type of an optional field.
 BLANK_IS_ABSENT = BeforeValidator(_none_if_blank)
@@ -86,26 +92,39 @@ BLANK_IS_ABSENT = BeforeValidator(_none_if_blank)
 _ONE_LINE = AfterValidator(_one_line)
 # Text is required after it was trimmed, so that a blank is no text either.
 _REQUIRED = AfterValidator(_not_empty)
-_SOME = Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})
+# In patterns: what no line has inside, and a line that begins and ends with something else.
+_BREAKS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_EDGE, _INSIDE = rf"[^\s{_BREAKS}]", rf"[^{_BREAKS}]"
+_SOME = Field(
+    json_schema_extra={"minLength": 1, "pattern": rf"^\s*{_EDGE}(?:{_INSIDE}*{_EDGE})?\s*$"}
+)
+
 
 Name = Annotated[str, NFC, _bounded(200), _REQUIRED, _ONE_LINE, _SOME]
 Address = Annotated[str, NFC, _bounded(500), _REQUIRED, _ONE_LINE, _SOME]
 Place = Annotated[str, NFC, _bounded(100), _REQUIRED, _ONE_LINE, _SOME]
 EventType = Annotated[str, NFC, _bounded(50), _REQUIRED, _ONE_LINE, _SOME]
-OptionalPlace = Annotated[Annotated[str, NFC, _bounded(100), _ONE_LINE] | None, BLANK_IS_ABSENT]
-OptionalPostal = Annotated[Annotated[str, NFC, _bounded(20), _ONE_LINE] | None, BLANK_IS_ABSENT]
+OptionalPlace = Annotated[
+    Annotated[str, NFC, _bounded(100), _ONE_LINE, _line_or_none(100)] | None, BLANK_IS_ABSENT
+]
+OptionalPostal = Annotated[
+    Annotated[str, NFC, _bounded(20), _ONE_LINE, _line_or_none(20)] | None, BLANK_IS_ABSENT
+]
 OptionalPhone = Annotated[
     Annotated[
         str,
         NFC,
         _bounded(PHONE_MAX),
         AfterValidator(_phone),
-        Field(
-            description=f"{PHONE_DIGITS_MIN} to {PHONE_DIGITS_MAX} digits, and perhaps an"
-            " extension; kept as it is written",
-            # What is less is refused; not all that is refused can be said in a pattern.
-            json_schema_extra={"pattern": rf"^\s*$|(?:[0-9].*){{{PHONE_DIGITS_MIN}}}"},
-            examples=["+1 415 555 0100"],
+        WithJsonSchema(
+            {
+                "type": "string",
+                # What is less is refused; not all that is refused can be said in a pattern.
+                "pattern": rf"^\s*$|(?:[0-9].*){{{PHONE_DIGITS_MIN}}}",
+                "description": f"{PHONE_DIGITS_MIN} to {PHONE_DIGITS_MAX} digits, and perhaps an"
+                f" extension; {PHONE_MAX} characters at most, kept as they are written",
+                "examples": ["+1 415 555 0100"],
+            }
         ),
     ]
     | None,
