@@ -22,6 +22,7 @@ def committed(state: EventState, now: datetime) -> EventState:
         state.terms_version,
         state.revenue,
         now,
+        state.cancelled_as_draft,
         state.fence,
     )
 

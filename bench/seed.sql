@@ -1,14 +1,17 @@
 -- Fills a new database with :events events on sale at 100 venues, each with its whole ledger.
 -- The ids of the events are md5('1'), md5('2'), ...: as scattered as random ids.
 -- Half of the seats of the second event are sold, so that seats can be returned to it.
-INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
+INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by, name_folded,
+                    address_folded, city_folded)
 SELECT md5('venue ' || n)::uuid, 'The Great Hall number ' || n, n || ' Main Street',
-       'City ' || n % 20, 'US', 50000000, md5('admin')::uuid
+       'City ' || n % 20, 'US', 50000000, md5('admin')::uuid,
+       'the great hall number ' || n, n || ' main street', 'city ' || n % 20
   FROM generate_series(1, 100) AS n;
 
 INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
                     end_datetime, total_capacity, available_seats, base_price,
-                    max_tickets_per_booking, status, version, terms_version, revenue, created_by)
+                    max_tickets_per_booking, status, version, terms_version, revenue, created_by,
+                    event_type_folded)
 SELECT md5(n::text)::uuid,
        'An Evening with Artist ' || n,
        repeat('The new songs, the old ones, and those that were never recorded. ', 3),
@@ -18,7 +21,8 @@ SELECT md5(n::text)::uuid,
        50000000, CASE n WHEN 2 THEN 25000000 ELSE 50000000 END, 25.50, 10,
        'published', CASE n WHEN 2 THEN 3 ELSE 2 END, 2,
        CASE n WHEN 2 THEN 25000000 * 25.50 ELSE 0 END,
-       md5('admin')::uuid
+       md5('admin')::uuid,
+       (ARRAY ['concert', 'sport', 'theatre', 'comedy', 'festival'])[1 + n % 5]
   FROM generate_series(1, :events) AS n,
        LATERAL (SELECT date_trunc('hour', now()) + interval '2 days'
                        + (n - 1) * (interval '365 days' / :events)) AS t (begins);

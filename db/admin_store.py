@@ -1,7 +1,7 @@
 """Admins in PostgreSQL.
 
-Rule: an email belongs to one admin, whatever its case. The unique index decides that, not a query
-beforehand.
+Rule: an email belongs to one admin, whatever its case. The unique index on its folded form decides
+that, not a query beforehand.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from db.database import Database
 from db.refresh_store import NewFamily
 from db.statements import Statement
 from evently.domain.admins import Role
+from evently.domain.text import fold_case, normalized
 from evently.domain.value import value
 
 EMAIL_ONCE = "admins_email_once"
@@ -69,7 +70,7 @@ class AdminStore:
 
     async def find_admin_by_email(self, email: str) -> Credentials | None:
         """What a login with `email` is checked against, or None if no admin has it."""
-        row = await self._database.fetchrow(Statement.FIND_ADMIN_BY_EMAIL, email)
+        row = await self._database.fetchrow(Statement.FIND_ADMIN_BY_EMAIL, *_known_by(email))
         if row is None:
             return None
         admin_id = str(row["admin_id"])
@@ -84,7 +85,9 @@ class AdminStore:
         self, email: str, role: Role, caller: str, request_id: str
     ) -> Role | None:
         """Change the role of the admin with `email`; the previous one, None if no admin has it."""
-        row = await self._database.fetchrow(Statement.CHANGE_ROLE, email, role, caller, request_id)
+        row = await self._database.fetchrow(
+            Statement.CHANGE_ROLE, *_known_by(email), role, caller, request_id
+        )
         if row is None:
             return None
         previous: Role = row["role"]
@@ -95,7 +98,7 @@ class AdminStore:
     ) -> bool | None:
         """(De)activate the admin with `email`; their previous state, None if no admin has it."""
         row = await self._database.fetchrow(
-            Statement.CHANGE_ACTIVITY, email, is_active, caller, request_id
+            Statement.CHANGE_ACTIVITY, *_known_by(email), is_active, caller, request_id
         )
         return None if row is None else bool(row["is_active"])
 
@@ -104,7 +107,7 @@ class AdminStore:
     ) -> bool:
         """Set the password of the admin with `email`; False if no admin has it."""
         row = await self._database.fetchrow(
-            Statement.CHANGE_PASSWORD, email, password_hash, caller, request_id
+            Statement.CHANGE_PASSWORD, *_known_by(email), password_hash, caller, request_id
         )
         return row is not None
 
@@ -131,10 +134,16 @@ class AdminStore:
         return True
 
 
+def _known_by(email: str) -> tuple[str, str]:
+    """What an admin is found by: the folded form of their email, and the email."""
+    return fold_case(email), normalized(email)
+
+
 def _columns(admin: NewAdmin) -> tuple[Any, ...]:
     return (
         admin.admin_id,
         admin.email,
+        fold_case(admin.email),
         admin.password_hash,
         admin.name,
         admin.phone_number,

@@ -25,12 +25,12 @@ class EventPage:
 
 @value
 class OnSaleFilter:
-    """Which events on sale: type and city whole, ignoring case; the start in [from, before)."""
+    """Which events on sale: type and city whole and folded; on in [from, before)."""
 
     event_type: str | None = None
     city: str | None = None
-    starts_from: datetime | None = None
-    starts_before: datetime | None = None
+    on_from: datetime | None = None
+    on_before: datetime | None = None
 
 
 # The statement that reads a page, and the one that counts all that match.
@@ -56,7 +56,7 @@ class EventListReader:
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended, as this moment finds them."""
-        filters: tuple[object, ...] = (wanted.starts_from, wanted.starts_before)
+        filters: tuple[object, ...] = (wanted.on_from, wanted.on_before)
         if wanted.city is not None:
             filters = (*filters, wanted.event_type, wanted.city)
             return await self._page(_ON_SALE_BY_CITY, filters, limit, offset)

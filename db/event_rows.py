@@ -12,8 +12,9 @@ from uuid import UUID
 
 import asyncpg
 
-from evently.domain.columns import columns_of, types_of
+from evently.domain.columns import columns_of, folded_name, types_of
 from evently.domain.state import EventDetails, EventState, Status
+from evently.domain.text import fold
 
 _Convert: TypeAlias = Callable[[Any], Any]
 
@@ -47,6 +48,12 @@ def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
 
 _DETAILS, _STATE = _conversions(EventDetails), _conversions(EventState)
 _BY_NAME = dict((*_DETAILS, *_STATE))
+_FOLDED = [
+    name
+    for cls in (EventDetails, EventState)
+    for name, column in columns_of(cls).items()
+    if column.folded
+]
 
 
 def state_of(row: asyncpg.Record) -> EventState:
@@ -73,4 +80,12 @@ def values_of(state: EventState) -> dict[str, Any]:
     """The values of a state's columns, by name."""
     found = {name: getattr(state.details, name) for name, _ in _DETAILS}
     found.update((name, getattr(state, name)) for name, _ in _STATE)
-    return found
+    return with_folded(found)
+
+
+def with_folded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` of columns, with the folded form of each that has one."""
+    return {
+        **values,
+        **{folded_name(name): fold(values[name]) for name in _FOLDED if name in values},
+    }

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
+from db.creations import note_creation, taken
 from db.database import Database
-from db.event_rows import state_of
+from db.event_rows import state_of, with_folded
 from db.failures import DRIVER_ERRORS, Meaning, meaning
 from db.ledger_rows import LEDGER_COLUMNS, columns, ledger_row, to_json
 from db.lineage import Lineage
@@ -38,8 +39,9 @@ from evently.domain.commits import (
     Record,
     StoreError,
 )
+from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import Fault
-from evently.domain.outcomes import Done
+from evently.domain.outcomes import Done, KeyReused
 from evently.domain.state import EventState, Status
 
 log = logging.getLogger(__name__)
@@ -160,6 +162,24 @@ class EventStore:
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""
         return bool(await create_events(self._database, [(state, [record])]))
+
+    async def create_once(
+        self, state: EventState, record: Record, creation: Creation
+    ) -> bool | CreatedBefore | KeyReused:
+        """The same under a key of the admin's own, or what that key has created before."""
+        try:
+            async with self._database.transaction() as session:
+                if await note_creation(session, creation, state.details.event_id):
+                    if not await create_events(session, [(state, [record])]):
+                        raise _NotCreatedError
+                    return True
+        except _NotCreatedError:
+            return False
+        return await taken(self._database, creation)
+
+
+class _NotCreatedError(Exception):
+    """Rolls back the key of an event that was not created."""
 
 
 class CommitLane:
@@ -289,4 +309,4 @@ def _edit(batch: Batch) -> str | None:
     if not changes.keys().isdisjoint(NEEDING_ROOM):
         changes["venue_id"] = batch.after.details.venue_id
         changes["total_capacity"] = batch.after.total_capacity
-    return to_json(changes)
+    return to_json(with_folded(changes))

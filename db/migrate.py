@@ -14,7 +14,9 @@ from importlib.resources.abc import Traversable
 import asyncpg
 
 from db.connect import SERVER_SETTINGS, connect
+from db.database import Session
 from db.failures import translated
+from db.folded_text import fold_texts
 from db.sql import load
 from db.statements import Statement
 from evently.domain.value import value
@@ -187,12 +189,14 @@ async def check_migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> No
 
 
 async def migrate_database(dsn: str) -> tuple[Migration, ...]:
-    """Apply what the database at `dsn` lacks; what was applied.
+    """Apply what the database at `dsn` lacks, and fold its texts; what was applied.
 
     Raises MigrationError, or DatabaseUnavailable when no server answers.
     """
     async with _connected(dsn) as connection:
-        return await migrate(connection)
+        applied = await migrate(connection)
+        await fold_texts(Session(connection))
+        return applied
 
 
 async def check_database(dsn: str) -> None:
@@ -202,6 +206,15 @@ async def check_database(dsn: str) -> None:
     """
     async with _connected(dsn) as connection:
         await check_migrated(connection)
+
+
+async def fold_database(dsn: str) -> int:
+    """Fold the texts that were written without this release; how many rows that were.
+
+    The database has every migration. Raises DatabaseUnavailable when no server answers.
+    """
+    async with _connected(dsn) as connection:
+        return await fold_texts(Session(connection))
 
 
 @asynccontextmanager

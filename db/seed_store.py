@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from db.database import Session
 from db.ledger_rows import columns
 from db.statements import Statement
+from db.venue_store import folded_texts
 from evently.domain.value import value
 
 
@@ -35,7 +36,19 @@ class SeedStore:
     async def add_seed_venues(self, venues: Sequence[SeedVenue]) -> int:
         """Add those of `venues` that are not there yet; how many that were."""
         rows = [
-            (v.venue_id, v.name, v.address, v.city, v.state, v.country, v.postal_code, v.capacity)
+            (
+                *(
+                    v.venue_id,
+                    v.name,
+                    v.address,
+                    v.city,
+                    v.state,
+                    v.country,
+                    v.postal_code,
+                    v.capacity,
+                ),
+                *folded_texts(v.name, v.address, v.city),
+            )
             for v in venues
         ]
         added = await self._database.fetch(

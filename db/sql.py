@@ -19,7 +19,7 @@ from importlib.resources import files
 
 from db.ledger_rows import LEDGER_COLUMNS
 from db.statements import Statement
-from evently.domain.columns import columns_of
+from evently.domain.columns import columns_of, folded_name
 from evently.domain.state import EventDetails, EventState
 
 _FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
@@ -28,7 +28,11 @@ _HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
 # The database fills these in when an event is created.
 _FILLED_IN = frozenset({"created_at", "updated_at", "revenue", "fence"})
-_GIVEN = {name: column for name, column in _EVENT.items() if name not in _FILLED_IN}
+_FOLDED = {folded_name(name): column for name, column in _EVENT.items() if column.folded}
+_GIVEN = {
+    **{name: column for name, column in _EVENT.items() if name not in _FILLED_IN},
+    **_FOLDED,
+}
 
 
 def _ledger_arrays(first: int) -> str:
@@ -38,12 +42,16 @@ def _ledger_arrays(first: int) -> str:
 
 
 def _edits() -> str:
-    """Each editable field takes its value in the JSON object `b.edit`, if it has one there."""
+    """What an admin may change takes its value in the JSON object `b.edit`, if it has one there."""
+    # The actor decides on the status, which seat moves change too.
+    editable = {
+        name: column
+        for name, column in _EVENT.items()
+        if column.derived or (column.editable and name != "status")
+    }
     return ",\n".join(
         f"{name} = coalesce((b.edit ->> '{name}')::{column.sql}, e.{name})"
-        for name, column in _EVENT.items()
-        # The actor decides on the status, which seat moves change too.
-        if column.editable and name != "status"
+        for name, column in {**editable, **_FOLDED}.items()
     )
 
 

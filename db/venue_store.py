@@ -6,17 +6,24 @@ there, locks the venue too, so each sees what the other committed.
 """
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import asyncpg
 
 from db.audit_store import Audited, AuditEntry
+from db.creations import note_creation, taken
 from db.database import Database, Session
 from db.statements import Statement
+from evently.domain.creations import CreatedBefore, Creation
+from evently.domain.outcomes import KeyReused
+from evently.domain.text import fold
 from evently.domain.venues import (
     FIELDS,
     CreateVenue,
     DeleteOutcome,
     DeleteVenue,
+    NotVenueOwner,
     RoomNeeded,
     UpdateOutcome,
     UpdateVenue,
@@ -28,6 +35,7 @@ from evently.domain.venues import (
     VenueTooSmall,
     VenueUpdated,
     decide_update,
+    may_change,
     shrinks,
 )
 
@@ -40,17 +48,27 @@ class VenueStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, command: CreateVenue, caller: str, request_id: str) -> Venue:
-        """Add a venue."""
+    async def create(
+        self,
+        command: CreateVenue,
+        caller: str,
+        request_id: str,
+        creation: Creation | None = None,
+    ) -> Venue | CreatedBefore | KeyReused:
+        """Add a venue; with `creation`, or what its key has created before."""
         venue_id = str(uuid.uuid4())
-        columns = [command.fields.get(name) for name in FIELDS]
+        columns = _columns({name: command.fields.get(name) for name in FIELDS})
         details = {"name": command.fields["name"]}
         entry = AuditEntry(Audited.VENUE_CREATED, caller, request_id, venue_id, details)
         async with self._database.transaction() as session:
-            row = await session.fetchrow(Statement.ADD_VENUE, venue_id, *columns, command.admin_id)
-            await session.execute(Statement.RECORD_AUDIT, *entry.columns)
-        assert row is not None, "add_venue returns the row it added"
-        return _venue(row)
+            if creation is None or await note_creation(session, creation, venue_id):
+                row = await session.fetchrow(
+                    Statement.ADD_VENUE, venue_id, *columns, command.admin_id
+                )
+                await session.execute(Statement.RECORD_AUDIT, *entry.columns)
+                assert row is not None, "add_venue returns the row it added"
+                return _venue(row)
+        return await taken(self._database, creation)
 
     async def get(self, venue_id: str) -> Venue | None:
         """The venue, or None."""
@@ -60,9 +78,10 @@ class VenueStore:
     async def list(
         self, *, city: str | None, search: str | None, limit: int, offset: int
     ) -> VenuePage:
-        """Venues by name: whose city is `city` in any case, and with `search` in any text."""
-        rows = await self._database.fetch(Statement.LIST_VENUES, city, search, limit, offset)
-        counted = await self._database.fetchrow(Statement.COUNT_VENUES, city, search)
+        """Venues by name: whose city is `city`, and with `search` in any text, both folded."""
+        filters = [None if text is None else fold(text) for text in (city, search)]
+        rows = await self._database.fetch(Statement.LIST_VENUES, *filters, limit, offset)
+        counted = await self._database.fetchrow(Statement.COUNT_VENUES, *filters)
         assert counted is not None, "count_venues always returns a row"
         return VenuePage(tuple(map(_venue, rows)), counted["total"])
 
@@ -73,6 +92,8 @@ class VenueStore:
             if row is None:
                 return VenueNotFound()
             venue = _venue(row)
+            if not may_change(command.admin, venue):
+                return NotVenueOwner()
             needed = await _room_needed(session, venue) if shrinks(venue, command) else None
             outcome = decide_update(venue, command, needed)
             if isinstance(outcome, VenueTooSmall) or not outcome.changed:
@@ -83,9 +104,12 @@ class VenueStore:
         """Delete the venue unless any event, past and cancelled ones included, names it."""
         try:
             async with self._database.transaction() as session:
-                row = await session.fetchrow(Statement.DELETE_VENUE, command.venue_id)
+                row = await session.fetchrow(Statement.LOCK_VENUE, command.venue_id)
                 if row is None:
                     return VenueNotFound()
+                if not may_change(command.admin, _venue(row)):
+                    return NotVenueOwner()
+                await session.execute(Statement.DELETE_VENUE, command.venue_id)
                 entry = AuditEntry(
                     Audited.VENUE_DELETED,
                     caller,
@@ -105,6 +129,17 @@ class VenueStore:
         return VenueDeleted()
 
 
+def folded_texts(name: str, address: str, city: str) -> tuple[str, str, str]:
+    """What filters, search and sorting compare, in the order of the statements."""
+    return fold(name), fold(address), fold(city)
+
+
+def _columns(fields: Mapping[str, Any]) -> list[Any]:
+    """The values of a venue's FIELDS as the statements take them."""
+    texts = folded_texts(fields["name"], fields["address"], fields["city"])
+    return [*fields.values(), *texts]
+
+
 async def _room_needed(session: Session, venue: Venue) -> RoomNeeded | None:
     row = await session.fetchrow(Statement.FIND_LARGEST_COMING_EVENT, venue.venue_id)
     return None if row is None else RoomNeeded(str(row["event_id"]), row["total_capacity"])
@@ -114,7 +149,7 @@ async def _write(
     session: Session, update: VenueUpdated, caller: str, request_id: str
 ) -> VenueUpdated:
     venue = update.venue
-    columns = [getattr(venue, name) for name in FIELDS]
+    columns = _columns({name: getattr(venue, name) for name in FIELDS})
     row = await session.fetchrow(Statement.UPDATE_VENUE, venue.venue_id, *columns)
     assert row is not None, "the venue is locked, so it exists"
     details = {

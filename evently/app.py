@@ -20,6 +20,7 @@ from actors.peers.server import PeerServer
 from actors.registry import Registry
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
+from db.creations import Creations
 from db.database import Database
 from db.event_ledger import EventLedger
 from db.event_lists import EventListReader
@@ -174,6 +175,7 @@ async def running_services(
             event_lists=event_lists,
             ledger=EventLedger(database),
             venues=venues,
+            creations=Creations(database),
             venue_cache=venue_cache,
             revision=revision,
             admin_auth=auth,

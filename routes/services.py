@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.peers.forwarder import Events
+from db.creations import Creations
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.readiness import ReadyCheck
@@ -55,6 +56,7 @@ class Services:
     event_lists: EventLists
     ledger: EventLedger
     venues: VenueStore
+    creations: Creations
     venue_cache: VenueCache
     revision: Revision
     admin_auth: AdminAuth

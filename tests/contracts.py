@@ -240,6 +240,17 @@ class EventStoreContract:
         assert after.status is Status.CANCELLED
         assert (after.available_seats, after.revenue) == (10, Decimal(0))
 
+    async def test_an_event_that_was_cancelled_as_a_draft_is_told_from_one_that_was_on_sale(
+        self, setting: Setting
+    ) -> None:
+        never = await _commit(setting, batch(await _created(setting, 10), ("a", cancel(1))))
+        was = await _commit(
+            setting, batch(await _created(setting, 10), ("a", publish(1)), ("b", cancel(2)))
+        )
+
+        assert (never.status, never.known) == (Status.CANCELLED, False)
+        assert (was.status, was.known) == (Status.CANCELLED, True)
+
     # Several events
 
     async def test_each_event_of_a_statement_is_moved_or_not_for_itself(

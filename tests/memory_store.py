@@ -250,6 +250,7 @@ class MemoryDatabase:
             terms_version=batch.after.terms_version,
             revenue=row.revenue + batch.money_delta,
             updated_at=now if batch.records else row.updated_at,
+            cancelled_as_draft=edit.get("cancelled_as_draft", row.cancelled_as_draft),
             fence=batch.after.fence,
         )
 

@@ -97,6 +97,7 @@ class Edit(msgspec.Struct, array_like=True):
     any_owner: bool
     venue_capacity: int
     changes: msgspec.Raw = _NOTHING
+    seats_read: int | None = None
 
 
 class AskFrame(msgspec.Struct, tag=1, array_like=True):
@@ -228,7 +229,9 @@ def _edit(command: Update | Cancel) -> Edit:
     if isinstance(command, Cancel):
         return Edit(command.admin_id, command.any_owner, 0)
     changes = msgspec.Raw(_ENCODER.encode(_Changes(**command.changes)))
-    return Edit(command.admin_id, command.any_owner, command.venue_capacity, changes)
+    return Edit(
+        command.admin_id, command.any_owner, command.venue_capacity, changes, command.seats_read
+    )
 
 
 def request_in(frame: AskFrame) -> Request:
@@ -255,7 +258,9 @@ def _command(frame: AskFrame) -> Command:
         return Cancel(edit.admin_id, edit.any_owner, version)
     changes = msgspec.structs.asdict(_CHANGES.decode(edit.changes))
     given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
-    return Update(edit.admin_id, edit.any_owner, version, given, edit.venue_capacity)
+    return Update(
+        edit.admin_id, edit.any_owner, version, given, edit.venue_capacity, edit.seats_read
+    )
 
 
 def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:

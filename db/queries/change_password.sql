@@ -1,10 +1,10 @@
--- Sets the password hash of the admin with this email, revokes their refresh tokens and records it
--- in the audit. Returns the admin; no row: no admin has the email.
+-- Sets the password hash of the admin with the email $2, folded $1, revokes their refresh tokens and
+-- records it in the audit. Returns the admin; no row: no admin has the email.
 WITH changed AS (
     UPDATE admins
-       SET password_hash = $2,
+       SET password_hash = $3,
            updated_at = now()
-     WHERE lower(email) = lower($1)
+     WHERE admin_id = ({admin_with_email})
     RETURNING admin_id
 ), ended AS (
     UPDATE refresh_families f
@@ -16,7 +16,7 @@ WITH changed AS (
     RETURNING f.family_id
 ), noted AS (
     INSERT INTO admin_audit (action, caller, request_id, subject_id, details)
-    SELECT 'password_changed', $3::text, $4::text, admin_id,
+    SELECT 'password_changed', $4::text, $5::text, admin_id,
            jsonb_build_object('logins_ended', (SELECT count(*) FROM ended))
       FROM changed
 )

@@ -1,4 +1,4 @@
--- How many events on sale in city $4, of type $3 if it is given, start in [$1, $2); one row always.
+-- How many events on sale in city $4, of type $3 if it is given, are on in [$1, $2); one row always.
 SELECT coalesce(sum(near.total), 0)::bigint AS total
   FROM venues AS place
  CROSS JOIN LATERAL (
@@ -6,8 +6,8 @@ SELECT coalesce(sum(near.total), 0)::bigint AS total
          FROM events
         WHERE venue_id = place.venue_id
           AND status IN ('published', 'sold_out')
-          AND ($3::text IS NULL OR lower(event_type) = lower($3))
-          AND end_datetime > now()
-          AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
+          AND ($3::text IS NULL OR event_type_folded = $3)
+          AND end_datetime > greatest($1::timestamptz, now())
+          AND start_datetime >= ({first_on_then})
           AND start_datetime < coalesce($2::timestamptz, 'infinity')) AS near
- WHERE lower(place.city) = lower($4)
+ WHERE place.city_folded = $4

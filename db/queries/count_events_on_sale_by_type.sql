@@ -1,8 +1,8 @@
--- How many events on sale of type $3 start in [$1, $2); one row always.
+-- How many events on sale of type $3 are on in [$1, $2); one row always.
 SELECT count(*) AS total
   FROM events
  WHERE status IN ('published', 'sold_out')
-   AND lower(event_type) = lower($3)
-   AND end_datetime > now()
-   AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
+   AND event_type_folded = $3
+   AND end_datetime > greatest($1::timestamptz, now())
+   AND start_datetime >= ({first_on_then})
    AND start_datetime < coalesce($2::timestamptz, 'infinity')

@@ -1,4 +1,4 @@
--- Deletes a venue unless an event names it, which the foreign key refuses; no row: no such venue.
+-- Deletes a venue unless an event names it, which the foreign key refuses; returns nothing. The caller has
+-- locked it.
 DELETE FROM venues
  WHERE venue_id = $1
-RETURNING name

@@ -1,4 +1,4 @@
--- The admin with this email in any case; no row: no admin has it.
+-- The admin with the email $2, folded $1; no row: no admin has it.
 SELECT admin_id, password_hash, role, is_active
   FROM admins
- WHERE lower(email) = lower($1)
+ WHERE admin_id = ({admin_with_email})

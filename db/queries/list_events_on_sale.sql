@@ -1,11 +1,11 @@
--- A page of the events on sale that start in [$1, $2); no row: the page is past the end.
+-- A page of the events on sale that are on in [$1, $2); no row: the page is past the end.
 -- The inner scan finds the page in an index alone; only the page's own rows are read.
 SELECT {listed_event}
   FROM (SELECT event_id, start_datetime
           FROM events
          WHERE status IN ('published', 'sold_out')
-           AND end_datetime > now()
-           AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
+           AND end_datetime > greatest($1::timestamptz, now())
+           AND start_datetime >= ({first_on_then})
            AND start_datetime < coalesce($2::timestamptz, 'infinity')
          ORDER BY start_datetime, event_id
          LIMIT $3 OFFSET $4) AS page

@@ -1,4 +1,4 @@
--- A page of the events on sale in city $4, of type $3 if it is given, that start in [$1, $2); no
+-- A page of the events on sale in city $4, of type $3 if it is given, that are on in [$1, $2); no
 -- row: the page is past the end. Each venue of the city gives its first events, as many as could
 -- come to stand on the page, so that neither a large city nor an unknown one reads all events.
 SELECT {listed_event}
@@ -9,13 +9,13 @@ SELECT {listed_event}
                  FROM events
                 WHERE venue_id = place.venue_id
                   AND status IN ('published', 'sold_out')
-                  AND ($3::text IS NULL OR lower(event_type) = lower($3))
-                  AND end_datetime > now()
-                  AND start_datetime >= greatest($1::timestamptz, ({first_on_now}))
+                  AND ($3::text IS NULL OR event_type_folded = $3)
+                  AND end_datetime > greatest($1::timestamptz, now())
+                  AND start_datetime >= ({first_on_then})
                   AND start_datetime < coalesce($2::timestamptz, 'infinity')
                 ORDER BY start_datetime, event_id
                 LIMIT $5::bigint + $6::bigint) AS near
-         WHERE lower(place.city) = lower($4)
+         WHERE place.city_folded = $4
          ORDER BY near.start_datetime, near.event_id
          LIMIT $5 OFFSET $6) AS page
   JOIN events AS e USING (event_id)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import click
 
 from db.database import Database
-from db.migrate import check_database, migrate_database
+from db.migrate import check_database, fold_database, migrate_database
 from evently.commands.database import telling_why
 from evently.embedded import EmbeddedPostgres
 from evently.logs import set_up_logs
@@ -59,7 +59,11 @@ def _database(settings: Settings, stack: ExitStack) -> str:
 
 async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
     """Bring the embedded database to this schema, see that an external one has it, add the demo."""
-    await (migrate_database(dsn) if settings.embedded else check_database(dsn))
+    if settings.embedded:
+        await migrate_database(dsn)
+    else:
+        await check_database(dsn)
+        await fold_database(dsn)
     if demo:
         # Only the demo needs it, and it takes a while to import.
         from evently.commands.seed import seed  # noqa: PLC0415

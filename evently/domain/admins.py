@@ -18,14 +18,16 @@ Role: TypeAlias = Literal["event_manager", "admin", "super_admin"]
 SUPER_ADMIN: Role = "super_admin"
 
 REGISTER, REGISTER_SUPER_ADMIN = "admins:register", "admins:register_super_admin"
-ANY_OWNER = "events:any_owner"
+ANY_OWNER, ANY_VENUE = "events:any_owner", "venues:any_owner"
 _OWN_EVENTS = ("events:create", "events:read_own", "events:update_own", "events:cancel_own")
 _VENUES = ("venues:create", "venues:read", "venues:update", "venues:delete")
 
 PERMISSIONS: Mapping[Role, tuple[str, ...]] = {
     "event_manager": (*_OWN_EVENTS, *_VENUES),
     "admin": (*_OWN_EVENTS, *_VENUES, REGISTER),
-    "super_admin": (*_OWN_EVENTS, *_VENUES, REGISTER, REGISTER_SUPER_ADMIN, ANY_OWNER),
+    "super_admin": (
+        *(*_OWN_EVENTS, *_VENUES, REGISTER, REGISTER_SUPER_ADMIN, ANY_OWNER, ANY_VENUE),
+    ),
 }
 
 # The caller in the audit of a request that needs no credentials.
@@ -53,6 +55,11 @@ class Admin:
     def any_owner(self) -> bool:
         """Whether they may see and change other admins' events."""
         return ANY_OWNER in self.permissions
+
+    @property
+    def any_venue(self) -> bool:
+        """Whether they may change and delete other admins' venues."""
+        return ANY_VENUE in self.permissions
 
     @property
     def caller(self) -> str:

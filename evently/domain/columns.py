@@ -17,7 +17,9 @@ class Column:
 
     `sql` is its PostgreSQL type. Admins may write it if it is `editable`. A change of a `term`
     makes a new offer, to which a buyer has to agree anew. A `shared` text is the same in many
-    events. Lists show the `listed` fields.
+    events. Lists show the `listed` fields. A `folded` text has a column beside it with the text as
+    filters compare it, named by `folded_name`. A `derived` field follows from an admin's change and
+    is written with it.
     """
 
     sql: str
@@ -25,6 +27,8 @@ class Column:
     term: bool = False
     shared: bool = False
     listed: bool = True
+    folded: bool = False
+    derived: bool = False
 
 
 @cache
@@ -44,3 +48,8 @@ def types_of(cls: type) -> Mapping[str, Any]:
     """The Python types of the same fields."""
     hints = get_type_hints(cls)
     return {name: hints[name] for name in columns_of(cls)}
+
+
+def folded_name(name: str) -> str:
+    """The column with the folded form of the text in column `name`."""
+    return f"{name}_folded"

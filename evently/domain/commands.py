@@ -40,7 +40,8 @@ class Update:
 
     `changes` maps the names of EventDetails' editable fields, `total_capacity` and `status` to
     new values. `venue_capacity` is that of the venue the event will be at. `any_owner` is true
-    for an admin who may change every event.
+    for an admin who may change every event. `seats_read` are the available seats that the admin
+    sent back, if they did: those are not written.
     """
 
     admin_id: str
@@ -48,6 +49,7 @@ class Update:
     version: int
     changes: Mapping[str, Any]
     venue_capacity: int
+    seats_read: int | None = None
 
     def __hash__(self) -> int:
         """Hash what identifies the command; `changes` is a mapping and has no hash."""

@@ -18,7 +18,7 @@ from evently.domain.outcomes import (
     LedgerKind,
     Refusal,
 )
-from evently.domain.state import ON_SALE, EventState, Status
+from evently.domain.state import DERIVED, ON_SALE, EventState
 from evently.domain.value import value
 
 
@@ -76,7 +76,8 @@ class Batch:
         """Whether some of it may be done before the event has started only: all but returns."""
         if self.base.status in ON_SALE:
             return any(record.entry.kind is not LedgerKind.RETURNED for record in self.records)
-        return self.base.status is Status.DRAFT and self.after.status in ON_SALE
+        # Of a draft only what was published before the start may be sold.
+        return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
 
     @property
     def seat_delta(self) -> int:
@@ -90,14 +91,19 @@ class Batch:
 
     @property
     def changes(self) -> dict[str, Any] | None:
-        """The fields an admin changed, with their final values; None for seat moves alone."""
-        if self.base.details is self.after.details and (
-            self.base.total_capacity == self.after.total_capacity
+        """What an admin changed and what follows from it, by field; None for seat moves alone."""
+        if (
+            self.base.details is self.after.details
+            and self.base.total_capacity == self.after.total_capacity
+            and self.base.cancelled_as_draft == self.after.cancelled_as_draft
         ):
             return None
         merged: dict[str, Any] = {}
         for record in self.records:
             merged |= record.entry.changes or {}
+        for name in DERIVED:
+            if getattr(self.after, name) != getattr(self.base, name):
+                merged[name] = getattr(self.after, name)
         return merged
 
 

@@ -88,6 +88,7 @@ def created(
         terms_version=1,
         revenue=NO_MONEY,
         updated_at=now,
+        cancelled_as_draft=False,
     )
     changes = {name: getattr(details, name) for name in sorted(DETAIL_FIELDS)}
     changes["total_capacity"] = total_capacity
@@ -106,7 +107,7 @@ def created(
 
 def _reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
     if state.status not in ON_SALE:
-        if state.status is Status.DRAFT:
+        if not state.known:
             return NotFound()
         return NotModifiable(state.status, started=state.started(now))
     if state.started(now):
@@ -120,7 +121,7 @@ def _reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
 
 
 def _return(state: EventState, command: Return, now: datetime) -> Outcome:
-    if state.status is Status.DRAFT:
+    if not state.known:
         return NotFound()
     if command.seats > state.seats_out:
         return SeatsExceedCapacity(command.seats, state.seats_out)
@@ -149,6 +150,7 @@ def _moved(
         state.terms_version,
         state.revenue + money_delta,
         state.updated_at,
+        state.cancelled_as_draft,
         state.fence,
     )
     entry = LedgerEntry(version, kind, seat_delta, 0, money_delta, available, after.status_at(now))
@@ -212,7 +214,9 @@ def _update(state: EventState, command: Update, now: datetime) -> Outcome:
 def _refuse_admin(state: EventState, command: Update | Cancel, now: datetime) -> Refusal | None:
     if not command.any_owner and command.admin_id != state.details.created_by:
         return NotOwner()
-    if state.status is Status.CANCELLED or state.started(now):
+    # A draft has no buyers, so its start may pass.
+    began = state.status is not Status.DRAFT and state.started(now)
+    if state.status is Status.CANCELLED or began:
         return NotModifiable(state.status_at(now), started=state.started(now))
     if command.version != state.version:
         return _stale(state, command.version, now)
@@ -229,9 +233,16 @@ def _misfits(
     state: EventState, command: Update, changes: dict[str, Any], now: datetime
 ) -> list[tuple[str, str]]:
     problems = []
+    if command.seats_read not in {None, state.available_seats}:
+        message = (
+            f"available_seats is {state.available_seats} and cannot be written; change"
+            " total_capacity, or reserve and return seats"
+        )
+        problems.append(("available_seats", message))
     start = changes.get("start_datetime", state.details.start_datetime)
     end = changes.get("end_datetime", state.details.end_datetime)
-    if "start_datetime" in changes and start <= now:
+    publishes = changes.get("status") == Status.PUBLISHED
+    if start <= now and (publishes or "start_datetime" in changes):
         problems.append(("start_datetime", "start_datetime must be in the future"))
     if end <= start:
         problems.append(("end_datetime", "end_datetime must be after start_datetime"))
@@ -261,6 +272,7 @@ def _accepted_admin(
         terms_version=version if changes.keys() & TERMS else state.terms_version,
         revenue=state.revenue,
         updated_at=state.updated_at,
+        cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,
         fence=state.fence,
     )
     entry = LedgerEntry(

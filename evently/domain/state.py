@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from evently.domain.columns import Column
+from evently.domain.columns import Column, columns_of
 from evently.domain.value import value
 
 
@@ -25,6 +25,8 @@ class Status(StrEnum):
 
 
 ON_SALE = frozenset({Status.PUBLISHED, Status.SOLD_OUT})
+# A plain name: to look it up in its class costs 0.15 us, at every read.
+_DRAFT = Status.DRAFT
 
 
 @value
@@ -35,7 +37,7 @@ class EventDetails:
     name: Annotated[str, Column("text", editable=True)]
     description: Annotated[str, Column("text", editable=True, listed=False)]
     venue_id: Annotated[str, Column("uuid", editable=True, term=True, shared=True)]
-    event_type: Annotated[str, Column("text", editable=True, shared=True)]
+    event_type: Annotated[str, Column("text", editable=True, shared=True, folded=True)]
     start_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
     end_datetime: Annotated[datetime, Column("timestamptz", editable=True, term=True)]
     base_price: Annotated[Decimal, Column("numeric", editable=True, term=True)]
@@ -56,9 +58,17 @@ class EventState:
     terms_version: Annotated[int, Column("bigint", listed=False)]
     revenue: Annotated[Decimal, Column("numeric", listed=False)]
     updated_at: Annotated[datetime, Column("timestamptz")]
+    # False for all but a cancelled event that was never published, so that an older release, which
+    # does not write it, hides nothing that ticket holders look for.
+    cancelled_as_draft: Annotated[bool, Column("boolean", listed=False, derived=True)]
     # Counts the batches that refused a request with its caller's key. A refusal is no change, so
     # the version stays; nobody is shown this.
     fence: Annotated[int, Column("bigint", listed=False)] = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether it was ever published: to all but admins, no other event exists."""
+        return self.status is not _DRAFT and not self.cancelled_as_draft
 
     @property
     def seats_out(self) -> int:
@@ -79,3 +89,7 @@ class EventState:
         if self.status in ON_SALE and self.details.end_datetime <= now:
             return Status.COMPLETED
         return self.status
+
+
+# What follows from an admin's change and is written with it.
+DERIVED = tuple(name for name, column in columns_of(EventState).items() if column.derived)

@@ -4,7 +4,9 @@ Rules:
 1. A venue is never smaller than an event that is held there and has not ended. An event that is
    cancelled or over needs no room.
 2. A venue with events, past and cancelled ones included, is never deleted.
-3. A change that changes nothing leaves the venue as it is: the same `updated_at`, and nothing to
+3. A venue is changed and deleted by the admin who created it, or by one who may change every venue:
+   its name is on other admins' events.
+4. A change that changes nothing leaves the venue as it is: the same `updated_at`, and nothing to
    record.
 """
 
@@ -14,6 +16,7 @@ from datetime import datetime
 from types import NoneType
 from typing import Any, TypeAlias, get_args, get_type_hints
 
+from evently.domain.admins import Admin
 from evently.domain.value import value
 
 
@@ -64,6 +67,7 @@ class UpdateVenue:
     """Set the FIELDS in `changes`; the others stay as they are."""
 
     venue_id: str
+    admin: Admin
     changes: Mapping[str, Any]
 
 
@@ -72,6 +76,7 @@ class DeleteVenue:
     """Delete a venue."""
 
     venue_id: str
+    admin: Admin
 
 
 @value
@@ -93,6 +98,11 @@ class VenueNotFound:
 
 
 @value
+class NotVenueOwner:
+    """The venue is another admin's."""
+
+
+@value
 class VenueInUse:
     """`events` events name the venue, which therefore stays."""
 
@@ -108,8 +118,8 @@ class VenueTooSmall:
     total_capacity: int
 
 
-UpdateOutcome: TypeAlias = VenueUpdated | VenueNotFound | VenueTooSmall
-DeleteOutcome: TypeAlias = VenueDeleted | VenueNotFound | VenueInUse
+UpdateOutcome: TypeAlias = VenueUpdated | VenueNotFound | NotVenueOwner | VenueTooSmall
+DeleteOutcome: TypeAlias = VenueDeleted | VenueNotFound | NotVenueOwner | VenueInUse
 
 
 @value
@@ -118,6 +128,11 @@ class RoomNeeded:
 
     event_id: str
     total_capacity: int
+
+
+def may_change(admin: Admin, venue: Venue) -> bool:
+    """Whether the admin may change the venue, and delete it."""
+    return admin.any_venue or admin.admin_id == venue.created_by
 
 
 def shrinks(venue: Venue, command: UpdateVenue) -> bool:

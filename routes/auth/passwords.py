@@ -13,6 +13,7 @@ from typing import TypeVar
 import bcrypt
 
 from evently.domain.errors import TooManyLogins
+from evently.domain.text import normalized
 
 T = TypeVar("T")
 
@@ -41,7 +42,16 @@ class Passwords:
         return hashed.decode("ascii")
 
     async def matches(self, password: str, stored: str | None) -> bool:
-        """Whether `password` has the hash `stored`; never for None. Raises TooManyLogins."""
+        """Whether `password` has the hash `stored`; never for None. Raises TooManyLogins.
+
+        Hashes are of the NFC form. Older ones are of what was typed, so that is tried as well.
+        """
+        same = await self._matches(normalized(password), stored)
+        if normalized(password) != password:
+            same = await self._matches(password, stored) or same
+        return same
+
+    async def _matches(self, password: str, stored: str | None) -> bool:
         raw = password.encode("utf-8", "surrogatepass")
         tried = raw[:BYTES_MAX]
         against = self._decoy if stored is None else stored.encode("ascii")

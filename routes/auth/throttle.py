@@ -18,6 +18,7 @@ from typing import Protocol
 
 from db.throttle_store import Attempts, ThrottleStore
 from evently.domain.admins import Throttled
+from evently.domain.text import fold_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +140,8 @@ def _over(attempt: Attempt, found: dict[bytes, Attempts], *, spare: int) -> Thro
 
 
 def _account(email: str) -> str:
-    """The spelling of an email that PostgreSQL's lower() gives all spellings it considers equal.
-
-    Letter by letter, as it does: Python's lower() depends on context (a final sigma) and adds
-    letters (a dotted capital I), which would give one account several counts.
-    """
-    return "".join(letter.lower()[0] for letter in email.strip())
+    """The one form of all spellings that find the same account."""
+    return fold_case(email.strip())
 
 
 def _bucket(limit: Limit, subject: str) -> tuple[bytes, Limit]:

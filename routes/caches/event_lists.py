@@ -15,6 +15,7 @@ import msgspec
 
 from db.event_lists import EventPage, OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable
+from evently.domain.text import fold
 from evently.domain.value import value
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.revision import Revision
@@ -99,8 +100,8 @@ class EventLists:
         await self._cache.stop()
 
     async def _read(self, key: Key) -> Listing:
-        event_type, city, starts_from, starts_before, page, limit = key
-        wanted = OnSaleFilter(event_type, city, starts_from, starts_before)
+        event_type, city, on_from, on_before, page, limit = key
+        wanted = OnSaleFilter(event_type, city, on_from, on_before)
         offset = (page - 1) * limit
         found = await self._page(wanted, limit, offset)
         events = msgspec.convert(found.events, list[EventInList])
@@ -133,13 +134,8 @@ def _key(query: EventListQuery) -> Key:
 
 
 def _folded(text: str | None) -> str | None:
-    """`text` in lower case, or None if it is empty.
-
-    The database decides which texts beyond ASCII differ only in case.
-    """
-    if not text:
-        return None
-    return text.lower() if text.isascii() else text
+    """`text` as the database compares it, or None if it is empty."""
+    return fold(text) if text else None
 
 
 def _listing(answer: EventList) -> Listing:

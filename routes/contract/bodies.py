@@ -6,7 +6,7 @@ event's state or on another row is refused by `decide` or by the statement that 
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,34 +14,42 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from evently.domain.admins import Role
+from evently.domain.text import fold
 from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
-    Address,
     Body,
     DateFrom,
     DateTo,
-    Description,
-    EventType,
     Instant,
     Layout,
     Limit,
-    Name,
     Page,
-    Place,
     Positive,
-    Postal,
     Price,
     Query,
-    SearchText,
     Uuid,
     Version,
     VersionParameter,
+)
+from routes.contract.refusal import refusal
+from routes.contract.texts import (
+    BLANK_IS_ABSENT,
+    NFC,
+    Address,
+    Description,
+    EventType,
+    Name,
+    OptionalFilter,
+    OptionalPhone,
+    OptionalPlace,
+    OptionalPostal,
+    Place,
 )
 
 MAX_TICKETS_DEFAULT = 10
@@ -50,17 +58,13 @@ UpdatableStatus = Literal["draft", "published", "sold_out", "cancelled", "comple
 
 def _not_zero(quantity: int) -> int:
     if quantity == 0:
-        raise _refusal("must not be 0: negative reserves seats, positive returns them")
+        raise refusal("must not be 0: negative reserves seats, positive returns them")
     return quantity
-
-
-def _refusal(message: str) -> PydanticCustomError:
-    return PydanticCustomError("refused", "{message}", {"message": message})
 
 
 def _version_or_any(given: Any) -> Any:
     if given != "*" and (isinstance(given, bool) or not isinstance(given, int)):
-        raise _refusal('must be the event\'s version as a JSON integer, or "*" for any')
+        raise refusal('must be the event\'s version as a JSON integer, or "*" for any')
     return given
 
 
@@ -120,19 +124,19 @@ class NewEvent(Body):
     base_price: Price
     max_tickets_per_booking: Positive = MAX_TICKETS_DEFAULT
 
-    @model_validator(mode="after")
-    def _ends_after_start(self) -> Self:
-        _check_schedule(self.start_datetime, self.end_datetime)
-        return self
+    @field_validator("end_datetime")
+    @classmethod
+    def _ends_after_start(cls, end: datetime, info: ValidationInfo) -> datetime:
+        start = info.data.get("start_datetime")
+        if start is not None and end <= start:
+            raise refusal("must be after start_datetime")
+        return end
 
 
-def _check_schedule(start: datetime | None, end: datetime | None) -> None:
-    if start is not None and end is not None and end <= start:
-        raise _refusal("end_datetime must be after start_datetime")
-
-
-def _refuse_available_seats(_: Any) -> Any:
-    raise _refusal("cannot be written; change total_capacity, or reserve and return seats")
+def _not_null(given: Any) -> Any:
+    if given is None:
+        raise refusal("must be a JSON integer, or left out")
+    return given
 
 
 class EventChanges(Body):
@@ -151,8 +155,9 @@ class EventChanges(Body):
     base_price: Price | None = None
     max_tickets_per_booking: Positive | None = None
     status: UpdatableStatus | None = None
+    # Not written, so it may come back as it was read, and nothing else.
     available_seats: Annotated[
-        None, BeforeValidator(_refuse_available_seats), Field(exclude=True)
+        int | None, BeforeValidator(_not_null), Field(json_schema_extra={"readOnly": True})
     ] = None
 
 
@@ -168,9 +173,9 @@ class NewVenue(Body):
     name: Name
     address: Address
     city: Place
-    state: Place | None = None
+    state: OptionalPlace = None
     country: Place
-    postal_code: Postal | None = None
+    postal_code: OptionalPostal = None
     capacity: Positive
     layout_config: Layout | None = None
 
@@ -182,9 +187,9 @@ class VenueChanges(Body):
     name: Name | None = None
     address: Address | None = None
     city: Place | None = None
-    state: Place | None = None
+    state: OptionalPlace = None
     country: Place | None = None
-    postal_code: Postal | None = None
+    postal_code: OptionalPostal = None
     capacity: Positive | None = None
     layout_config: Layout | None = None
 
@@ -193,39 +198,33 @@ class VenueChanges(Body):
 _EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
 EMAIL_MAX = 254
 PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX = 8, 72
-PHONE_MAX = 20
-_PHONE = re.compile(r"\+?[0-9][0-9 ().-]{2,18}[0-9]", re.ASCII)
 
 
 def _email(text: str) -> str:
     if not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise _refusal("must be an email address like ada@example.org")
+        raise refusal("must be an email address like ada@example.org")
     return text
 
 
 def _password(text: str) -> str:
     if "\0" in text:
-        raise _refusal("must not hold a NUL character")
+        raise refusal("must not hold a NUL character")
     if not PASSWORD_BYTES_MIN <= len(text.encode()) <= PASSWORD_BYTES_MAX:
         bounds = f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8"
-        raise _refusal(f"must be {bounds}, which is what bcrypt can hash")
-    return text
-
-
-def _phone(text: str) -> str:
-    if not _PHONE.fullmatch(text):
-        raise _refusal("must be a phone number like +14155550100")
+        raise refusal(f"must be {bounds}, which is what bcrypt can hash")
     return text
 
 
 Email = Annotated[
     str,
+    NFC,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=EMAIL_MAX),
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}, examples=["ada@example.org"]),
 ]
 Password = Annotated[
     str,
+    NFC,
     AfterValidator(_password),
     # The bounds are of bytes, of which a character takes one to four.
     Field(
@@ -237,12 +236,6 @@ Password = Annotated[
         },
     ),
 ]
-Phone = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=PHONE_MAX),
-    AfterValidator(_phone),
-    Field(json_schema_extra={"pattern": f"^{_PHONE.pattern}$"}, examples=["+14155550100"]),
-]
 
 
 class Registration(Body):
@@ -251,12 +244,15 @@ class Registration(Body):
     email: Email
     password: Password
     name: Name
-    phone_number: Phone | None = None
+    phone_number: OptionalPhone = None
     role: Role = "event_manager"
 
 
 class Login(Body):
-    """Who logs in. Any text is taken: a password that could never be is simply wrong."""
+    """Who logs in. Any text is taken: a password that could never be is simply wrong.
+
+    The password stays as it was typed, because older hashes are of that.
+    """
 
     allow_nul: ClassVar[bool] = True
     email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
@@ -269,13 +265,6 @@ class RefreshToken(Body):
     refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise _refusal("must not hold a NUL character")
-    return text
-
-
-Filter = Annotated[SearchText, AfterValidator(_storable)]
 CITY = "Only in this city: its whole name, in any case"
 
 
@@ -294,39 +283,45 @@ class Paging(Query):
 class EventListQuery(Paging):
     """Filters of the public list."""
 
-    type: Annotated[Filter | None, Field(description="Only this event_type, in any case")] = None
-    event_type: Annotated[Filter | None, Field(description="The same as `type`")] = None
-    city: Annotated[Filter | None, Field(description=CITY)] = None
-    date_from: DateFrom | None = None
-    date_to: DateTo | None = None
+    type: Annotated[OptionalFilter, Field(description="Only this event_type, in any case")] = None
+    event_type: Annotated[OptionalFilter, Field(description="The same as `type`")] = None
+    city: Annotated[OptionalFilter, Field(description=CITY)] = None
+    date_from: Annotated[DateFrom | None, BLANK_IS_ABSENT] = None
+    date_to: Annotated[DateTo | None, BLANK_IS_ABSENT] = None
 
-    @model_validator(mode="after")
-    def _one_type_and_a_range(self) -> Self:
-        if self.type and self.event_type and self.type != self.event_type:
-            raise PydanticCustomError(
-                "refused", "{message}", {"message": "type and event_type must not differ"}
-            )
-        if self.date_from and self.date_to and self.date_from >= self.date_to:
-            raise PydanticCustomError(
-                "refused", "{message}", {"message": "date_from must not be after date_to"}
-            )
-        return self
+    @field_validator("event_type")
+    @classmethod
+    def _is_the_type(cls, event_type: str | None, info: ValidationInfo) -> str | None:
+        asked = info.data.get("type")
+        if asked and event_type and fold(asked) != fold(event_type):
+            raise refusal("must not differ from type")
+        return event_type
+
+    @field_validator("date_to")
+    @classmethod
+    def _ends_after_it_begins(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
+        since = info.data.get("date_from")
+        if since is not None and until is not None and since >= until:
+            raise refusal("must not be before date_from")
+        return until
 
 
 class AdminEventListQuery(Paging):
     """Filters of an admin's own list."""
 
     status: Annotated[
-        UpdatableStatus | None, Field(description="Only events with this status now")
+        UpdatableStatus | None,
+        BLANK_IS_ABSENT,
+        Field(description="Only events with this status now"),
     ] = None
 
 
 class VenueListQuery(Paging):
     """Filters of the venues."""
 
-    city: Annotated[Filter | None, Field(description=CITY)] = None
+    city: Annotated[OptionalFilter, Field(description=CITY)] = None
     search: Annotated[
-        Filter | None, Field(description="Any part of name, address or city, in any case")
+        OptionalFilter, Field(description="Any part of name, address or city, in any case")
     ] = None
 
 

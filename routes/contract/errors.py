@@ -168,6 +168,12 @@ def event_not_found(event_id: str) -> ApiError:
     return ApiError(Code.EVENT_NOT_FOUND, "Event not found", {"event_id": event_id})
 
 
+def key_reused(details: Mapping[str, Any]) -> ApiError:
+    """422: the key stands for another request."""
+    message = "This Idempotency-Key was used with another request; choose a new one"
+    return ApiError(Code.IDEMPOTENCY_KEY_REUSED, message, details)
+
+
 def refused(event_id: str, refusal: Refusal) -> ApiError:
     """The error for a refusal of a command on `event_id`."""
     match refusal:

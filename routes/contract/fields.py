@@ -9,21 +9,25 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
+import msgspec
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     WithJsonSchema,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from routes.contract import answers
 from routes.contract.errors import invalid
+from routes.contract.refusal import refusal
+from routes.contract.slips import slips
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -38,9 +42,10 @@ _PAGE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 PAGE_MAX = 999_999_999
 _VERSION = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-# RFC 3339, section 5.6, with the offset that makes it an instant.
+# RFC 3339, section 5.6, with the offset that makes it an instant. People, and the inputs of
+# browsers, leave out seconds that are 0.
 _INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
     re.ASCII,
 )
@@ -69,41 +74,33 @@ class NoQuery(Query):
     """No parameters."""
 
 
-def _refuse(message: str) -> PydanticCustomError:
-    return PydanticCustomError("refused", "{message}", {"message": message})
-
-
-def _not_empty(text: str) -> str:
-    if not text:
-        raise PydanticCustomError("missing", "is required")
-    return text
-
-
 def _price(given: Any) -> Any:
     if isinstance(given, bool) or not isinstance(given, int | Decimal):
-        raise _refuse("must be a JSON number")
+        raise refusal("must be a JSON number")
     price = Decimal(given)
     if not price.is_finite() or not 0 <= price <= PRICE_MAX:
-        raise _refuse(f"must be between 0 and {PRICE_MAX}")
+        raise refusal(f"must be between 0 and {PRICE_MAX}")
     cents = price.quantize(Decimal("0.01"))
     if cents != price:
-        raise _refuse("must have at most two decimals")
+        raise refusal("must have at most two decimals")
     return abs(cents)
 
 
 def parse_instant(text: Any) -> datetime:
     """An RFC 3339 time with an offset, as an aware datetime in UTC; raises a validation error."""
     if not isinstance(text, str) or not _INSTANT.fullmatch(text):
-        raise _refuse("must be an RFC 3339 time with an offset, like 2030-06-01T20:00:00Z")
+        raise refusal("must be an RFC 3339 time with an offset, like 2030-06-01T20:00:00Z")
     if not _YEAR_MIN <= int(text[:4]) <= _YEAR_MAX:
-        raise _refuse(f"must be between the years {_YEAR_MIN} and {_YEAR_MAX}")
+        raise refusal(f"must be between the years {_YEAR_MIN} and {_YEAR_MAX}")
     try:
         return _instant(text)
     except ValueError as error:
-        raise _refuse("must be a time that the calendar has") from error
+        raise refusal("must be a time that the calendar has") from error
 
 
 def _instant(text: str) -> datetime:
+    if text[16] != ":":
+        text = f"{text[:16]}:00{text[16:]}"
     head, fraction = text[:19].upper().replace(" ", "T"), re.match(r"\.([0-9]+)", text[19:])
     micros = int(fraction[1][:6].ljust(6, "0")) if fraction else 0
     offset = text[-6:] if text[-1] not in "Zz" else "+00:00"
@@ -130,23 +127,23 @@ def _bound(text: Any) -> datetime:
     try:
         return parse_instant(text)
     except PydanticCustomError as error:
-        raise _refuse("must be a date like 2030-06-01 or an RFC 3339 time") from error
+        raise refusal("must be a date like 2030-06-01 or an RFC 3339 time") from error
 
 
 def _layout(given: Any) -> Any:
     try:
         text = json.dumps(given, default=float, separators=(",", ":"), ensure_ascii=False)
     except (ValueError, OverflowError) as error:
-        raise _refuse("must be a JSON object") from error
+        raise refusal("must be a JSON object") from error
     if len(text.encode()) > LAYOUT_BYTES_MAX:
-        raise _refuse(f"must not exceed {LAYOUT_BYTES_MAX} bytes")
+        raise refusal(f"must not exceed {LAYOUT_BYTES_MAX} bytes")
     if _depth(given) > LAYOUT_DEPTH_MAX:
-        raise _refuse(f"must not nest deeper than {LAYOUT_DEPTH_MAX} levels")
+        raise refusal(f"must not nest deeper than {LAYOUT_DEPTH_MAX} levels")
     return json.loads(text, parse_constant=_refuse_constant)
 
 
 def _refuse_constant(name: str) -> Any:
-    raise _refuse(f"must not hold {name}")
+    raise refusal(f"must not hold {name}")
 
 
 def _depth(given: Any) -> int:
@@ -167,7 +164,7 @@ def _counted(name: str, pattern: re.Pattern[str], at_most: int) -> Callable[[Any
         if isinstance(text, int) and not isinstance(text, bool):
             return text
         if not isinstance(text, str) or not pattern.fullmatch(text) or int(text) > at_most:
-            raise _refuse(f"must be a whole number from 1 to {at_most}")
+            raise refusal(f"must be a whole number from 1 to {at_most}")
         return int(text)
 
     parse.__name__ = name
@@ -186,12 +183,8 @@ def canonical_uuid(text: str) -> str | None:
 def _uuid(text: Any) -> str:
     found = canonical_uuid(text) if isinstance(text, str) else None
     if found is None:
-        raise _refuse("must be a UUID of 36 characters")
+        raise refusal("must be a UUID of 36 characters")
     return found
-
-
-def _bounded(at_most: int) -> StringConstraints:
-    return StringConstraints(strip_whitespace=True, max_length=at_most)
 
 
 def _whole(at_most: int) -> dict[str, Any]:
@@ -201,21 +194,9 @@ def _whole(at_most: int) -> dict[str, Any]:
 
 _DATE_OR_TIME: dict[str, Any] = {
     "type": "string",
-    "pattern": f"^(?:{_DATE.pattern}|{_INSTANT.pattern})$",
+    "pattern": f"^(?:{_DATE.pattern}|{_INSTANT.pattern}|)$",
     "examples": ["2030-06-01"],
 }
-
-# What JSON schema cannot be told by pydantic's own types is told beside them: text is required
-# after it was trimmed, so that a blank is not text either.
-_REQUIRED = AfterValidator(_not_empty)
-_SOME = Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})
-Name = Annotated[str, _bounded(200), _REQUIRED, _SOME]
-Address = Annotated[str, _bounded(500), _REQUIRED, _SOME]
-Place = Annotated[str, _bounded(100), _REQUIRED, _SOME]
-Postal = Annotated[str, _bounded(20), _REQUIRED, _SOME]
-Description = Annotated[str, _bounded(10_000)]
-EventType = Annotated[str, _bounded(50), _REQUIRED, _SOME]
-SearchText = Annotated[str, _bounded(200)]
 
 Positive = Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32"})]
 Version = Annotated[int, Field(ge=1, le=INT64_MAX, json_schema_extra={"format": "int64"})]
@@ -272,7 +253,7 @@ DateFrom = Annotated[
     BeforeValidator(_date_from),
     WithJsonSchema(
         _DATE_OR_TIME
-        | {"description": "Start at this RFC 3339 time or later, or on this UTC day or later"}
+        | {"description": "On at this RFC 3339 time or later, or on this UTC day or later"}
     ),
 ]
 DateTo = Annotated[
@@ -280,29 +261,60 @@ DateTo = Annotated[
     BeforeValidator(_date_to),
     WithJsonSchema(
         _DATE_OR_TIME
-        | {"description": "Start at this RFC 3339 time or earlier, or on this UTC day or earlier"}
+        | {"description": "On at this RFC 3339 time or earlier, or on this UTC day or earlier"}
     ),
 ]
 
 M = TypeVar("M", bound=BaseModel)
 
 
+# What answers show may come back in a body, and is no slip of anything.
+_ANSWERED = frozenset(
+    name
+    for answer in vars(answers).values()
+    if isinstance(answer, type) and issubclass(answer, msgspec.Struct)
+    for name in answer.__struct_fields__
+)
+
+
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    """What a body or query of this model may hold; kept, since pydantic looks for it each time."""
+    return frozenset(model.model_fields)
+
+
 def read_body(model: type[M], value: Any) -> M:
     """`value` as `model`. Raises ApiError 400 that names every bad field."""
     if not isinstance(value, dict):
         raise invalid(("body", "body must be a JSON object"))
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise invalid(*problems("body", error)) from error
+    return _read("body", model, value, _ANSWERED)
 
 
 def read_query(model: type[M], given: Mapping[str, str]) -> M:
     """The parameters as `model`. Raises ApiError 400 that names every bad one."""
+    return _read("query", model, given, frozenset())
+
+
+def _read(where: str, model: type[M], given: Mapping[str, Any], read_only: frozenset[str]) -> M:
+    known = _names(model)
     try:
-        return model.model_validate(given)
+        read = model.model_validate(given)
     except ValidationError as error:
-        raise invalid(*problems("query", error)) from error
+        told = problems(where, error) + _slips(where, known, given, read_only)
+        raise invalid(*told) from error
+    # Most requests hold nothing unknown, and pay for no more than this look.
+    if not known.issuperset(given) and (told := _slips(where, known, given, read_only)):
+        raise invalid(*told)
+    return read
+
+
+def _slips(
+    where: str, known: frozenset[str], given: Mapping[str, Any], read_only: frozenset[str]
+) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{where}.{name}", f"{name} is not known; did you mean {meant}?")
+        for name, meant in slips(given, sorted(known), read_only)
+    )
 
 
 def problems(where: str, error: ValidationError) -> tuple[tuple[str, str], ...]:

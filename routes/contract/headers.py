@@ -4,13 +4,19 @@ Rule: such a header may be sent once. Where two are sent, a proxy in front may h
 them while the service believes the other, so two are refused with 400.
 """
 
+import re
+
 from multidict import MultiMapping, istr
 
-from routes.contract.errors import repeated
+from routes.contract.errors import invalid, repeated
 
 AUTHORIZATION = istr("Authorization")
 API_KEY = istr("X-API-Key")
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
+
+_BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+# RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.
+_QUOTED_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 
 _SENT_ONCE = (AUTHORIZATION, API_KEY, IDEMPOTENCY_KEY)
 
@@ -29,3 +35,19 @@ def refuse_duplicates(sent: MultiMapping[str]) -> None:
     """Raise ApiError 400 if a header that decides something was sent twice."""
     for name in _SENT_ONCE:
         sent_once(sent, name)
+
+
+def idempotency_key(sent: MultiMapping[str]) -> str | None:
+    """The request's key, or None. Raises ApiError 400 for what is none."""
+    given = sent.get(IDEMPOTENCY_KEY)
+    if given is None:
+        return None
+    given = given.strip()
+    if given.startswith('"'):
+        quoted = _QUOTED_KEY.fullmatch(given)
+        if quoted is not None:
+            return re.sub(r"\\(.)", r"\1", quoted[1])
+    elif _BARE_KEY.fullmatch(given):
+        return given
+    message = "Idempotency-Key must be 1 to 255 printable characters, bare or in quotes"
+    raise invalid(("header.Idempotency-Key", message))

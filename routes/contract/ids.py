@@ -10,7 +10,7 @@ from random import Random
 
 _random = Random()  # noqa: S311 - unique, not secret
 
-# No client's key has this character (`routes/handlers/seats.py` takes printable ASCII).
+# No client's key has this character (`routes/contract/headers.py` takes printable ASCII).
 MADE = "\u00a7"
 _KEY_BYTES = 16
 # A call of the system costs five times what a key does: one for every 256 of them.

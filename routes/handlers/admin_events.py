@@ -13,6 +13,7 @@ from uuid import uuid4
 from actors.envelope import Request
 from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
+from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import created
 from evently.domain.outcomes import Done, KeyReused, NotOwner
@@ -25,17 +26,30 @@ from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, invalid, refused
 from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint
+from routes.handlers.creation import created_before, creation_of, earlier, told_by_its_key
 from routes.handlers.event_detail import admin_event_detail
 
 
 async def create_event(call: Call) -> AdminEventDetail:
     """Create an event as a draft."""
+    creation = creation_of(call)
+    with told_by_its_key(creation):
+        event_id = await created_before(call, creation) or await _create(call, creation)
+        call.headers["Location"] = f"/api/v1/admin/events/{event_id}"
+        with _committed():
+            stored = await call.services.events.read(event_id)
+            assert stored is not None, "it was committed a moment ago"
+            return await _detail(call, stored)
+
+
+async def _create(call: Call, creation: Creation | None) -> str:
+    """Commit the first version of the event in the body; its id."""
     body: NewEvent = call.body
     services = call.services
     now = services.events.clock.now()
     if body.start_datetime <= now:
         raise invalid(("body.start_datetime", "start_datetime must be in the future"))
-    venue = await _venue_with_room(call, body.venue_id, body.total_capacity)
+    await _venue_with_room(call, body.venue_id, body.total_capacity)
     details = EventDetails(
         event_id=str(uuid4()),
         created_by=call.admin.admin_id,
@@ -44,14 +58,16 @@ async def create_event(call: Call) -> AdminEventDetail:
     )
     state, entry = created(details, body.total_capacity, now)
     record = Record(entry, made_key(), "create", call.origin)
-    if not await services.event_store.create(state, record):
+    if creation is None:
+        made: bool | CreatedBefore | KeyReused = await services.event_store.create(state, record)
+    else:
+        made = await services.event_store.create_once(state, record, creation)
+    if not isinstance(made, bool):
+        return earlier(call, made)
+    if not made:
         raise invalid(("body.venue_id", "venue does not exist or has become too small"))
     services.revision.bump()
-    call.headers["Location"] = f"/api/v1/admin/events/{details.event_id}"
-    with _committed():
-        stored = await services.events.read(details.event_id)
-        assert stored is not None, "it was committed a moment ago"
-        return await _detail(call, stored, venue)
+    return details.event_id
 
 
 async def get_admin_event(call: Call) -> AdminEventDetail:
@@ -65,7 +81,9 @@ async def update_event(call: Call) -> AdminEventDetail:
     changes = _changes(body)
     venue = await _venue_to_be(call, changes)
     admin, capacity = call.admin, 0 if venue is None else venue.capacity
-    command = Update(admin.admin_id, admin.any_owner, body.version, changes, capacity)
+    command = Update(
+        admin.admin_id, admin.any_owner, body.version, changes, capacity, body.available_seats
+    )
     done = await _ask(call, command)
     with _committed():
         # An answer from the ledger, given when the first one was lost, has no state with it.
@@ -131,6 +149,9 @@ def _changes(body: EventChanges) -> dict[str, Any]:
     empty = sorted(name for name in given if getattr(body, name) is None)
     if empty:
         raise invalid(*((f"body.{name}", f"{name} is required") for name in empty))
+    if not given and "available_seats" in body.model_fields_set:
+        message = "available_seats cannot be written; change total_capacity, or move seats"
+        raise invalid(("body.available_seats", message))
     if not given:
         raise invalid(("body", "body changes nothing: give at least one field to change"))
     return {name: getattr(body, name) for name in given}
@@ -177,7 +198,8 @@ ENDPOINTS = (
         status=201,
         access=Access.ADMIN,
         body=NewEvent,
-        errors=(Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+        errors=(Code.IDEMPOTENCY_KEY_REUSED, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
+        idempotent=True,
     ),
     Endpoint(
         method="GET",

@@ -1,13 +1,13 @@
 """What the public reads of one event.
 
-Rule: a draft is unknown to the public; a cancelled or completed event still answers, so that
-ticket holders see it.
+Rule: an event that was never published is unknown to the public; a cancelled or completed one that
+was still answers, so that ticket holders see it.
 """
 
 import asyncio
 from typing import TypeAlias
 
-from evently.domain.state import EventState, Status
+from evently.domain.state import EventState
 from evently.domain.venues import Venue
 from routes.call import Call
 from routes.contract.answers import EventAvailability, EventDetail
@@ -62,7 +62,7 @@ def availability(call: Call, state: State) -> EventAvailability:
 
 
 def _published(call: Call, state: State) -> EventState:
-    if state is None or state.status is Status.DRAFT:
+    if state is None or not state.known:
         raise event_not_found(call.event_id)
     return state
 

@@ -5,26 +5,21 @@ Idempotency-Key tells what became of the move.
 """
 
 import asyncio
-import re
 
 from actors.envelope import Request
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
-from evently.domain.state import EventState, Status
+from evently.domain.state import EventState
 from routes.call import Call
 from routes.contract.answers import EventForBooking, SeatsMoved
 from routes.contract.bodies import SeatMove as SeatMoveBody
 from routes.contract.bodies import SeatReturn
 from routes.contract.deadline import deadline_s
-from routes.contract.errors import ApiError, Code, event_not_found, invalid, refused
-from routes.contract.headers import IDEMPOTENCY_KEY
+from routes.contract.errors import Code, event_not_found, key_reused, refused
+from routes.contract.headers import idempotency_key
 from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint, SplitHandler
 from routes.handlers.events import look_up
-
-_BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
-# RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.
-_QUOTED_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 
 
 def move(call: Call) -> "asyncio.Future[Answer]":
@@ -35,7 +30,7 @@ def move(call: Call) -> "asyncio.Future[Answer]":
     seats = body.quantity
     command: SeatMove
     command = Reserve(-seats, version, retry) if seats < 0 else Return(seats, version, retry)
-    key = _idempotency_key(call)
+    key = idempotency_key(call.sent)
     request = Request(
         command,
         key or made_key(),
@@ -56,8 +51,7 @@ def moved(call: Call, answer: Answer) -> SeatsMoved:
                 call.headers["Idempotent-Replayed"] = "true"
             return SeatsMoved(event_id, answer.available_seats, answer.status, answer.version)
         case KeyReused():
-            message = "This Idempotency-Key was used with another request; choose a new one"
-            raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, message, {"event_id": event_id})
+            raise key_reused({"event_id": event_id})
         case _:
             raise refused(event_id, answer)
 
@@ -65,7 +59,7 @@ def moved(call: Call, answer: Answer) -> SeatsMoved:
 def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
     """What a booking needs to know of an event."""
     event_id = call.params["event_id"]
-    if state is None or state.status is Status.DRAFT:
+    if state is None or not state.known:
         raise event_not_found(event_id)
     return EventForBooking(
         event_id,
@@ -75,21 +69,6 @@ def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
         state.version,
         state.status_at(call.services.events.clock.now()),
     )
-
-
-def _idempotency_key(call: Call) -> str | None:
-    given = call.sent.get(IDEMPOTENCY_KEY)
-    if given is None:
-        return None
-    given = given.strip()
-    if given.startswith('"'):
-        quoted = _QUOTED_KEY.fullmatch(given)
-        if quoted is not None:
-            return re.sub(r"\\(.)", r"\1", quoted[1])
-    elif _BARE_KEY.fullmatch(given):
-        return given
-    message = "Idempotency-Key must be 1 to 255 printable characters, bare or in quotes"
-    raise invalid(("header.Idempotency-Key", message))
 
 
 _MOVE_ERRORS = (

@@ -13,6 +13,7 @@ from evently.domain.venues import (
     OPTIONAL,
     CreateVenue,
     DeleteVenue,
+    NotVenueOwner,
     UpdateVenue,
     Venue,
     VenueDeleted,
@@ -24,16 +25,34 @@ from evently.domain.venues import (
 from routes.call import Call
 from routes.contract import answers
 from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
-from routes.contract.errors import ApiError, Code, invalid
+from routes.contract.errors import ApiError, Code, forbidden, invalid
 from routes.endpoint import Access, Endpoint
+from routes.handlers.creation import created_before, creation_of, earlier, told_by_its_key
 
 TAG = "Venues"
 
 
 async def create_venue(call: Call) -> answers.Venue:
     """Add a venue."""
-    command = CreateVenue(call.admin.admin_id, call.body.model_dump())
-    venue = await call.services.venues.create(command, call.caller, call.request_id)
+    creation = creation_of(call)
+    with told_by_its_key(creation):
+        venue_id = await created_before(call, creation)
+        if venue_id is None:
+            command = CreateVenue(call.admin.admin_id, call.body.model_dump())
+            made = await call.services.venues.create(
+                command, call.caller, call.request_id, creation
+            )
+            if isinstance(made, Venue):
+                return _created(call, made)
+            venue_id = earlier(call, made)
+        venue = await call.services.venues.get(venue_id)
+    if venue is None:
+        message = "The venue that this Idempotency-Key created has been deleted since"
+        raise ApiError(Code.VENUE_NOT_FOUND, message, {"venue_id": venue_id})
+    return _created(call, venue)
+
+
+def _created(call: Call, venue: Venue) -> answers.Venue:
     call.headers["Location"] = f"/api/v1/admin/venues/{venue.venue_id}"
     return _answer(venue)
 
@@ -61,7 +80,7 @@ async def get_venue(call: Call) -> answers.Venue:
 
 async def update_venue(call: Call) -> answers.Venue:
     """Set the fields in the body."""
-    command = UpdateVenue(call.venue_id, _changes(call.body))
+    command = UpdateVenue(call.venue_id, call.admin, _changes(call.body))
     try:
         outcome = await call.services.venues.update(command, call.caller, call.request_id)
     finally:
@@ -73,7 +92,7 @@ async def update_venue(call: Call) -> answers.Venue:
 
 async def delete_venue(call: Call) -> answers.Message:
     """Delete a venue that no event names."""
-    command = DeleteVenue(call.venue_id)
+    command = DeleteVenue(call.venue_id, call.admin)
     try:
         outcome = await call.services.venues.delete(command, call.caller, call.request_id)
     finally:
@@ -98,8 +117,12 @@ def _answer(venue: Venue) -> answers.Venue:
     return msgspec.convert(venue, answers.Venue, from_attributes=True)
 
 
-def _refused(call: Call, refusal: VenueNotFound | VenueInUse | VenueTooSmall) -> ApiError:
+def _refused(
+    call: Call, refusal: VenueNotFound | NotVenueOwner | VenueInUse | VenueTooSmall
+) -> ApiError:
     match refusal:
+        case NotVenueOwner():
+            return forbidden("This venue belongs to another admin", {"venue_id": call.venue_id})
         case VenueNotFound():
             return ApiError(Code.VENUE_NOT_FOUND, "Venue not found", {"venue_id": call.venue_id})
         case VenueInUse(events):
@@ -131,6 +154,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=201,
         access=Access.ADMIN,
         body=NewVenue,
+        errors=(Code.VENUE_NOT_FOUND, Code.IDEMPOTENCY_KEY_REUSED),
+        idempotent=True,
     ),
     Endpoint(
         method="GET",

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 from routes.contract.deadline import WAIT_HEADER, WAIT_MS, WAIT_MS_MAX
 from routes.contract.errors import STATUS, Code
-from routes.openapi.prose import ERRORS
+from routes.openapi.error_table import ERRORS, FORBIDDEN
 from routes.openapi.schemas import Schema
 
-# `UNAUTHORIZED` has two statuses; `STATUS` has the other.
-FORBIDDEN = 403
 _EXAMPLE_TIME = "2030-01-15T10:30:00Z"
 
 
@@ -58,7 +56,7 @@ PARAMETERS: Mapping[str, Schema] = {
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
-        "Identifies this move: a repeated request is carried out once. Bare, or an RFC 8941 string",
+        "Identifies this request: a repeated one is carried out once. Bare, or an RFC 8941 string",
         {"type": "string", "minLength": 1, "maxLength": 255, "examples": ["booking-7f3a"]},
     ),
     "RequestTimeout": _header(

@@ -11,7 +11,8 @@ from routes.contract.errors import STATUS, Code
 from routes.contract.fields import NoQuery
 from routes.contract.raw import Raw
 from routes.endpoint import Access, Endpoint, SplitHandler
-from routes.openapi.components import FORBIDDEN, answer_header
+from routes.openapi.components import answer_header
+from routes.openapi.error_table import FORBIDDEN
 from routes.openapi.examples import BODIES
 from routes.openapi.schemas import Schema, query_schemas
 
@@ -138,8 +139,10 @@ def _implied(endpoint: Endpoint) -> list[Code]:
 
 
 def _may_be_forbidden(endpoint: Endpoint) -> bool:
-    """A wrong internal key, another admin's event, or a role that the caller may not grant."""
-    owned = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
+    """A wrong internal key, what another admin owns, or a role that the caller may not grant."""
+    event = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
+    venue = endpoint.access is Access.ADMIN and "venue_id" in _ids(endpoint)
+    owned = event or (venue and endpoint.method != "GET")
     return owned or endpoint.access is Access.INTERNAL or _asks_for_role(endpoint)
 
 

@@ -65,8 +65,8 @@ def _sent(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
 
 
 def _writable(schema: Schema) -> bool:
-    """A field that may only be null is in its model to be refused."""
-    return schema.get("type") != "null"
+    """Whether a client has a reason to send the field."""
+    return not schema.get("readOnly")
 
 
 def _null_as_answered(sent: Schema, answered: Schema) -> None:

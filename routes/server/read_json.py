@@ -7,6 +7,7 @@ decodes with whatever charset the client names, which takes seconds with some.)
 """
 
 import json
+from codecs import BOM_UTF8
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -63,6 +64,8 @@ def parse_json(raw: bytes, *, allow_nul: bool = False) -> Any:
 
     NUL is valid in JSON but not in PostgreSQL's text; `allow_nul` is for what is never stored.
     """
+    if raw.startswith(BOM_UTF8):
+        raise invalid(("body", "Invalid JSON: it must not begin with a byte order mark"))
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
         if b"\\u" in raw:

@@ -68,7 +68,9 @@ async def test_a_new_event_is_refused_with_every_field_that_is_wrong(service: Se
     past = await refused(new_event(venue["venue_id"], start_datetime="2020-01-01T00:00:00Z"))
     assert list(past) == ["body.start_datetime"]
     backwards = new_event(venue["venue_id"], end_datetime="2035-06-01T20:00:00Z")
-    assert await refused(backwards) == {"body": "end_datetime must be after start_datetime"}
+    assert await refused(backwards) == {
+        "body.end_datetime": "end_datetime must be after start_datetime"
+    }
     assert await refused([1]) == {"body": "body must be a JSON object"}
 
 
@@ -113,6 +115,10 @@ async def test_a_refused_update_changes_nothing(service: Service) -> None:
     assert list(problems(await put({"version": 1, "what": 1}))) == ["body"]
     written = problems(await put({"version": 1, "available_seats": 5}))
     assert "cannot be written" in written["body.available_seats"]
+    written = problems(await put({"version": 1, "name": "X", "available_seats": 5}))
+    assert "available_seats is 10" in written["body.available_seats"]
+    slip = problems(await put({"version": 1, "max_ticket_per_booking": 5}))
+    assert "did you mean max_tickets_per_booking?" in slip["body.max_ticket_per_booking"]
     assert list(problems(await put({"version": 1, "total_capacity": 101}))) == [
         "body.total_capacity"
     ]

@@ -61,6 +61,7 @@ async def named(service: Service) -> dict[str, str]:
         "EVENT_ID": event["event_id"],
         "OTHER_EVENT_ID": other["event_id"],
         "VENUE_ID": event["venue_id"],
+        "KEYS": ", ".join(f'"{uuid4()}"' for _ in range(500)),
     }
 
 

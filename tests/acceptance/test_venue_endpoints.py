@@ -101,3 +101,23 @@ async def test_a_venue_in_use_is_neither_deleted_nor_made_too_small(service: Ser
     await service.clients.cancel(headers, event)
     answer = await service.api.call("DELETE", path, headers=headers)
     assert expect(answer, 409, "VENUE_IN_USE") == {"venue_id": venue["venue_id"], "events": 1}
+
+
+async def test_a_venue_is_its_creators_and_a_super_admins(service: Service) -> None:
+    owner, other = await service.clients.admin(), await service.clients.register_admin()
+    venue = await service.clients.create_venue(owner)
+    path = f"/api/v1/admin/venues/{venue['venue_id']}"
+    for method, body in (("PUT", {"name": "Mine"}), ("DELETE", None)):
+        answer = await service.api.call(method, path, headers=other, body=body)
+        assert expect(answer, 403, "UNAUTHORIZED") == {"venue_id": venue["venue_id"]}
+    assert (await service.api.call("GET", path, headers=other)).json == venue
+    event = await service.clients.create_event(other, venue["venue_id"])
+    assert event["venue_id"] == venue["venue_id"]
+
+    root = await service.clients.register_admin()
+    await service.database.rows(
+        "UPDATE admins SET role = 'super_admin'"
+        " WHERE created_at = (SELECT max(created_at) FROM admins)"
+    )
+    changed = await service.api.call("PUT", path, headers=root, body={"name": "Ours"})
+    assert (changed.status, changed.json["created_by"]) == (200, venue["created_by"])

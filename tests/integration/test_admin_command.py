@@ -295,7 +295,7 @@ def test_every_invalid_field_is_a_line(database_url: str) -> None:
         "  email must be an email address like ada@example.org",
         "  password must be 8 to 72 bytes in UTF-8, which is what bcrypt can hash",
         "  name is required",
-        "  phone_number must be a phone number like +14155550100",
+        "  phone_number must be a phone number of 4 to 15 digits, like +1 415 555 0100",
     ]
     assert admins(database_url) == []
 

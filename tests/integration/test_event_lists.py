@@ -16,6 +16,7 @@ from db.database import Database
 from db.event_lists import EventListReader
 from db.sql import load
 from evently.domain.admins import Admin, Role
+from evently.domain.text import fold
 from routes.caches.event_lists import EventLists
 from routes.caches.revision import LocalRevision
 from routes.call import Call
@@ -31,14 +32,15 @@ NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 
 ADD_VENUE = """
-INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
-VALUES ($1, $2, '1 Street', $3, 'USA', 20000, $1)
+INSERT INTO venues (venue_id, name, address, city, city_folded, country, capacity, created_by)
+VALUES ($1, $2, '1 Street', $3, $4, 'USA', 20000, $1)
 """
 ADD_EVENT = """
 INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
                     end_datetime, total_capacity, available_seats, base_price,
-                    max_tickets_per_booking, status, version, terms_version, created_by)
-VALUES ($1, $2, 'long text', $3, $4, $5, $6, 100, $7, 25.5, 10, $8, 3, 2, $9)
+                    max_tickets_per_booking, status, version, terms_version, created_by,
+                    event_type_folded)
+VALUES ($1, $2, 'long text', $3, $4, $5, $6, 100, $7, 25.5, 10, $8, 3, 2, $9, $10)
 """
 
 
@@ -65,12 +67,14 @@ class Setting:
     ) -> str:
         if city not in self.venues:
             self.venues[city] = str(uuid4())
-            await self.other.execute(ADD_VENUE, self.venues[city], f"Hall of {city}", city)
+            await self.other.execute(
+                ADD_VENUE, self.venues[city], f"Hall of {city}", city, fold(city)
+            )
         event_id = event_id or str(uuid4())
         start = starts if isinstance(starts, datetime) else NOW + starts
         seats = 0 if status == "sold_out" else 100
         venue = self.venues[city]
-        row = (event_id, name, venue, kind, start, start + lasts, seats, status, owner)
+        row = (event_id, name, venue, kind, start, start + lasts, seats, status, owner, fold(kind))
         await self.other.execute(ADD_EVENT, *row)
         self.revision.bump()
         return event_id
@@ -186,6 +190,17 @@ async def test_the_city_is_the_venues_whole_and_in_any_case(setting: Setting) ->
     assert await setting.names(city="New") == []
 
 
+async def test_the_service_itself_says_which_cities_and_types_are_the_same(
+    setting: Setting,
+) -> None:
+    await setting.add("a", city="Besan\u00e7on", kind="Stra\u00dfenfest")
+    await setting.add("b", city="Oslo", kind="jazz\u2013rock")
+    assert await setting.names(city="BESANC\u0327ON") == ["a"]
+    assert await setting.names(type="STRASSENFEST") == ["a"]
+    assert await setting.names(city="besan\u00e7on", type="strassenfest") == ["a"]
+    assert await setting.names(type="Jazz-Rock") == ["b"]
+
+
 async def test_a_city_is_all_its_venues_in_one_order(setting: Setting) -> None:
     for number in range(6):
         setting.venues.clear()
@@ -207,10 +222,28 @@ async def test_filters_narrow_each_other(setting: Setting) -> None:
     assert sorted(await setting.names(type="concert", date_to=before)) == ["a", "c"]
 
 
-async def test_dates_bound_the_start_and_include_their_day(setting: Setting) -> None:
+async def test_an_event_is_found_on_every_day_that_it_is_on(setting: Setting) -> None:
+    day = datetime(NOW.year + 1, 6, 1, tzinfo=UTC)
+    await setting.add("before", starts=day - DAY, lasts=DAY)
+    await setting.add("into it", starts=day - timedelta(hours=1), kind="opera")
+    await setting.add("all month", starts=day - 14 * DAY, lasts=30 * DAY, city="Oslo")
+    await setting.add("that night", starts=day + timedelta(hours=20))
+    await setting.add("on now", starts=-DAY, lasts=2 * DAY)
+    date = day.date().isoformat()
+    assert await setting.names(date_from=date, date_to=date) == [
+        *("all month", "into it", "that night")
+    ]
+    assert await setting.names(date_from=date, city="oslo") == ["all month"]
+    assert await setting.names(date_from=date, type="opera") == ["into it"]
+    noon = f"{date}T12:00Z"
+    assert await setting.names(date_from=noon, date_to=noon) == ["all month"]
+    assert await setting.names(date_from="2020-01-01", date_to=NOW.date().isoformat()) == ["on now"]
+
+
+async def test_dates_include_their_day(setting: Setting) -> None:
     day = datetime(NOW.year + 1, 6, 1, tzinfo=UTC)
     last = timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999)
-    await setting.add("before", starts=day - timedelta(microseconds=1))
+    await setting.add("before", starts=day - timedelta(hours=2))
     await setting.add("first", starts=day)
     await setting.add("last", starts=day + last)
     await setting.add("after", starts=day + DAY)
@@ -362,20 +395,22 @@ async def test_an_admins_list_is_never_a_cached_one(setting: Setting) -> None:
 
 EVENTS, VENUES, CITIES = 100_000, 1000, 50
 GENERATE_VENUES = f"""
-INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
-SELECT gen_random_uuid(), 'Venue ' || i, '1 Street', 'City ' || i % {CITIES}, 'USA', 20000,
-       gen_random_uuid()
+INSERT INTO venues (venue_id, name, address, city, city_folded, country, capacity, created_by)
+SELECT gen_random_uuid(), 'Venue ' || i, '1 Street', 'City ' || i % {CITIES},
+       'city ' || i % {CITIES}, 'USA', 20000, gen_random_uuid()
   FROM generate_series(1, {VENUES}) AS i
 """
 # Of six events one is over, one is no longer or not yet on sale, and four are to come.
 GENERATE_EVENTS = f"""
 INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
                     end_datetime, total_capacity, available_seats, base_price,
-                    max_tickets_per_booking, status, version, terms_version, created_by)
+                    max_tickets_per_booking, status, version, terms_version, event_type_folded,
+                    created_by)
 SELECT gen_random_uuid(), 'Event ' || i, repeat('Some words. ', 20), v.ids[1 + i % {VENUES}],
        (ARRAY['Concert', 'Sports', 'Theatre', 'Comedy', 'Opera'])[1 + i / 7 % 5], s.start,
        s.start + interval '2 hours', 100, 100, 25.5, 10,
        CASE i % 6 WHEN 1 THEN 'draft' ELSE 'published' END, 1, 1,
+       (ARRAY['concert', 'sports', 'theatre', 'comedy', 'opera'])[1 + i / 7 % 5],
        ('00000000-0000-0000-0000-' || lpad((i % 10)::text, 12, '0'))::uuid
   FROM generate_series(1, {EVENTS}) AS i,
        (SELECT array_agg(venue_id) AS ids FROM venues) AS v,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -247,3 +248,40 @@ def test_a_folder_whose_numbers_do_not_count_is_refused(
 def test_other_files_in_the_folder_are_no_migrations(folder: Path) -> None:
     write(folder, "README.md", "")
     assert len(migrations(folder)) == 2
+
+
+CANCELLED = """
+INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
+                    end_datetime, total_capacity, available_seats, base_price,
+                    max_tickets_per_booking, status, version, terms_version, created_by)
+SELECT $1, 'Night', '', venue_id, 'opera', now(), now() + interval '1 hour', 9, 9, 1, 9,
+       'cancelled', 2, 2, venue_id
+  FROM venues
+"""
+NOTED = """
+INSERT INTO event_ledger (event_id, version, kind, seat_delta, capacity_delta, money_delta,
+                          available_seats, status, request_key, request, caller, request_id)
+VALUES ($1, $2, $3, 0, 0, 0, 9, 'x', $2::bigint::text, '', '', '')
+"""
+
+
+async def test_of_cancelled_events_those_that_were_never_published_are_told_apart(
+    connection: Connection,
+) -> None:
+    await migrate(connection, migrations()[:4])
+    await connection.execute(
+        "INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)"
+        " VALUES ($1, 'Hall', '1 Street', 'Oslo', 'Norway', 9, $1)",
+        UUID(int=9),
+    )
+    was, never = UUID(int=1), UUID(int=2)
+    for event_id, kinds in ((was, ("created", "published", "cancelled")), (never, ("created",))):
+        await connection.execute(CANCELLED, event_id)
+        for version, kind in enumerate(kinds, 1):
+            await connection.execute(NOTED, event_id, version, kind)
+
+    await migrate(connection)
+
+    rows = await connection.fetch("SELECT event_id, cancelled_as_draft FROM events")
+    assert dict(map(tuple, rows)) == {was: False, never: True}
+    assert await connection.fetchval("SELECT event_id FROM search_documents") == was

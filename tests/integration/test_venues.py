@@ -80,11 +80,11 @@ class Setting:
         return await update_venue(self.call(venue_id, body=read_body(VenueChanges, body)))
 
     async def update(self, venue_id: str, changes: dict[str, Any]) -> UpdateOutcome:
-        command = UpdateVenue(venue_id, changes)
+        command = UpdateVenue(venue_id, ADMIN, changes)
         return await self.store.update(command, ADMIN.caller, REQUEST_ID)
 
     async def delete(self, venue_id: str) -> DeleteOutcome:
-        return await self.store.delete(DeleteVenue(venue_id), ADMIN.caller, REQUEST_ID)
+        return await self.store.delete(DeleteVenue(venue_id, ADMIN), ADMIN.caller, REQUEST_ID)
 
     async def names(self, **query: str) -> list[str]:
         return [venue.name for venue in (await self.page(**query)).venues]
@@ -181,6 +181,44 @@ async def test_a_city_matches_whole_and_in_any_case(setting: Setting) -> None:
     assert await setting.names(city="york") == ["Hall"]
     assert await setting.names(city="New") == []
     assert await setting.names(city="") == ["Garden", "Hall"]
+
+
+ALIKE = [
+    ("L\u2019Aquila", "l'aquila"),
+    ("Besan\u00e7on", "BESANC\u0327ON"),
+    ("Gro\u00dfstadt", "GROSSSTADT"),
+    ("\u03a3\u03cd\u03c1\u03bf\u03c2", "\u03a3\u03a5\u0301\u03a1\u039f\u03a3"),
+    ("Stratford\u2011upon\u2011Avon", "Stratford-upon-Avon"),
+    ("New\u00a0York", "new york"),
+]
+
+
+@pytest.mark.parametrize(("stored", "typed"), [*ALIKE, *((b, a) for a, b in ALIKE)])
+async def test_the_service_itself_says_which_texts_are_the_same(
+    setting: Setting, stored: str, typed: str
+) -> None:
+    await setting.create(name="Other", city="Oslo", address="1 Street")
+    await setting.create(name="Hall", city=stored)
+    assert await setting.names(city=typed) == ["Hall"]
+    assert await setting.names(search=typed[1:]) == ["Hall"]
+
+
+async def test_a_venue_is_found_by_its_new_texts_after_a_change(setting: Setting) -> None:
+    created = await setting.create(name="Hall", city="Oslo")
+    await setting.put(created.venue_id, {"name": "\u00c5rhus Hall", "city": "\u00c5RHUS"})
+    assert await setting.names(city="a\u030arhus") == ["\u00c5rhus Hall"]
+    assert await setting.names(city="oslo") == []
+
+
+async def test_texts_are_stored_in_one_form(setting: Setting) -> None:
+    created = await setting.create(name="Besanc\u0327on", city="Besanc\u0327on")
+    assert (created.name, created.city) == ("Besan\u00e7on", "Besan\u00e7on")
+
+
+async def test_venues_are_listed_as_a_person_sorts(setting: Setting) -> None:
+    for name in ("zoo", "Zenith", "arena", "Bowl", "Zoo 2"):
+        await setting.create(name=name)
+    assert await setting.names() == ["arena", "Bowl", "Zenith", "zoo", "Zoo 2"]
 
 
 @pytest.mark.parametrize("search", ["madison", "PENNSYLVANIA", "new york", "SQUARE g", "4 p"])

@@ -215,6 +215,7 @@ class Checker:
             terms_version=row.version if changes.keys() & TERMS else state.terms_version,
             revenue=state.revenue + entry.money_delta,
             updated_at=row.recorded_at,
+            cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,
         )
         if entry.version != after.version:
             self._violation(f"version {entry.version} follows {state.version}: {row}")

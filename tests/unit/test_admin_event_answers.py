@@ -8,7 +8,14 @@ import pytest
 from multidict import CIMultiDict
 
 from evently.domain.admins import Admin
-from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault, NothingDone, Overloaded
+from evently.domain.errors import (
+    AnswerLost,
+    DatabaseUnavailable,
+    Fault,
+    NothingDone,
+    OutcomeUnknown,
+    Overloaded,
+)
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState, Status
 from routes.call import Call
@@ -36,6 +43,12 @@ class Committed:
     async def create(self, *given: object) -> bool:
         return True
 
+    async def find(self, creation: object) -> None:
+        return None
+
+    async def create_once(self, *given: object) -> bool:
+        return True
+
     async def get(self, venue_id: str) -> Any:
         if self.bumps:
             raise self._fault
@@ -44,17 +57,11 @@ class Committed:
     def bump(self) -> None:
         self.bumps += 1
 
-    def call(self, body: object) -> Call:
-        call = Call(
-            "PUT",
-            CIMultiDict(),
-            cast(
-                Any,
-                SimpleNamespace(
-                    events=self, event_store=self, venues=self, venue_cache=self, revision=self
-                ),
-            ),
-        )
+    def call(self, body: object, **sent: str) -> Call:
+        parts = ("events", "event_store", "venues", "venue_cache", "revision", "creations")
+        services = SimpleNamespace(**dict.fromkeys(parts, self))
+        headers = {name.replace("_", "-"): text for name, text in sent.items()}
+        call = Call("PUT", CIMultiDict(headers), cast(Any, services))
         call.params = {"event_id": EVENT}
         call.admin = Admin(ADMIN, "event_manager")
         call.body = body
@@ -79,25 +86,35 @@ async def test_a_committed_change_is_never_said_to_be_undone(
     assert failed(raised.value, reads=False).code is Code.OUTCOME_UNKNOWN
 
 
+NIGHT = NewEvent.model_validate(
+    {
+        "name": "Night",
+        "venue_id": VENUE,
+        "event_type": "concert",
+        "start_datetime": "2035-06-01T20:00:00Z",
+        "end_datetime": "2035-06-01T23:00:00Z",
+        "total_capacity": 10,
+        "base_price": Decimal("25.5"),
+    }
+)
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
 async def test_a_created_event_is_never_said_to_be_undone(fault: NothingDone) -> None:
-    committed = Committed(fault, None)
-    body = NewEvent.model_validate(
-        {
-            "name": "Night",
-            "venue_id": VENUE,
-            "event_type": "concert",
-            "start_datetime": "2035-06-01T20:00:00Z",
-            "end_datetime": "2035-06-01T23:00:00Z",
-            "total_capacity": 10,
-            "base_price": Decimal("25.5"),
-        }
-    )
-
     with pytest.raises(AnswerLost) as raised:
-        await create_event(committed.call(body))
+        await create_event(Committed(fault, None).call(NIGHT))
 
-    assert failed(raised.value, reads=False).code is Code.OUTCOME_UNKNOWN
+    error = failed(raised.value, reads=False)
+    assert (error.code, error.details) == (Code.OUTCOME_UNKNOWN, {})
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+async def test_a_creation_with_a_key_is_told_by_it(fault: NothingDone) -> None:
+    with pytest.raises(OutcomeUnknown) as raised:
+        await create_event(Committed(fault, None).call(NIGHT, Idempotency_Key="night-7"))
+
+    error = failed(raised.value, reads=False)
+    assert (error.code, error.details) == (Code.OUTCOME_UNKNOWN, {"request_key": "night-7"})
 
 
 def test_a_lost_answer_leaves_open_what_a_change_did_and_nothing_of_a_read() -> None:

@@ -384,3 +384,44 @@ def test_publishing_makes_version_two_and_a_new_offer() -> None:
 
     assert (outcome.state.version, outcome.state.terms_version) == (2, 2)
     assert outcome.entry.kind is LedgerKind.PUBLISHED
+
+
+def test_available_seats_may_come_back_as_they_were_read_and_are_not_written() -> None:
+    state = after(published(10), reserve(4))
+    same = replace(update(state.version, name="Day"), seats_read=6)
+    assert accepted(state, same).state.available_seats == 6
+    outcome = refused(state, replace(same, seats_read=10))
+    assert isinstance(outcome, InvalidFields)
+    ((field, message),) = outcome.problems
+    assert (field, "6" in message) == ("available_seats", True)
+
+
+@pytest.mark.parametrize("now", [STARTED, ENDED])
+def test_a_draft_whose_start_has_passed_is_changed_and_cancelled(now: datetime) -> None:
+    assert accepted(draft(), update(1, name="Day"), now).state.details.name == "Day"
+    assert accepted(draft(), cancel(1), now).state.status is Status.CANCELLED
+    later = {"start_datetime": now + timedelta(days=1), "end_datetime": now + timedelta(days=2)}
+    moved = accepted(draft(), update(1, **later), now).state
+    assert accepted(moved, publish(2), now).state.status is Status.PUBLISHED
+    accepted(draft(), update(1, status=Status.PUBLISHED, **later), now)
+
+
+def test_a_draft_is_published_before_its_start_alone() -> None:
+    outcome = refused(draft(), publish(), STARTED)
+    assert outcome == InvalidFields((("start_datetime", "start_datetime must be in the future"),))
+    back = update(1, start_datetime=STARTED - timedelta(days=1))
+    assert isinstance(refused(draft(), back, STARTED), InvalidFields)
+
+
+@pytest.mark.parametrize("command", [reserve(), give_back()])
+def test_an_event_that_was_never_published_stays_unknown(command: Command) -> None:
+    never = after(draft(), cancel(1))
+    assert not never.known
+    assert refused(never, command) == NotFound()
+    was = after(published(), cancel(2))
+    assert was.known
+    assert refused(was, command) != NotFound()
+
+
+def test_a_ticket_holder_still_finds_what_was_cancelled_and_returned() -> None:
+    assert after(published(), reserve(), cancel(3), give_back()).known

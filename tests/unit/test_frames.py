@@ -90,7 +90,15 @@ changes = st.fixed_dictionaries(
 COMMAND: dict[type, st.SearchStrategy[Command]] = {
     Reserve: st.builds(Reserve, seats, st.none() | versions, st.booleans()),
     Return: st.builds(Return, seats, st.none() | versions, st.booleans()),
-    Update: st.builds(Update, uuids, st.booleans(), versions, changes, st.integers(0, 2**31 - 1)),
+    Update: st.builds(
+        Update,
+        uuids,
+        st.booleans(),
+        versions,
+        changes,
+        st.integers(0, 2**31 - 1),
+        st.none() | st.integers(0, 2**31 - 1),
+    ),
     Cancel: st.builds(Cancel, uuids, st.booleans(), versions),
 }
 states = st.builds(

@@ -8,8 +8,8 @@ import pytest
 from evently.domain.errors import OutcomeUnknown
 from routes.contract import ids
 from routes.contract.errors import Code, failed
+from routes.contract.headers import _BARE_KEY, _QUOTED_KEY
 from routes.contract.ids import MADE, made_key, random_id
-from routes.handlers.seats import _BARE_KEY, _QUOTED_KEY
 
 
 def test_no_client_can_send_a_key_that_the_service_made() -> None:

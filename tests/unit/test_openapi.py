@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,9 +19,10 @@ from routes.contract.raw import Raw
 from routes.endpoint import Access, Endpoint
 from routes.handlers import documentation
 from routes.openapi.document import document, encoded_document
+from routes.openapi.error_table import ERRORS, error_table, waiting
 from routes.openapi.examples import BODIES, FIELDS
 from routes.openapi.operations import error_codes
-from routes.openapi.prose import ERRORS, TAGS
+from routes.openapi.prose import TAGS
 from routes.openapi.schemas import structs
 from routes.server.read_json import parse_json
 from routes.server.router import Router
@@ -133,6 +135,22 @@ def test_every_error_code_is_documented_with_an_example(described: dict[str, Any
     assert found == set(Code)
     assert set(ERRORS) == set(Code)
     assert set(STATUS) == set(Code)
+
+
+def test_the_page_and_the_document_have_the_one_table_of_errors(described: dict[str, Any]) -> None:
+    page = Path("docs/api.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- python -m routes.openapi.error_table -->\n")
+    assert rest.partition("<!-- end -->")[0] == f"{error_table()}\n\n{waiting()}\n"
+    assert error_table() in described["info"]["description"]
+    assert waiting() in described["info"]["description"]
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_says_whether_to_try_again(code: Code) -> None:
+    again = ERRORS[code].again
+    assert again
+    # What says when to come back may be tried again, and the other way round.
+    assert ("Retry-After" in again) == (STATUS[code] in {429, 503})
 
 
 def test_every_example_of_an_error_is_an_error(described: dict[str, Any]) -> None:

@@ -22,6 +22,25 @@ async def test_a_password_matches_its_own_hash_only() -> None:
     passwords.close()
 
 
+COMPOSED, DECOMPOSED = "caf\u00e9 cr\u00e8me", "cafe\u0301 cre\u0300me"
+
+
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED])
+async def test_a_password_matches_in_whatever_form_its_accents_are_typed(typed: str) -> None:
+    passwords = Passwords(cost=CHEAP)
+    assert await passwords.matches(typed, await passwords.hash(COMPOSED))
+    assert not await passwords.matches(typed, None)
+    passwords.close()
+
+
+async def test_an_older_hash_of_what_was_typed_still_matches_that() -> None:
+    passwords = Passwords(cost=CHEAP)
+    stored = await passwords.hash(DECOMPOSED)
+    assert await passwords.matches(DECOMPOSED, stored)
+    assert not await passwords.matches(COMPOSED, stored)
+    passwords.close()
+
+
 async def test_the_default_cost_is_12() -> None:
     assert Passwords()._decoy.startswith(b"$2b$12$")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from evently.domain.admins import Admin
 from evently.domain.venues import (
     FIELDS,
     OPTIONAL,
@@ -36,7 +37,7 @@ CONCERT = RoomNeeded("0b9c6f1c-2f3e-4a52-9a63-6a3a5f1a7e01", 300)
 
 
 def update(**changes: Any) -> UpdateVenue:
-    return UpdateVenue(VENUE, changes)
+    return UpdateVenue(VENUE, Admin(ADMIN, "admin"), changes)
 
 
 def test_admins_write_everything_but_ids_and_times() -> None:

@@ -1,5 +1,6 @@
 """Bodies that are not JSON, not an object, of another type, or whose numbers are wrong."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -40,7 +41,6 @@ NO_JSON: dict[str, str | bytes] = {
     "a trailing comma": '{"quantity":-1,"version":"*",}',
     "single quotes": "{'quantity':-1,'version':'*'}",
     "a comment": "{/**/}",
-    "a byte order mark": b"\xef\xbb\xbf" + json_with(A_MOVE).encode(),
     "UTF-16": json_with(A_MOVE).encode("utf-16"),
     "invalid UTF-8": b'{"quantity":-1,"version":"*","note":"\xff"}',
     "an overlong encoding": b'{"quantity":-1,"version":"*","note":"\xc0\xaf"}',
@@ -58,6 +58,10 @@ NO_OBJECT = {"null": "null", "5": "5", "text": '"x"', "a list": "[1]", "true": "
 
 BODIES = [
     *rows(replace(MOVE, says="Invalid JSON"), NO_JSON),
+    *rows(
+        replace(MOVE, says="byte order mark"),
+        {"a byte order mark": BOM_UTF8 + json_with(A_MOVE).encode()},
+    ),
     *rows(replace(MOVE, says="body must be a JSON object"), NO_OBJECT),
     *rows(
         replace(MOVE, says="NUL"),

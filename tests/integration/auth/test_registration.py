@@ -33,6 +33,30 @@ async def test_an_email_belongs_to_one_admin_whatever_its_case(service: Service)
     assert await service.content() == before
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("\u00e9mile@x.io", "\u00c9MILE@x.io"),
+        ("\u00e9mile@x.io", "E\u0301mile@x.io"),
+        ("stra\u00dfe@x.io", "STRASSE@x.io"),
+        ("\u03bf\u03b4\u03bf\u03c2@x.io", "\u039f\u0394\u039f\u03a3@x.io"),
+    ],
+)
+async def test_the_service_itself_says_which_emails_are_the_same(
+    service: Service, first: str, second: str
+) -> None:
+    registered = await service.register(first)
+    assert (await refusal_of(service.register(second))).code == "EMAIL_ALREADY_EXISTS"
+    assert (await service.login(second)).admin_id == registered.admin_id
+
+
+async def test_a_password_is_stored_in_one_form_and_bounded_in_that(service: Service) -> None:
+    await service.register(password="cre\u0300me bru\u0302le\u0301e")
+    await service.login(password="cr\u00e8me br\u00fbl\u00e9e")
+    await service.register("bob@x.io", password="e\u0301" * 36)
+    await service.login("bob@x.io", password="\u00e9" * 36)
+
+
 async def test_of_twenty_concurrent_registrations_of_one_email_one_wins(service: Service) -> None:
     found = await statuses([service.register() for _ in range(20)])
     assert found == {200: 1, 409: 19}

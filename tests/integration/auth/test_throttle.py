@@ -43,12 +43,10 @@ async def test_another_case_of_the_email_is_the_same_account(service: Service) -
     assert [refusal.status for refusal in refusals] == [401] * 10 + [429] * 2
 
 
-async def test_emails_that_are_equal_to_the_database_are_the_same_account(
-    service: Service,
-) -> None:
-    # A dotted capital I and a Kelvin sign are in no way ASCII, until they are written small.
-    registered = await service.register("kiki@x.io")
-    spellings = ("kiki@x.io", "k\u0130ki@x.io", "\u212aik\u0130@X.IO")
+async def test_emails_that_fold_to_the_same_are_the_same_account(service: Service) -> None:
+    # A Kelvin sign is in no way ASCII, until it is folded; an accent may be a character of its own.
+    registered = await service.register("kiki.n\u00e9e@x.io")
+    spellings = ("kiki.n\u00e9e@x.io", "KIKI.NE\u0301E@x.io", "\u212ai\u212ai.n\u00c9e@X.IO")
     for spelling in spellings:
         assert (await service.login(spelling)).admin_id == registered.admin_id
     found = [await refusal_of(service.login(email, "wrong")) for email in spellings * 5]
