@@ -63,15 +63,20 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class Node:
-    """The workers of this machine, and which of them this one is."""
+    """The workers of this machine, which of them this one is, and the release that it runs."""
 
     index: int
     workers: int
     run_dir: Path
+    release: str
 
     def socket(self, index: int) -> Path:
-        """Where worker `index` listens for the others."""
-        return self.run_dir / f"worker-{index}.sock"
+        """Where worker `index` listens for the others of its release.
+
+        Files that are replaced under a running node put two releases side by side, at the next
+        SIGHUP or after a crash; what they cannot reach, each takes for a worker that is away.
+        """
+        return self.run_dir / f"worker-{index}-{self.release}.sock"
 
     @cached_property
     def ring(self) -> Ring:

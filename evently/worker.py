@@ -29,6 +29,7 @@ from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, load_settings
 from evently.tracing import counting
 from routes.caches.revision import SharedRevision
+from routes.openapi.document import service_version
 from routes.services import Services
 
 # Not __name__, which is __main__ here.
@@ -51,7 +52,7 @@ async def work(settings: Settings, place: Place) -> None:
     # A terminal sends SIGINT to every process; the supervisor sends SIGTERM when it is time.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     run_dir = Path(place.run_dir)
-    node = Node(place.index, place.workers, run_dir)
+    node = Node(place.index, place.workers, run_dir, service_version())
     revision = SharedRevision(run_dir / "revision")
     async with AsyncExitStack() as stack:
         control = socket.socket(fileno=place.control)

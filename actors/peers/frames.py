@@ -1,8 +1,9 @@
 """What the workers of one node send each other: frames over a Unix socket.
 
 Rule: a frame is four bytes of length (big-endian) and that many bytes of MessagePack; it never
-carries code. The workers of a node must be of one release (docs/operations.md says how to upgrade),
-so any release may change the layout.
+carries code. Frames stay within one node and one release, so any release may change the layout:
+a worker's socket has the release in its name, also where an upgrade in place lets a supervisor
+start workers of the next release beside those of the last.
 
 There is one format for a request and one for its answer. A seat move, which most requests are,
 fills only plain fields; an admin's change adds an Edit, and an answer that is more than Done adds

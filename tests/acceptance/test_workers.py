@@ -11,6 +11,7 @@ import signal
 import stat
 import time
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -348,7 +349,8 @@ async def test_what_the_workers_share_is_private(cluster: Service) -> None:
     (run_dir,) = {run_dir_of(pid) for pid in cluster.process.worker_pids().values()}
     assert stat.S_IMODE(run_dir.stat().st_mode) == 0o700
     sockets = sorted(path.name for path in run_dir.glob("*.sock"))
-    assert sockets == [f"worker-{index}.sock" for index in range(cluster.workers)]
+    release = version("evently-event-service")
+    assert sockets == [f"worker-{index}-{release}.sock" for index in range(cluster.workers)]
     for command in cluster.process.processes().values():
         assert "postgres" not in command, "a database's password would show"
 

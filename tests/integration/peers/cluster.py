@@ -18,6 +18,7 @@ from actors.peers.server import PeerServer
 from actors.registry import Registry
 from db.database import Database
 from db.event_store import EventStore
+from evently.app import Node
 from evently.domain.commands import Command, Update
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
@@ -29,6 +30,7 @@ from tests.integration.stored_draft import store_draft
 
 ADMIN = "22222222-2222-4222-8222-222222222222"
 WORKERS = 3
+RELEASE, NEXT_RELEASE = "1.0", "1.1"
 ADD_VENUE = """
 INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
 VALUES ($1, 'Hall', '1 Street', 'Oslo', 'Norway', 100000, $1)
@@ -64,11 +66,11 @@ def ask_for(
 class Worker:
     """What `app.py` makes of one worker, as far as its events go."""
 
-    def __init__(self, cluster: "Cluster", index: int, registry: Registry) -> None:
+    def __init__(self, cluster: "Cluster", index: int, registry: Registry, release: str) -> None:
         self.registry = registry
-        self.server = PeerServer(registry, cluster.path(index))
+        self.server = PeerServer(registry, cluster.path(index, release))
         others = (other for other in range(WORKERS) if other != index)
-        self.links = {other: PeerLink(cluster.path(other)) for other in others}
+        self.links = {other: PeerLink(cluster.path(other, release)) for other in others}
         self.forwarder = Forwarder(index, cluster.ring, registry, self.links)
 
     async def ask(self, event_id: str, command: Command, key: str | None = None) -> Answer:
@@ -98,17 +100,17 @@ class Cluster:
         self._stack = stack
         self.workers: list[Worker] = []
 
-    def path(self, index: int) -> Path:
-        return self._folder / f"worker-{index}.sock"
+    def path(self, index: int, release: str = RELEASE) -> Path:
+        return Node(index, WORKERS, self._folder, release).socket(index)
 
     async def start(self) -> None:
         for index in range(WORKERS):
             self.workers.append(await self.worker(index))
         await self.sql(ADD_VENUE, ADMIN)
 
-    async def worker(self, index: int, **limits: int) -> Worker:
+    async def worker(self, index: int, release: str = RELEASE, **limits: int) -> Worker:
         registry = await self.registry(**limits)
-        worker = Worker(self, index, registry)
+        worker = Worker(self, index, registry, release)
         await worker.server.start()
         self._stack.push_async_callback(worker.stop)
         return worker

@@ -4,7 +4,7 @@ from evently.domain.commands import Reserve
 from evently.domain.outcomes import (
     Done,
 )
-from tests.integration.peers.cluster import Cluster
+from tests.integration.peers.cluster import NEXT_RELEASE, Cluster
 from tests.until import until
 
 
@@ -72,3 +72,20 @@ async def test_a_worker_that_stops_late_leaves_the_socket_of_its_successor(
         return successor.registry.alive == 1
 
     await until(reached)
+
+
+async def test_workers_of_two_releases_do_not_reach_each_other(cluster: Cluster) -> None:
+    event_id = await cluster.event(0)
+    _, second, third = cluster.ring.order(event_id)
+    cluster.workers[0].crash()
+    newer = await cluster.worker(0, NEXT_RELEASE)
+    older = await cluster.workers[third].ask(event_id, Reserve(1, None), "older")
+    assert isinstance(older, Done)
+    assert (cluster.workers[second].registry.alive, newer.registry.alive) == (1, 0)
+    # Two actors own the event now; the version check and the ledger's keys hold across both.
+    again = await newer.ask(event_id, Reserve(1, None), "older")
+    assert isinstance(again, Done)
+    assert (again.version, again.replayed) == (older.version, True)
+    assert isinstance(await newer.ask(event_id, Reserve(1, None)), Done)
+    assert isinstance(await cluster.workers[third].ask(event_id, Reserve(1, None)), Done)
+    assert len(await cluster.ledger(event_id)) == 3
