@@ -12,19 +12,19 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from db.batch_rows import batch_row
 from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
 from db.creations import note_creation, taken
 from db.database import Database
-from db.event_rows import state_of, with_folded
+from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
-from db.ledger_rows import LEDGER_COLUMNS, columns, ledger_row, to_json
+from db.ledger_rows import columns, ledger_row
 from db.lineage import Lineage
 from db.new_events import create_events
 from db.refusal_rows import refusal_in, refusal_rows
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
 from db.statements import Statement
-from evently.domain.commands import NEEDING_ROOM
 from evently.domain.commits import (
     Batch,
     Broken,
@@ -64,7 +64,7 @@ _LANE_SETTINGS = {
     "application_name": "evently-committer",
     "statement_timeout": str(COMMIT_STATEMENT_MS),
     "lock_timeout": str(COMMIT_LOCK_MS),
-    # The statement's arrays differ in length only: one plan fits, and planning costs more.
+    # The statement's arguments differ in length only: one plan fits, and planning costs more.
     "plan_cache_mode": "force_generic_plan",
     # It finds every row by its key: a plan made while a table is small must not read all of it.
     "enable_seqscan": "off",
@@ -83,8 +83,6 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
 # in what the connection has prepared.)
 _HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
 _Prepared: TypeAlias = "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"
-_NO_ROWS: list[list[Any]] = [[] for _ in LEDGER_COLUMNS]
-_NO_REFUSALS: list[list[Any]] = [[] for _ in range(5)]
 # Of the server's message, in whatever language:
 # (event_id, request_key, caller)=(<event>, <key>, <caller>).
 _TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
@@ -273,40 +271,14 @@ def _noted(row: asyncpg.Record, proven: bool) -> Noted:
     return Noted(row["request"], done, proven)
 
 
-def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[Any]]]:
-    """The statement that commits `batches`, and its columns.
+def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[tuple[Any, ...]]]]:
+    """The statement that commits `batches`, and the rows it takes.
 
-    These are of the events, of their ledger rows, of the events again (whether it must not have
-    started, the fence to find, the one to leave), and of their refusals where there may be any.
+    These are of the events, of their ledgers, and of refusals where there may be any.
     """
-    events = [
-        (
-            batch.event_id,
-            batch.base.version,
-            batch.after.version,
-            batch.seat_delta,
-            str(batch.money_delta),
-            batch.after.status,
-            batch.after.terms_version,
-            _edit(batch),
-        )
-        for batch in batches
-    ]
-    rows = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
-    conditions = [(batch.before_start, batch.base.fence, batch.after.fence) for batch in batches]
-    moves = [*columns(events), *(columns(rows) if rows else _NO_ROWS), *columns(conditions)]
+    moved = [batch_row(batch) for batch in batches]
+    noted = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
     if not any(batch.after.fence for batch in batches):
-        return Statement.COMMIT_MOVES, moves
-    refusals = [row for batch in batches for row in refusal_rows(batch)]
-    return Statement.COMMIT_BATCHES, [*moves, *(columns(refusals) if refusals else _NO_REFUSALS)]
-
-
-def _edit(batch: Batch) -> str | None:
-    """The fields an admin changed; where the venue must fit, both it and the capacity."""
-    changes = batch.changes
-    if changes is None:
-        return None
-    if not changes.keys().isdisjoint(NEEDING_ROOM):
-        changes["venue_id"] = batch.after.details.venue_id
-        changes["total_capacity"] = batch.after.total_capacity
-    return to_json(with_folded(changes))
+        return Statement.COMMIT_MOVES, [moved, noted]
+    refused = [row for batch in batches for row in refusal_rows(batch)]
+    return Statement.COMMIT_BATCHES, [moved, noted, refused]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from db.database import Session
 from db.event_rows import values_of
-from db.ledger_rows import columns, ledger_row, to_json
+from db.ledger_rows import ledger_row, to_json
 from db.statements import Statement
 from evently.domain.commits import Record
 from evently.domain.state import EventState
@@ -28,4 +28,4 @@ async def create_events(
         for record in records
     ]
     states = to_json([values_of(state) for state, _ in events])
-    return len(await database.fetch(Statement.CREATE_EVENTS, states, *columns(rows)))
+    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows))

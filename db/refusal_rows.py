@@ -7,8 +7,20 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from db.row_types import RowType
 from evently.domain.commits import Batch
 from evently.domain.outcomes import FINAL, FinalRefusal
+
+REFUSAL_ROW = RowType(
+    "refusal_row_1",
+    {
+        "event_id": "uuid",
+        "request_key": "text",
+        "caller": "text",
+        "request": "text",
+        "refusal": "jsonb",
+    },
+)
 
 RefusalRow: TypeAlias = tuple[str, str, str, str, str | None]
 
@@ -16,7 +28,7 @@ _KINDS: dict[str, type[FinalRefusal]] = {kind.__name__: kind for kind in FINAL}
 
 
 def refusal_rows(batch: Batch) -> list[RefusalRow]:
-    """Event, key, caller, request and refusal of each; the last is None where none is kept."""
+    """The values of a row for each refusal; the last is None where none is kept."""
     return [
         (
             batch.event_id,

@@ -5,10 +5,11 @@ Rules:
 1. One statement to a file, named after the method that runs it.
 2. Lists of columns are derived from the domain's one declaration of an event's fields: where a file
    says `{listed_columns}` or the like, the statement that is sent has the list of columns.
-3. What several statements share word for word is a file of `queries/parts`, and is asked for in the
+3. Rows are given as arrays of a composite type; `{ledger_rows:2}` are those of the second argument.
+4. What several statements share word for word is a file of `queries/parts`, and is asked for in the
    same way.
 
-`python -m db.sql NAME` prints a statement as it is sent.
+`python -m db.sql NAME` prints a statement as it is sent, or a type of rows as a migration makes it.
 """
 
 import re
@@ -17,12 +18,17 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 
-from db.ledger_rows import LEDGER_COLUMNS
+from db.batch_rows import BATCH_ROW, delta_name
+from db.ledger_rows import LEDGER_ROW
+from db.refusal_rows import REFUSAL_ROW
+from db.row_types import RowType
 from db.statements import Statement
 from evently.domain.columns import columns_of, folded_name
-from evently.domain.state import EventDetails, EventState
+from evently.domain.state import ADDED, SET, EventDetails, EventState
 
 _FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
+# Between the assignments of an update.
+_LINES = ",\n           "
 # The comment that a part begins with.
 _HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
@@ -33,29 +39,35 @@ _GIVEN = {
     **{name: column for name, column in _EVENT.items() if name not in _FILLED_IN},
     **_FOLDED,
 }
+ROW_TYPES: Mapping[str, RowType] = {one.name: one for one in (BATCH_ROW, LEDGER_ROW, REFUSAL_ROW)}
 
 
-def _ledger_arrays(first: int) -> str:
-    """The parameters of `unnest` for ledger rows, from number `first` on."""
-    numbered = enumerate(LEDGER_COLUMNS.values(), first)
-    return ", ".join(f"${number}::{column.sent_as}[]" for number, column in numbered)
+def _moves() -> str:
+    """What every batch writes, from a row `b` of its own."""
+    given = BATCH_ROW.values("b")
+    return _LINES.join(
+        [
+            *(f"{name} = {given[name]}" for name in SET),
+            *(f"{name} = e.{name} + {given[delta_name(name)]}" for name in ADDED),
+        ]
+    )
 
 
 def _edits() -> str:
     """What an admin may change takes its value in the JSON object `b.edit`, if it has one there."""
-    # The actor decides on the status, which seat moves change too.
+    # What every batch writes comes from its row: the status, which seat moves change too.
     editable = {
         name: column
         for name, column in _EVENT.items()
-        if column.derived or (column.editable and name != "status")
+        if column.derived or (column.editable and column.moved is None)
     }
-    return ",\n".join(
+    return _LINES.join(
         f"{name} = coalesce((b.edit ->> '{name}')::{column.sql}, e.{name})"
         for name, column in {**editable, **_FOLDED}.items()
     )
 
 
-# What a file may ask for by name; only `ledger_arrays` takes a number.
+# What a file may ask for by name; only rows take a number.
 _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
     "state_columns": lambda _: ", ".join(f"e.{name}" for name in _EVENT),
     "listed_columns": lambda _: ", ".join(
@@ -63,13 +75,13 @@ _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
     ),
     "given_columns": lambda _: ", ".join(_GIVEN),
     "given_types": lambda _: ", ".join(f"{name} {one.sql}" for name, one in _GIVEN.items()),
+    "moves": lambda _: _moves(),
     "edits": lambda _: _edits(),
-    "ledger_columns": lambda _: ", ".join(LEDGER_COLUMNS),
-    "ledger_values": lambda _: ", ".join(
-        f"l.{name}" if one.sent_as == one.sql else f"l.{name}::{one.sql}"
-        for name, one in LEDGER_COLUMNS.items()
-    ),
-    "ledger_arrays": _ledger_arrays,
+    "ledger_columns": lambda _: ", ".join(LEDGER_ROW.columns),
+    "ledger_values": lambda _: ", ".join(LEDGER_ROW.values("l").values()),
+    "batch_rows": BATCH_ROW.rows,
+    "ledger_rows": LEDGER_ROW.rows,
+    "refusal_rows": REFUSAL_ROW.rows,
 }
 
 
@@ -95,4 +107,6 @@ def _content(found: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("".join(load(Statement(name)) for name in sys.argv[1:]))
+    for name in sys.argv[1:]:
+        row_type = ROW_TYPES.get(name)
+        sys.stdout.write(row_type.definition if row_type else load(Statement(name)))

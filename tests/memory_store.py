@@ -29,7 +29,7 @@ from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 from evently.domain.event import DETAIL_FIELDS, NO_MONEY
 from evently.domain.origin import Origin
 from evently.domain.outcomes import FINAL, Done, LedgerEntry, LedgerKind
-from evently.domain.state import ON_SALE, EventState, Status
+from evently.domain.state import ADDED, ON_SALE, SET, EventState, Status
 
 # How long a statement waits for a row that another one holds.
 LOCK_S = 1.0
@@ -244,14 +244,13 @@ class MemoryDatabase:
         return EventState(
             details=replace(row.details, **details) if details else row.details,
             total_capacity=capacity,
-            available_seats=row.available_seats + batch.seat_delta,
-            status=batch.after.status,
-            version=batch.after.version,
-            terms_version=batch.after.terms_version,
-            revenue=row.revenue + batch.money_delta,
+            **{name: getattr(batch.after, name) for name in SET},
+            **{
+                name: getattr(row, name) + getattr(batch.after, name) - getattr(batch.base, name)
+                for name in ADDED
+            },
             updated_at=now if batch.records else row.updated_at,
             cancelled_as_draft=edit.get("cancelled_as_draft", row.cancelled_as_draft),
-            fence=batch.after.fence,
         )
 
     def _rows(

@@ -8,7 +8,7 @@
 -- began to look. A key that is asked to move seats and is in the ledger meets its unique index.
 WITH taken AS (
     SELECT k.event_id
-      FROM unnest($25::uuid[], $26::text[], $27::text[]) AS k (event_id, request_key, caller)
+      FROM {refusal_rows:3} AS k
      WHERE (SELECT true FROM event_refusals AS r
              WHERE (r.event_id, r.request_key, r.caller) = (k.event_id, k.request_key, k.caller))
         OR (SELECT true FROM event_ledger AS l
@@ -16,7 +16,7 @@ WITH taken AS (
     UNION ALL
     -- A refusal was written only where the fence has moved.
     SELECT k.event_id
-      FROM unnest($9::uuid[], $17::text[], $19::text[]) AS k (event_id, request_key, caller)
+      FROM {ledger_rows:2} AS k
      WHERE (SELECT true FROM event_refusals AS r
              WHERE (r.event_id, r.request_key, r.caller) = (k.event_id, k.request_key, k.caller))
 ),
@@ -30,8 +30,7 @@ moved AS (
 refused AS (
     INSERT INTO event_refusals (event_id, request_key, caller, request, refusal)
     SELECT r.event_id, r.request_key, r.caller, r.request, r.refusal::jsonb
-      FROM unnest($25::uuid[], $26::text[], $27::text[], $28::text[], $29::text[])
-           AS r (event_id, request_key, caller, request, refusal)
+      FROM {refusal_rows:3} AS r
       JOIN moved USING (event_id)
      WHERE r.refusal IS NOT NULL
 )

@@ -21,7 +21,7 @@ made AS (
 noted AS (
     INSERT INTO event_ledger ({ledger_columns})
     SELECT {ledger_values}
-      FROM unnest({ledger_arrays:2}) AS l ({ledger_columns})
+      FROM {ledger_rows:2} AS l
       JOIN made USING (event_id)
 )
 SELECT event_id FROM made

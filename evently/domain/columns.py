@@ -6,7 +6,7 @@ entries and answers derive from that what they need to know of it.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from evently.domain.value import value
 
@@ -19,7 +19,8 @@ class Column:
     makes a new offer, to which a buyer has to agree anew. A `shared` text is the same in many
     events. Lists show the `listed` fields. A `folded` text has a column beside it with the text as
     filters compare it, named by `folded_name`. A `derived` field follows from an admin's change and
-    is written with it.
+    is written with it. Every batch writes the `moved` fields: it sets them to what they are after
+    it, or adds what it changed.
     """
 
     sql: str
@@ -29,6 +30,7 @@ class Column:
     listed: bool = True
     folded: bool = False
     derived: bool = False
+    moved: Literal["set", "added"] | None = None
 
 
 @cache

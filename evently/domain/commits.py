@@ -6,7 +6,6 @@ says whether the batches may have been committed.
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from evently.domain.origin import Origin
@@ -78,16 +77,6 @@ class Batch:
             return any(record.entry.kind is not LedgerKind.RETURNED for record in self.records)
         # Of a draft only what was published before the start may be sold.
         return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
-
-    @property
-    def seat_delta(self) -> int:
-        """Change of `available_seats`."""
-        return self.after.available_seats - self.base.available_seats
-
-    @property
-    def money_delta(self) -> Decimal:
-        """Change of `revenue`."""
-        return self.after.revenue - self.base.revenue
 
     @property
     def changes(self) -> dict[str, Any] | None:

@@ -52,18 +52,18 @@ class EventState:
 
     details: EventDetails
     total_capacity: Annotated[int, Column("integer", editable=True, term=True)]
-    available_seats: Annotated[int, Column("integer")]
-    status: Annotated[Status, Column("text", editable=True, term=True)]
-    version: Annotated[int, Column("bigint")]
-    terms_version: Annotated[int, Column("bigint", listed=False)]
-    revenue: Annotated[Decimal, Column("numeric", listed=False)]
+    available_seats: Annotated[int, Column("integer", moved="added")]
+    status: Annotated[Status, Column("text", editable=True, term=True, moved="set")]
+    version: Annotated[int, Column("bigint", moved="set")]
+    terms_version: Annotated[int, Column("bigint", listed=False, moved="set")]
+    revenue: Annotated[Decimal, Column("numeric", listed=False, moved="added")]
     updated_at: Annotated[datetime, Column("timestamptz")]
     # False for all but a cancelled event that was never published, so that an older release, which
     # does not write it, hides nothing that ticket holders look for.
     cancelled_as_draft: Annotated[bool, Column("boolean", listed=False, derived=True)]
     # Counts the batches that refused a request with its caller's key. A refusal is no change, so
     # the version stays; nobody is shown this.
-    fence: Annotated[int, Column("bigint", listed=False)] = 0
+    fence: Annotated[int, Column("bigint", listed=False, moved="set")] = 0
 
     @property
     def known(self) -> bool:
@@ -91,5 +91,9 @@ class EventState:
         return self.status
 
 
+_COLUMNS = columns_of(EventState)
 # What follows from an admin's change and is written with it.
-DERIVED = tuple(name for name, column in columns_of(EventState).items() if column.derived)
+DERIVED = tuple(name for name, column in _COLUMNS.items() if column.derived)
+# What every batch sets, and what it adds to.
+SET = tuple(name for name, column in _COLUMNS.items() if column.moved == "set")
+ADDED = tuple(name for name, column in _COLUMNS.items() if column.moved == "added")

@@ -66,12 +66,13 @@ def test_a_batch_has_one_record_for_every_version_and_the_sum_of_their_deltas() 
     made = planned(reserve(8), give_back(2), update(4, name="Day", total_capacity=20))
 
     assert made.batch is not None
-    versions = [record.entry.version for record in made.batch.records]
-    assert versions == [3, 4, 5]
-    assert made.batch.base.version == 2
-    assert made.batch.after.version == 5
-    assert made.batch.seat_delta == -8 + 2 + 10
-    assert made.batch.money_delta == made.batch.after.revenue
+    base, after = made.batch.base, made.batch.after
+    entries = [record.entry for record in made.batch.records]
+    assert [entry.version for entry in entries] == [3, 4, 5]
+    assert (base.version, after.version) == (2, 5)
+    seats = sum(entry.seat_delta + entry.capacity_delta for entry in entries)
+    assert after.available_seats - base.available_seats == seats == -8 + 2 + 10
+    assert after.revenue - base.revenue == sum(entry.money_delta for entry in entries)
     assert made.batch.changes == {"name": "Day", "total_capacity": 20}
 
 

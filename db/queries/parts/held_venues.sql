@@ -2,7 +2,7 @@
 held AS (
     SELECT v.venue_id, v.capacity
       FROM venues AS v
-     WHERE v.venue_id IN (SELECT (c::jsonb ->> 'venue_id')::uuid FROM unnest($8::text[]) AS c
-                           WHERE c IS NOT NULL)
+     WHERE v.venue_id IN (SELECT (changes::jsonb ->> 'venue_id')::uuid FROM {batch_rows:1}
+                           WHERE changes IS NOT NULL)
        FOR SHARE
 )

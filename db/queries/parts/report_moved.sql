@@ -5,8 +5,7 @@ SELECT now() AS committed_at,
         END AS event_ids,
        CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
             THEN ARRAY (SELECT e.event_id::text
-                          FROM unnest($1::uuid[], $2::bigint[], $8::text[], $23::bigint[])
-                               AS u (event_id, base_version, changes, base_fence)
+                          FROM {batch_rows:1} AS u
                           JOIN events AS e
                             ON e.event_id = u.event_id AND e.version = u.base_version
                            AND e.fence = u.base_fence

@@ -2,6 +2,6 @@
 noted AS (
     INSERT INTO event_ledger ({ledger_columns})
     SELECT {ledger_values}
-      FROM unnest({ledger_arrays:9}) AS l ({ledger_columns})
+      FROM {ledger_rows:2} AS l
       JOIN moved USING (event_id)
 )
