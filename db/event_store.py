@@ -272,13 +272,10 @@ def _noted(row: asyncpg.Record, proven: bool) -> Noted:
 
 
 def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[tuple[Any, ...]]]]:
-    """The statement that commits `batches`, and the rows it takes.
-
-    These are of the events, of their ledgers, and of refusals where there may be any.
-    """
+    """The statement that commits `batches`, and the rows it takes: events, ledger, refusals."""
     moved = [batch_row(batch) for batch in batches]
     noted = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
-    if not any(batch.after.fence for batch in batches):
+    if not any(batch.after.fence or batch.edits for batch in batches):
         return Statement.COMMIT_MOVES, [moved, noted]
     refused = [row for batch in batches for row in refusal_rows(batch)]
     return Statement.COMMIT_BATCHES, [moved, noted, refused]

@@ -20,9 +20,31 @@ WITH taken AS (
      WHERE (SELECT true FROM event_refusals AS r
              WHERE (r.event_id, r.request_key, r.caller) = (k.event_id, k.request_key, k.caller))
 ),
-{held_venues},
+held AS (
+    SELECT v.venue_id, v.capacity
+      FROM venues AS v
+     WHERE v.venue_id IN (SELECT (changes::jsonb ->> 'venue_id')::uuid FROM {batch_rows:1}
+                           WHERE changes IS NOT NULL)
+       FOR SHARE
+),
 moved AS (
-    {move_events}
+    UPDATE events AS e
+       SET {moves},
+           updated_at = CASE WHEN e.version = b.version THEN e.updated_at ELSE now() END,
+           {edits}
+      FROM (SELECT *, changes::jsonb AS edit FROM {batch_rows:1}) AS b
+     WHERE e.event_id = b.event_id
+       AND e.version = b.base_version
+       AND e.fence = b.base_fence
+       -- A draft has no buyers, so its old start does not matter.
+       AND (NOT b.before_start
+            OR ((e.status = 'draft' OR e.start_datetime > clock_timestamp())
+                AND coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime)
+                    > clock_timestamp()))
+       AND (b.edit ->> 'venue_id' IS NULL
+            OR EXISTS (SELECT FROM held AS h
+                        WHERE h.venue_id = (b.edit ->> 'venue_id')::uuid
+                          AND h.capacity >= (b.edit ->> 'total_capacity')::integer))
        AND e.event_id NOT IN (SELECT event_id FROM taken)
     RETURNING e.event_id
 ),
@@ -34,4 +56,19 @@ refused AS (
       JOIN moved USING (event_id)
      WHERE r.refusal IS NOT NULL
 )
-{report_moved};
+SELECT now() AS committed_at,
+       CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
+            THEN ARRAY (SELECT event_id::text FROM moved)
+        END AS event_ids,
+       CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)
+            THEN ARRAY (SELECT e.event_id::text
+                          FROM {batch_rows:1} AS u
+                          JOIN events AS e
+                            ON e.event_id = u.event_id AND e.version = u.base_version
+                           AND e.fence = u.base_fence
+                         WHERE u.changes::jsonb ->> 'venue_id' IS NOT NULL
+                           AND NOT EXISTS (
+                               SELECT FROM held AS h
+                                WHERE h.venue_id = (u.changes::jsonb ->> 'venue_id')::uuid
+                                  AND h.capacity >= (u.changes::jsonb ->> 'total_capacity')::integer))
+        END AS no_room;

@@ -79,13 +79,18 @@ class Batch:
         return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
 
     @property
+    def edits(self) -> bool:
+        """Whether it writes more than the fields that every batch does."""
+        return (
+            self.base.details is not self.after.details
+            or self.base.total_capacity != self.after.total_capacity
+            or self.base.cancelled_as_draft != self.after.cancelled_as_draft
+        )
+
+    @property
     def changes(self) -> dict[str, Any] | None:
-        """What an admin changed and what follows from it, by field; None for seat moves alone."""
-        if (
-            self.base.details is self.after.details
-            and self.base.total_capacity == self.after.total_capacity
-            and self.base.cancelled_as_draft == self.after.cancelled_as_draft
-        ):
+        """What an admin changed and what follows from it, by field; None where it edits nothing."""
+        if not self.edits:
             return None
         merged: dict[str, Any] = {}
         for record in self.records:
