@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from db.batch_rows import batch_row
+from db.change_rows import change_rows
 from db.connect import PRIMARY, SERVER_SETTINGS, close, connect
 from db.creations import note_creation, taken
 from db.database import Database
@@ -82,6 +83,8 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
 # After these the connection is as good as before; after any other it is dropped. (A bug may lie
 # in what the connection has prepared.)
 _HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
+# Where COMMIT_BATCHES takes what the feed of changes tells.
+_TOLD = 3
 _Prepared: TypeAlias = "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"
 # Of the server's message, in whatever language:
 # (event_id, request_key, caller)=(<event>, <key>, <caller>).
@@ -96,14 +99,23 @@ class EventStore:
         self._dsn = dsn
         self._proven_connections = 0
         self._lineage = Lineage(database.expire)
+        self._when_changed: list[Callable[[], None]] = []
 
     def lane(self) -> "CommitLane":
         """A new connection to commit on, made when it is first used."""
-        return CommitLane(self._dsn, self._lineage)
+        return CommitLane(self._dsn, self._lineage, self._changed)
 
     def when_lost(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever what was read or committed here may be gone."""
         self._lineage.when_lost(forget)
+
+    def when_changed(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever a change that the feed tells of was committed here."""
+        self._when_changed.append(tell)
+
+    def _changed(self) -> None:
+        for tell in self._when_changed:
+            tell()
 
     async def load(self, event_ids: Sequence[str]) -> Loaded:
         """The committed states of these events, and the database's time.
@@ -183,9 +195,15 @@ class _NotCreatedError(Exception):
 class CommitLane:
     """One connection that commits, one statement at a time; made anew when it was dropped."""
 
-    def __init__(self, dsn: str, lineage: Lineage | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        lineage: Lineage | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._dsn = dsn
         self._lineage = lineage or Lineage()
+        self._changed = changed
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._prepared: dict[Statement, _Prepared] = {}
         self._wait = StandbyWait()
@@ -214,6 +232,8 @@ class CommitLane:
         if self._wait.was_cut_short():
             raise FateUnknown(CUT_SHORT)
         assert row is not None, "the statement returns one row, always"
+        if wanted is Statement.COMMIT_BATCHES and arguments[_TOLD]:
+            self._changed()
         moved = row["event_ids"]
         if moved is None:
             moved = [batch.event_id for batch in batches]
@@ -272,10 +292,15 @@ def _noted(row: asyncpg.Record, proven: bool) -> Noted:
 
 
 def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[tuple[Any, ...]]]]:
-    """The statement that commits `batches`, and the rows it takes: events, ledger, refusals."""
+    """The statement that commits `batches`, and the rows it takes.
+
+    These are of the events, of their ledgers, and where there may be any, of refusals and of what
+    the feed of changes tells.
+    """
     moved = [batch_row(batch) for batch in batches]
     noted = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
-    if not any(batch.after.fence or batch.edits for batch in batches):
+    told = [row for batch in batches for row in change_rows(batch.event_id, batch.records)]
+    if not told and not any(batch.after.fence or batch.edits for batch in batches):
         return Statement.COMMIT_MOVES, [moved, noted]
     refused = [row for batch in batches for row in refusal_rows(batch)]
-    return Statement.COMMIT_BATCHES, [moved, noted, refused]
+    return Statement.COMMIT_BATCHES, [moved, noted, refused, told]

@@ -53,6 +53,8 @@ class Lineage:
             log.info("the database does not tell its history: %s", error)
             return
         assert row is not None, "the statement returns one row, always"
+        # Before anything is committed here, so that all of it is of the new era.
+        await connection.execute(load(Statement.BEGIN_ERA), row["cluster"], row["timeline"])
         found = (row["cluster"], row["timeline"], row["database"])
         seen, self._seen = self._seen, found
         if seen is None or seen == found:

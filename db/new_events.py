@@ -6,6 +6,7 @@ created with all its ledger rows or not at all.
 
 from collections.abc import Sequence
 
+from db.change_rows import change_rows
 from db.database import Session
 from db.event_rows import values_of
 from db.ledger_rows import ledger_row, to_json
@@ -27,5 +28,8 @@ async def create_events(
         for state, records in events
         for record in records
     ]
+    told = [
+        row for state, records in events for row in change_rows(state.details.event_id, records)
+    ]
     states = to_json([values_of(state) for state, _ in events])
-    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows))
+    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows, told))

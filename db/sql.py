@@ -19,6 +19,7 @@ from functools import cache
 from importlib.resources import files
 
 from db.batch_rows import BATCH_ROW, delta_name
+from db.change_rows import CHANGE_ROW
 from db.ledger_rows import LEDGER_ROW
 from db.refusal_rows import REFUSAL_ROW
 from db.row_types import RowType
@@ -39,7 +40,9 @@ _GIVEN = {
     **{name: column for name, column in _EVENT.items() if name not in _FILLED_IN},
     **_FOLDED,
 }
-ROW_TYPES: Mapping[str, RowType] = {one.name: one for one in (BATCH_ROW, LEDGER_ROW, REFUSAL_ROW)}
+ROW_TYPES: Mapping[str, RowType] = {
+    one.name: one for one in (BATCH_ROW, LEDGER_ROW, REFUSAL_ROW, CHANGE_ROW)
+}
 
 
 def _moves() -> str:
@@ -82,6 +85,7 @@ _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
     "batch_rows": BATCH_ROW.rows,
     "ledger_rows": LEDGER_ROW.rows,
     "refusal_rows": REFUSAL_ROW.rows,
+    "change_rows": CHANGE_ROW.rows,
 }
 
 

@@ -20,6 +20,7 @@ from actors.peers.server import PeerServer
 from actors.registry import Registry
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
+from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.database import Database
 from db.event_ledger import EventLedger
@@ -44,6 +45,7 @@ from routes.auth.registration import Registration
 from routes.auth.sessions import Sessions
 from routes.auth.throttle import Throttle
 from routes.auth.user_service import UserService
+from routes.caches.change_feed import ChangeFeed
 from routes.caches.event_lists import EventLists
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
@@ -147,6 +149,15 @@ async def running_services(
         store = EventStore(database, dsn)
         clock = DatabaseClock()
         registry = Registry(store, clock, metrics)
+        change_reader = ChangeReader(database)
+        change_feed = ChangeFeed(change_reader, metrics.changes_waited)
+        metrics.watch(
+            "evently_changes_waiting",
+            "Clients that wait for the next change",
+            lambda: change_feed.waiting,
+        )
+        store.when_changed(change_feed.nudge)
+        stack.push_async_callback(change_feed.stop)
         auth = await stack.enter_async_context(_admin_auth(settings, database, metrics))
         venues = VenueStore(database)
         event_lists = EventLists(
@@ -173,12 +184,19 @@ async def running_services(
             name: [key.get_secret_value() for key in its]
             for name, its in settings.internal_api_keys.items()
         }
+
+        def drain() -> None:
+            registry.distrust(math.inf)
+            change_feed.drain()
+
         yield Services(
             events=events,
-            lifecycle=Lifecycle(on_drain=lambda: registry.distrust(math.inf)),
+            lifecycle=Lifecycle(on_drain=drain),
             event_store=store,
             event_lists=event_lists,
             ledger=EventLedger(database),
+            change_reader=change_reader,
+            change_feed=change_feed,
             venues=venues,
             creations=Creations(database),
             venue_cache=venue_cache,

@@ -166,6 +166,12 @@ class Metrics:
         self._logins = Counter(
             "evently_logins_total", "Logins by outcome", ("outcome",), registry=registry
         )
+        self._changes_lag = Gauge(
+            "evently_changes_lag_seconds",
+            "How long the oldest change has been held back by an open transaction",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         starts = Counter(
             "evently_worker_starts_total", "Worker processes started", registry=registry
         )
@@ -215,6 +221,10 @@ class Metrics:
     def failed(self, reason: str) -> None:
         """A committing statement failed."""
         self._failures.labels(reason).inc()
+
+    def changes_waited(self, seconds: float) -> None:
+        """The oldest change that no client can read yet was committed `seconds` ago."""
+        self._changes_lag.set(seconds)
 
     def login(self, outcome: str) -> None:
         """A login ended with `outcome`."""

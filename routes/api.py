@@ -7,6 +7,7 @@ from routes.endpoint import Endpoint
 from routes.handlers import (
     admin_events,
     auth,
+    changes,
     documentation,
     events,
     listings,
@@ -24,6 +25,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *reports.ENDPOINTS,
     *venues.ENDPOINTS,
     *seats.ENDPOINTS,
+    *changes.ENDPOINTS,
     *monitoring.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

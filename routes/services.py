@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.peers.forwarder import Events
+from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
@@ -18,6 +19,7 @@ from routes.auth.client_address import ClientAddress
 from routes.auth.internal_keys import InternalKeys
 from routes.auth.registration import Registration
 from routes.auth.sessions import Sessions
+from routes.caches.change_feed import ChangeFeed
 from routes.caches.event_lists import EventLists
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
@@ -55,6 +57,8 @@ class Services:
     event_store: EventStore
     event_lists: EventLists
     ledger: EventLedger
+    change_reader: ChangeReader
+    change_feed: ChangeFeed
     venues: VenueStore
     creations: Creations
     venue_cache: VenueCache

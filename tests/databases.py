@@ -68,7 +68,8 @@ SELECT pg_stat_reset();
 """
 TABLES = """
 SELECT relname FROM pg_class
- WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'schema_migrations'
+ WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+   AND relname NOT IN ('schema_migrations', 'change_feed')
 """
 
 

@@ -1,7 +1,7 @@
--- Moves each event from its base version and fence, and writes a ledger row for every version and a
--- row for every final refusal. Where event_ids is null, all were moved; else those that are not among
--- them are unchanged: for those in no_room the venue had no room, the others had another version or
--- fence, have started, or hold one of the keys.
+-- Moves each event from its base version and fence, and writes a ledger row for every version, a row for
+-- every final refusal, and one for every change that the feed tells of. Where event_ids is null, all were
+-- moved; else those that are not among them are unchanged: for those in no_room the venue had no room, the
+-- others had another version or fence, have started, or hold one of the keys.
 --
 -- The look-up of keys (`taken`) is exact: whatever writes an event's keys moves its version or fence
 -- in the same transaction, so an event that still has both was not written since this statement
@@ -55,6 +55,13 @@ refused AS (
       FROM {refusal_rows:3} AS r
       JOIN moved USING (event_id)
      WHERE r.refusal IS NOT NULL
+),
+told AS (
+    INSERT INTO event_changes (position, event_id, version, kinds, data, available_seats, status)
+    SELECT {position}, c.event_id, c.version, string_to_array(c.kinds, ','), c.data::jsonb,
+           c.available_seats, c.status
+      FROM {change_rows:4} AS c
+      JOIN moved USING (event_id)
 )
 SELECT now() AS committed_at,
        CASE WHEN (SELECT count(*) FROM moved) < cardinality($1)

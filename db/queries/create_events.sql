@@ -23,5 +23,12 @@ noted AS (
     SELECT {ledger_values}
       FROM {ledger_rows:2} AS l
       JOIN made USING (event_id)
+),
+told AS (
+    INSERT INTO event_changes (position, event_id, version, kinds, data, available_seats, status)
+    SELECT {position}, c.event_id, c.version, string_to_array(c.kinds, ','), c.data::jsonb,
+           c.available_seats, c.status
+      FROM {change_rows:3} AS c
+      JOIN made USING (event_id)
 )
 SELECT event_id FROM made

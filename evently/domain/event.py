@@ -11,6 +11,7 @@ Rules:
    limits, venue, status other than published/sold_out) changed: a caller that saw that version
    or a later one saw the same offer, whatever the seat count.
 5. "Completed" is told by the clock and never stored; "started" is `start_datetime <= now`.
+6. What the feed of changes tells follows from the two states and is decided with them.
 """
 
 from dataclasses import replace
@@ -20,6 +21,14 @@ from typing import Any, assert_never
 
 from evently.domain.columns import columns_of
 from evently.domain.commands import Cancel, Command, Reserve, Return, SeatMove, Update
+from evently.domain.notices import (
+    CANCELLED,
+    PUBLISHED,
+    REOPENED,
+    SOLD_OUT,
+    ChangeKind,
+    Notice,
+)
 from evently.domain.outcomes import (
     Accepted,
     CapacityBelowSold,
@@ -58,6 +67,9 @@ UPDATABLE = frozenset(name for name, column in _COLUMNS.items() if column.editab
 DETAIL_FIELDS = UPDATABLE & columns_of(EventDetails).keys()
 # A change of one of these makes a new offer. Name, description and type do not.
 TERMS = frozenset(name for name, column in _COLUMNS.items() if column.term)
+
+
+_AVAILABILITY = {Status.SOLD_OUT: SOLD_OUT, Status.PUBLISHED: REOPENED}
 
 
 def decide(state: EventState, command: Command, now: datetime) -> Outcome:
@@ -153,7 +165,10 @@ def _moved(
         state.cancelled_as_draft,
         state.fence,
     )
-    entry = LedgerEntry(version, kind, seat_delta, 0, money_delta, available, after.status_at(now))
+    notice = None if after.status is state.status else _AVAILABILITY[after.status]
+    entry = LedgerEntry(
+        version, kind, seat_delta, 0, money_delta, available, after.status_at(now), None, notice
+    )
     retried = command.version is not None and command.version != state.version
     return Accepted(after, entry, retried)
 
@@ -284,5 +299,21 @@ def _accepted_admin(
         available_seats=available,
         status=after.status_at(now),
         changes=changes,
+        notice=_notice(state, after, changes),
     )
     return Accepted(after, entry)
+
+
+def _notice(before: EventState, after: EventState, changes: dict[str, Any]) -> Notice | None:
+    """What the feed of changes tells of an admin's change; nothing of what only admins see."""
+    if not after.known or not changes:
+        return None
+    if before.status is Status.DRAFT:
+        return PUBLISHED
+    if after.status is Status.CANCELLED:
+        return CANCELLED
+    kinds = [ChangeKind.UPDATED]
+    if after.status is not before.status:
+        kinds = [*_AVAILABILITY[after.status].kinds, ChangeKind.UPDATED]
+    data = {name: {"from": _current(before, name), "to": to} for name, to in changes.items()}
+    return Notice(tuple(kinds), data)

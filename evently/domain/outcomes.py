@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from evently.domain.commands import NEEDING_ROOM
+from evently.domain.notices import Notice
 from evently.domain.state import EventState, Status
 from evently.domain.value import value
 
@@ -31,7 +32,8 @@ class LedgerEntry:
 
     `seat_delta` is the change of `available_seats` by a seat move and `capacity_delta` that by a
     change of capacity: `available_seats` is the sum of both over all versions, `revenue` the sum
-    of `money_delta`. `changes` maps an admin's changed fields to their new values.
+    of `money_delta`. `changes` maps an admin's changed fields to their new values. `notice` is what
+    the feed of changes tells of it.
     """
 
     version: int
@@ -42,6 +44,7 @@ class LedgerEntry:
     available_seats: int
     status: Status
     changes: Mapping[str, Any] | None = None
+    notice: Notice | None = None
 
     @property
     def needs_room(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import Status
 
@@ -75,6 +76,26 @@ class EventAvailability(msgspec.Struct):
     last_updated: dt.datetime
 
 
+class Change(msgspec.Struct):
+    """One change of an event, and what it left; `data` maps changed fields to `from` and `to`."""
+
+    kind: ChangeKind
+    event_id: str
+    version: int
+    at: dt.datetime
+    status: Status
+    available_seats: int
+    data: dict[str, Any]
+
+
+class Changes(msgspec.Struct):
+    """Changes in the order of their commits; `next` is the cursor to go on with."""
+
+    changes: list[Change]
+    next: str
+    has_more: bool
+
+
 class VenueInEvent(msgspec.Struct):
     """The venue of an event."""
 
@@ -133,6 +154,20 @@ class AdminEventList(msgspec.Struct):
     total: int
     page: int
     limit: int
+
+
+class EventInSnapshot(EventInList):
+    """An event as a snapshot has it."""
+
+    updated_at: dt.datetime
+
+
+class EventSnapshot(msgspec.Struct):
+    """Events that were ever published, by id; `next` is null after the last of them."""
+
+    events: list[EventInSnapshot]
+    next: str | None
+    not_found: list[str]
 
 
 class EventDetail(EventInList):

@@ -10,6 +10,7 @@ from typing import Any
 
 EVENT_ID = "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"
 VENUE_ID = "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"
+CURSOR = "AfHmoMIbd0pYjlstPB8Km0QAABAAAAC8UwucHA5vCk0Ln0MMai88XREAAAAAAAAAKrr04P4"
 ADMIN_ID = "c7a1f6de-52f0-4b6e-9a3b-7f5d2f0e8c44"
 REFRESH_TOKEN = "kq2vX0dU3mS9wJfY7bTz5nRcL1hGpE8aViOxW4yK6Qs"  # noqa: S105 - nobody's
 
@@ -116,6 +117,12 @@ FIELDS: Mapping[str, Any] = {
     "BookingDay.revenue": 1790,
     "EventForBooking.version": 42,
     "SeatsMoved.version": 43,
+    "Change.kind": "updated",
+    "Change.data": {"base_price": {"from": 89.5, "to": 95}},
+    "Changes.next": CURSOR,
+    "EventSnapshot.next": EVENT_ID,
+    "at": "2035-05-02T09:30:00.250000Z",
+    "not_found": [],
     "event_id": EVENT_ID,
     "admin_id": ADMIN_ID,
     "created_by": ADMIN_ID,

@@ -52,6 +52,7 @@ class Pair:
         self.url = url
         self.overtakings = Overtakings()
         self.registries: list[Registry] = []
+        self.stores: list[EventStore] = []
         self.venue_id = str(uuid4())
 
     async def start(self, stack: AsyncExitStack) -> None:
@@ -60,6 +61,7 @@ class Pair:
             store = EventStore(database, self.url)
             registry = Registry(store, DatabaseClock(), self.overtakings)
             registry.start()
+            self.stores.append(store)
             stack.push_async_callback(registry.stop)
             self.registries.append(registry)
         await self.sql(ADD_VENUE, self.venue_id, 10_000)

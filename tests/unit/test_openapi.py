@@ -50,6 +50,8 @@ PUT    /api/v1/admin/venues/{venue_id}
 DELETE /api/v1/admin/venues/{venue_id}
 POST   /internal/events/{event_id}/update-availability
 GET    /internal/events/{event_id}
+GET    /internal/changes
+GET    /internal/events
 POST   /internal/events/{event_id}/return-seats
 GET    /healthz
 GET    /health/ready

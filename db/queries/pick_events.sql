@@ -1,0 +1,8 @@
+-- Those of the events $1 that were ever published, by id; no row: none of them was.
+SELECT {listed_event}
+  FROM events AS e
+  JOIN venues AS v USING (venue_id)
+ WHERE e.event_id = ANY ($1::uuid[])
+   AND e.status <> 'draft'
+   AND NOT e.cancelled_as_draft
+ ORDER BY e.event_id
