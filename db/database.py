@@ -19,8 +19,12 @@ from db.statements import Statement
 from db.witness import Witness
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
 
-# Lists and admin calls of one worker; PostgreSQL's default of 100 connections serves nine workers.
-POOL_MAX = 8
+# Lists, reports and admin calls of one worker. With the actors' own, two for commits and one for
+# readiness that is eleven connections, so PostgreSQL's default of 100 serves eight workers.
+POOL_MAX = 5
+# What the actors of one worker read: the states of events, many in one statement, and keys. Nothing
+# else runs on these, so that no list, report or login can hold up a seat move.
+ACTOR_POOL_MAX = 3
 # Waiting longer for a free connection means that the database is the bottleneck: say so.
 ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".

@@ -92,13 +92,17 @@ _TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
 
 
 class EventStore:
-    """Reads events through the pool; opens lanes on connections of their own."""
+    """Reads events through `reads`, which nothing else uses; opens lanes on their own connections.
 
-    def __init__(self, database: Database, dsn: str) -> None:
+    What is not for the actors goes through `database`, which is also read where there is no other.
+    """
+
+    def __init__(self, database: Database, dsn: str, *, reads: Database | None = None) -> None:
         self._database = database
+        self._reads = reads or database
         self._dsn = dsn
         self._proven_connections = 0
-        self._lineage = Lineage(database.expire)
+        self._lineage = Lineage(self._expire)
         self._when_changed: list[Callable[[], None]] = []
 
     def lane(self) -> "CommitLane":
@@ -117,14 +121,19 @@ class EventStore:
         for tell in self._when_changed:
             tell()
 
+    async def _expire(self) -> None:
+        """Read nothing through a connection to the history that was left."""
+        for database in {self._database, self._reads}:
+            await database.expire()
+
     async def load(self, event_ids: Sequence[str]) -> Loaded:
         """The committed states of these events, and the database's time.
 
         After a connection was made anew, what is read first may be what a primary that crashed had
         not sent to its synchronous standby yet: it is given once a commit has come back.
         """
-        rows = await self._database.fetch(Statement.LOAD_EVENTS, event_ids, timeout_s=READ_S)
-        connections = self._database.connections
+        rows = await self._reads.fetch(Statement.LOAD_EVENTS, event_ids, timeout_s=READ_S)
+        connections = self._reads.connections
         if connections != self._proven_connections:
             if rows[0]["replicated"]:
                 await self._database.witness.prove(READ_S)
@@ -142,7 +151,7 @@ class EventStore:
         was sent after it was read.
         """
         asked = columns(keys) if keys else [[], [], []]
-        rows = await self._database.fetch(Statement.RECALL_REQUESTS, *asked, timeout_s=READ_S)
+        rows = await self._reads.fetch(Statement.RECALL_REQUESTS, *asked, timeout_s=READ_S)
         proven = not rows or not rows[0]["replicated"] or await self._on_standby()
         return {
             (str(row["event_id"]), row["caller"], row["request_key"]): _noted(row, proven)

@@ -22,7 +22,7 @@ from db.admin_store import AdminStore
 from db.audit_store import AuditStore
 from db.change_feed import ChangeReader
 from db.creations import Creations
-from db.database import Database
+from db.database import ACTOR_POOL_MAX, Database
 from db.event_ledger import EventLedger
 from db.event_lists import EventListReader
 from db.event_store import EventStore
@@ -146,7 +146,8 @@ async def running_services(
         if settings.read_database_url is not None:
             read_dsn = settings.read_database_url.get_secret_value()
             replica = await stack.enter_async_context(Database(read_dsn, writable=False))
-        store = EventStore(database, dsn)
+        actor_reads = await stack.enter_async_context(Database(dsn, pool_max=ACTOR_POOL_MAX))
+        store = EventStore(database, dsn, reads=actor_reads)
         clock = DatabaseClock()
         registry = Registry(store, clock, metrics)
         change_reader = ChangeReader(database)
@@ -174,7 +175,7 @@ async def running_services(
         registry.start()
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
-        _watch(metrics, registry, database)
+        _watch(metrics, registry, database, actor_reads)
         if node is None or node.index == 0:
             watching = watching_database(dsn, database, metrics.watch)
             await stack.enter_async_context(watching)
@@ -233,14 +234,18 @@ def server(services: Services) -> EdgeServer:
     return EdgeServer(Dispatcher(ENDPOINTS, admission), services.observer, fast_path)
 
 
-def _watch(metrics: Metrics, registry: Registry, database: Database) -> None:
+def _watch(metrics: Metrics, registry: Registry, *pools: Database) -> None:
     metrics.watch("evently_workers", "Worker processes that serve", lambda: 1.0)
     metrics.watch("evently_actors", "Events in memory", lambda: registry.alive)
     metrics.watch(
         "evently_mailbox_depth", "Requests pending in mailboxes", lambda: registry.pending
     )
-    metrics.watch("evently_pool_connections", "Open connections", lambda: database.size)
-    metrics.watch("evently_pool_in_use", "Connections at work", lambda: database.in_use)
+    metrics.watch(
+        "evently_pool_connections", "Open connections", lambda: sum(pool.size for pool in pools)
+    )
+    metrics.watch(
+        "evently_pool_in_use", "Connections at work", lambda: sum(pool.in_use for pool in pools)
+    )
     metrics.watch(
         "evently_database_reachable",
         "Workers whose last commit reached the database",
