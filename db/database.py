@@ -30,6 +30,9 @@ ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".
 COMMAND_S = 6.0
 
+# A list or a report may take a processor for a while, never all of them: sales need the rest.
+_POOL_SETTINGS = {**SERVER_SETTINGS, "max_parallel_workers_per_gather": "0"}
+
 
 class Session:
     """Runs the statements of `db/queries` by name, on one connection or through a pool."""
@@ -84,7 +87,7 @@ class Database(Session):
             max_size=self._pool_max,
             timeout=CONNECT_S,
             command_timeout=COMMAND_S,
-            server_settings=SERVER_SETTINGS,
+            server_settings=_POOL_SETTINGS,
             init=self._made,
             reset=_keep_session,
             target_session_attrs=PRIMARY if self._writable else ANY_SERVER,

@@ -1,15 +1,19 @@
-"""Pages of events with their exact totals, straight from PostgreSQL.
+"""Pages of events with their exact totals: the public list's, and the admins'.
 
-Rule: there is a statement for every way to filter that has an index of its own, so that the
-plan does not hang on what a parameter happens to be; and the rows are counted only where the
-page itself does not tell how many there are.
+Rules:
+
+1. Which events are on a page of the public list, and how many there are in all, is known in memory;
+   the database reads the page's own rows.
+2. For the admins' lists there is a statement for every way to filter that has an index of its own,
+   so that the plan does not hang on what a parameter happens to be.
 """
 
-from datetime import datetime
 from typing import TypeAlias
 
 from db.database import Session
 from db.event_rows import ListedEvent, listed
+from db.on_sale_events import OnSaleEvents
+from db.on_sale_index import OnSaleFilter
 from db.statements import Statement
 from evently.domain.state import ON_SALE, Status
 from evently.domain.value import value
@@ -23,29 +27,14 @@ class EventPage:
     total: int
 
 
-@value
-class OnSaleFilter:
-    """Which events on sale: type and city whole and folded; on in [from, before)."""
-
-    event_type: str | None = None
-    city: str | None = None
-    on_from: datetime | None = None
-    on_before: datetime | None = None
-
-
 # The statement that reads a page, and the one that counts all that match.
 Pair: TypeAlias = tuple[Statement, Statement]
-_ON_SALE = (Statement.LIST_EVENTS_ON_SALE, Statement.COUNT_EVENTS_ON_SALE)
-_ON_SALE_BY_CITY = (
-    Statement.LIST_EVENTS_ON_SALE_BY_CITY,
-    Statement.COUNT_EVENTS_ON_SALE_BY_CITY,
-)
-_ON_SALE_BY_TYPE = (
-    Statement.LIST_EVENTS_ON_SALE_BY_TYPE,
-    Statement.COUNT_EVENTS_ON_SALE_BY_TYPE,
-)
 _OF_ADMIN = (Statement.LIST_EVENTS_OF_ADMIN, Statement.COUNT_EVENTS_OF_ADMIN)
 _OF_ALL = (Statement.LIST_EVENTS_OF_ALL, Statement.COUNT_EVENTS_OF_ALL)
+_OF_ALL_BY_STATUS = (
+    Statement.LIST_EVENTS_OF_ALL_BY_STATUS,
+    Statement.COUNT_EVENTS_OF_ALL_BY_STATUS,
+)
 
 
 class EventListReader:
@@ -53,39 +42,45 @@ class EventListReader:
 
     def __init__(self, database: Session) -> None:
         self._database = database
+        self._on_sale = OnSaleEvents(database)
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended, as this moment finds them."""
-        filters: tuple[object, ...] = (wanted.on_from, wanted.on_before)
-        if wanted.city is not None:
-            filters = (*filters, wanted.event_type, wanted.city)
-            return await self._page(_ON_SALE_BY_CITY, filters, limit, offset)
-        if wanted.event_type is not None:
-            filters = (*filters, wanted.event_type)
-            return await self._page(_ON_SALE_BY_TYPE, filters, limit, offset)
-        return await self._page(_ON_SALE, filters, limit, offset)
+        index = await self._on_sale.current()
+        event_ids, total = index.page(wanted, limit, offset)
+        if not event_ids:
+            return EventPage((), total)
+        rows = await self._database.fetch(Statement.LIST_EVENTS_ON_SALE, event_ids)
+        # One may have ended, or been cancelled, since the index was read.
+        return EventPage(tuple(map(listed, rows)), total - (len(event_ids) - len(rows)))
 
     async def of_admin(
-        self, admin_id: str, status: str | None, limit: int, offset: int
-    ) -> EventPage:
-        """What the admin created, of the status that is answered now, or of any."""
-        filters = (admin_id, *_stored(status))
-        return await self._page(_OF_ADMIN, filters, limit, offset)
+        self, admin_id: str | None, status: str | None, limit: int, offset: int
+    ) -> tuple[ListedEvent, ...]:
+        """A page of what the admin, or for None any admin, created.
 
-    async def of_all(self, status: str | None, limit: int, offset: int) -> EventPage:
-        """What all admins created, of the status that is answered now, or of any."""
-        return await self._page(_OF_ALL, _stored(status), limit, offset)
+        With a status, those that are answered with it now.
+        """
+        (listing, _), filters = _admin_list(admin_id, status)
+        rows = await self._database.fetch(listing, *filters, limit, offset)
+        return tuple(map(listed, rows))
 
-    async def _page(
-        self, which: Pair, filters: tuple[object, ...], limit: int, offset: int
-    ) -> EventPage:
-        rows = await self._database.fetch(which[0], *filters, limit, offset)
-        events = tuple(map(listed, rows))
-        if 0 < len(events) < limit or (not events and not offset):
-            return EventPage(events, offset + len(events))
-        counted = await self._database.fetchrow(which[1], *filters)
-        assert counted is not None, "a count always has a row"
-        return EventPage(events, counted["total"])
+    async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
+        """How many events `of_admin` finds in all."""
+        (_, counting), filters = _admin_list(admin_id, status)
+        row = await self._database.fetchrow(counting, *filters)
+        assert row is not None, "a count always has a row"
+        total: int = row["total"]
+        return total
+
+
+def _admin_list(admin_id: str | None, status: str | None) -> tuple[Pair, tuple[object, ...]]:
+    """The statements for a list of admins' events, and what they filter by."""
+    if admin_id is not None:
+        return _OF_ADMIN, (admin_id, *_stored(status))
+    if status is None or status == Status.COMPLETED:
+        return _OF_ALL, _stored(status)
+    return _OF_ALL_BY_STATUS, (status, status in ON_SALE)
 
 
 def _stored(status: str | None) -> tuple[list[str] | None, bool | None]:

@@ -167,6 +167,7 @@ async def running_services(
             replica=EventListReader(replica) if replica else None,
         )
         stack.push_async_callback(event_lists.stop)
+        event_lists.warm()
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)
         with suppress(Fault):

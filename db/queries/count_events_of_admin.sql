@@ -5,3 +5,4 @@ SELECT count(*) AS total
  WHERE created_by = $1
    AND ($2::text[] IS NULL OR status = ANY ($2))
    AND ($3::boolean IS NULL OR (end_datetime <= now()) = $3)
+   AND start_datetime >= CASE WHEN NOT $3 THEN ({first_on_now}) ELSE '-infinity' END

@@ -8,6 +8,7 @@ SELECT {listed_event}
          WHERE created_by = $1
            AND ($2::text[] IS NULL OR status = ANY ($2))
            AND ($3::boolean IS NULL OR (end_datetime <= now()) = $3)
+           AND start_datetime >= CASE WHEN NOT $3 THEN ({first_on_now}) ELSE '-infinity' END
          ORDER BY start_datetime, event_id
          LIMIT $4 OFFSET $5) AS page
  CROSS JOIN LATERAL (SELECT * FROM events WHERE event_id = page.event_id LIMIT 1) AS e

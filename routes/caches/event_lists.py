@@ -13,7 +13,9 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from db.event_lists import EventPage, OnSaleFilter
+from db.event_lists import EventPage
+from db.event_rows import ListedEvent
+from db.on_sale_index import OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable
 from evently.domain.text import fold
 from evently.domain.value import value
@@ -27,6 +29,8 @@ from routes.contract.raw import Raw
 BYTES_MAX = 32 * 1024 * 1024
 # The key and the objects around the bytes, so that small pages count with their real size.
 ENTRY_BYTES = 1024
+# Far more admins, times statuses, than look at their lists within a second.
+TOTALS_MAX = 4096
 # Replicas lag by milliseconds, under load by a second or two. For this long after an admin's
 # change, lists come from the primary, so that they show the change.
 REPLICA_LAG_S = 5.0
@@ -47,12 +51,12 @@ class ListSource(Protocol):
         """Published and sold out events that have not ended."""
 
     async def of_admin(
-        self, admin_id: str, status: str | None, limit: int, offset: int
-    ) -> EventPage:
-        """The events that one admin created."""
+        self, admin_id: str | None, status: str | None, limit: int, offset: int
+    ) -> tuple[ListedEvent, ...]:
+        """A page of what one admin, or for None any admin, created."""
 
-    async def of_all(self, status: str | None, limit: int, offset: int) -> EventPage:
-        """The events of all admins."""
+    async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
+        """How many events `of_admin` finds in all."""
 
 
 Key: TypeAlias = tuple[str | None, str | None, datetime | None, datetime | None, int, int]
@@ -79,25 +83,47 @@ class EventLists:
         self._cache: FreshCache[Key, Listing] = FreshCache(
             revision, weight_max=bytes_max, weigh=_bytes, clock=clock
         )
+        self._totals: FreshCache[tuple[str | None, str | None], int] = FreshCache(
+            revision, weight_max=TOTALS_MAX, weigh=lambda _: 1, clock=clock
+        )
 
     def on_sale(self, query: EventListQuery) -> "Listing | asyncio.Future[Listing]":
         """The public list, at once if it is cached, else as a future, which may hold a fault."""
         key = _key(query)
         return self._cache.look_up(key, lambda: self._read(key))
 
+    def warm(self) -> None:
+        """Begin to read the first page, so that a client finds what lists need in memory."""
+        self.on_sale(EventListQuery())
+
     async def of_admin(self, admin_id: str | None, query: AdminEventListQuery) -> AdminEventList:
-        """The events of this admin, or of all admins for None, as they are now."""
+        """The events of this admin, or of all admins for None.
+
+        The page is as it is now, its total at most as old as a public list.
+        """
         status, limit, offset = query.status, query.limit, query.offset
-        if admin_id is None:
-            page = await self._primary.of_all(status, limit, offset)
-        else:
-            page = await self._primary.of_admin(admin_id, status, limit, offset)
-        events = msgspec.convert(page.events, list[EventInAdminList])
-        return AdminEventList(events, page.total, query.page, limit)
+        total = await self._total(admin_id, status) if offset else None
+        if total is not None and offset >= total:
+            # A page past the end is not looked for: that would mean to walk over all before it.
+            return AdminEventList([], total, query.page, limit)
+        page = await self._primary.of_admin(admin_id, status, limit, offset)
+        if len(page) < limit and (page or not offset):
+            total = offset + len(page)
+        elif total is None:
+            total = await self._total(admin_id, status)
+        events = msgspec.convert(page, list[EventInAdminList])
+        return AdminEventList(events, max(total, offset + len(page)), query.page, limit)
 
     async def stop(self) -> None:
         """Wait for the queries in progress."""
         await self._cache.stop()
+        await self._totals.stop()
+
+    async def _total(self, admin_id: str | None, status: str | None) -> int:
+        """How many events there are, counted at most once a second."""
+        return await self._totals.get(
+            (admin_id, status), lambda: self._primary.count_of_admin(admin_id, status)
+        )
 
     async def _read(self, key: Key) -> Listing:
         event_type, city, on_from, on_before, page, limit = key

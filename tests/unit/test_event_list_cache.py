@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from db.event_lists import EventPage, OnSaleFilter
+from db.event_lists import EventPage
 from db.event_rows import ListedEvent
+from db.on_sale_index import OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
 from evently.domain.venues import Venue
@@ -18,7 +19,8 @@ from routes.caches.event_lists import ENTRY_BYTES, REPLICA_LAG_S, EventLists, Li
 from routes.caches.fresh_cache import MAX_AGE_S, FreshCache
 from routes.caches.revision import LocalRevision
 from routes.caches.venue_cache import VenueCache
-from routes.contract.bodies import EventListQuery
+from routes.contract.answers import AdminEventList
+from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.fields import read_query
 
 START = datetime(2030, 6, 1, 20, tzinfo=UTC)
@@ -40,6 +42,8 @@ class Source:
     def __init__(self) -> None:
         self.asked: list[tuple[OnSaleFilter, int, int]] = []
         self.seats = 100
+        self.total = 50
+        self.pages = self.counts = 0
         self.fault: Exception | None = None
         self.go = asyncio.Event()
         self.go.set()
@@ -53,12 +57,15 @@ class Source:
         return found
 
     async def of_admin(
-        self, admin_id: str, status: str | None, limit: int, offset: int
-    ) -> EventPage:
-        raise NotImplementedError
+        self, admin_id: str | None, status: str | None, limit: int, offset: int
+    ) -> tuple[ListedEvent, ...]:
+        self.pages += 1
+        left = max(0, self.total - offset)
+        return tuple(_event(self.seats) for _ in range(min(limit, left)))
 
-    async def of_all(self, status: str | None, limit: int, offset: int) -> EventPage:
-        raise NotImplementedError
+    async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
+        self.counts += 1
+        return self.total
 
 
 def _event(seats: int) -> ListedEvent:
@@ -96,6 +103,9 @@ class Setting:
         found = self.lists.on_sale(read_query(EventListQuery, query))
         return await found if isinstance(found, asyncio.Future) else found
 
+    async def own(self, **query: str) -> AdminEventList:
+        return await self.lists.of_admin("ada", read_query(AdminEventListQuery, query))
+
     async def seats(self, **query: str) -> int:
         listing = await self.ask(**query)
         seats: int = msgspec.json.decode(listing.raw.body)["events"][0]["available_seats"]
@@ -111,6 +121,13 @@ async def test_a_list_is_read_once_within_its_age(setting: Setting) -> None:
     first = await setting.ask()
     setting.clock.now += MAX_AGE_S - 0.001
     assert await setting.ask() is first
+    assert len(setting.source.asked) == 1
+
+
+async def test_a_warmed_list_is_there_for_the_first_client(setting: Setting) -> None:
+    setting.lists.warm()
+    await setting.lists.stop()
+    await setting.ask()
     assert len(setting.source.asked) == 1
 
 
@@ -287,6 +304,32 @@ async def test_the_etag_follows_the_bytes_and_nothing_else(setting: Setting) -> 
 
 async def test_markup_is_escaped(setting: Setting) -> None:
     assert b"\\u003cNight" in (await setting.ask()).raw.body
+
+
+async def test_an_admins_total_is_counted_once_a_second_and_after_every_change(
+    setting: Setting,
+) -> None:
+    for page in ("1", "2", "1"):
+        assert (await setting.own(page=page)).total == 50
+    assert (setting.source.pages, setting.source.counts) == (3, 1)
+    setting.revision.bump()
+    await setting.own()
+    assert setting.source.counts == 2
+    setting.clock.now += MAX_AGE_S
+    await setting.own()
+    assert setting.source.counts == 3
+
+
+async def test_an_admins_page_past_the_end_is_not_looked_for(setting: Setting) -> None:
+    answer = await setting.own(page="999999999")
+    assert (answer.events, answer.total, setting.source.pages) == ([], 50, 0)
+    assert len((await setting.own(page="3")).events) == 10
+
+
+async def test_a_short_page_of_an_admin_tells_the_total(setting: Setting) -> None:
+    setting.source.total = 7
+    assert (await setting.own()).total == 7
+    assert setting.source.counts == 0
 
 
 async def test_the_oldest_list_goes_when_the_bytes_are_full() -> None:

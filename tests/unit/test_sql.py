@@ -64,7 +64,7 @@ def test_a_part_says_what_it_is_and_several_statements_share_it(name: str) -> No
 
 
 def test_the_comment_of_a_part_stays_in_its_file() -> None:
-    statement = load(Statement.LIST_EVENTS_ON_SALE)
+    statement = load(Statement.LOAD_ON_SALE)
     assert "min(lower(tstzrange(start_datetime, end_datetime)))" in statement
     assert not [text for text in PARTS.values() if text.splitlines()[0] in statement]
 

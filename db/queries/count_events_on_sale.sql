@@ -1,7 +1,0 @@
--- How many events on sale are on in [$1, $2); one row always.
-SELECT count(*) AS total
-  FROM events
- WHERE status IN ('published', 'sold_out')
-   AND end_datetime > greatest($1::timestamptz, now())
-   AND start_datetime >= ({first_on_then})
-   AND start_datetime < coalesce($2::timestamptz, 'infinity')
