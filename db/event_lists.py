@@ -15,6 +15,7 @@ from db.event_rows import ListedEvent, listed
 from db.on_sale_events import OnSaleEvents
 from db.on_sale_index import OnSaleFilter
 from db.statements import Statement
+from db.turns import Turns
 from evently.domain.state import ON_SALE, Status
 from evently.domain.value import value
 
@@ -27,6 +28,10 @@ class EventPage:
     total: int
 
 
+# A page of the public list takes a millisecond, so two keep up with 1000 different ones a second;
+# an admin's count of all events takes a processor for 0.1 s.
+LISTS_AT_ONCE = 2
+
 # The statement that reads a page, and the one that counts all that match.
 Pair: TypeAlias = tuple[Statement, Statement]
 _OF_ADMIN = (Statement.LIST_EVENTS_OF_ADMIN, Statement.COUNT_EVENTS_OF_ADMIN)
@@ -38,11 +43,12 @@ _OF_ALL_BY_STATUS = (
 
 
 class EventListReader:
-    """Reads lists of events, by start and id."""
+    """Reads lists of events, by start and id. Its methods raise Overloaded where too many do."""
 
     def __init__(self, database: Session) -> None:
         self._database = database
         self._on_sale = OnSaleEvents(database)
+        self._turns = Turns("lists", LISTS_AT_ONCE)
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended, as this moment finds them."""
@@ -50,7 +56,8 @@ class EventListReader:
         event_ids, total = index.page(wanted, limit, offset)
         if not event_ids:
             return EventPage((), total)
-        rows = await self._database.fetch(Statement.LIST_EVENTS_ON_SALE, event_ids)
+        async with self._turns.turn():
+            rows = await self._database.fetch(Statement.LIST_EVENTS_ON_SALE, event_ids)
         # One may have ended, or been cancelled, since the index was read.
         return EventPage(tuple(map(listed, rows)), total - (len(event_ids) - len(rows)))
 
@@ -62,13 +69,15 @@ class EventListReader:
         With a status, those that are answered with it now.
         """
         (listing, _), filters = _admin_list(admin_id, status)
-        rows = await self._database.fetch(listing, *filters, limit, offset)
+        async with self._turns.turn():
+            rows = await self._database.fetch(listing, *filters, limit, offset)
         return tuple(map(listed, rows))
 
     async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
         """How many events `of_admin` finds in all."""
         (_, counting), filters = _admin_list(admin_id, status)
-        row = await self._database.fetchrow(counting, *filters)
+        async with self._turns.turn():
+            row = await self._database.fetchrow(counting, *filters)
         assert row is not None, "a count always has a row"
         total: int = row["total"]
         return total

@@ -15,6 +15,7 @@ from db.audit_store import Audited, AuditEntry
 from db.creations import note_creation, taken
 from db.database import Database, Session
 from db.statements import Statement
+from db.turns import Turns
 from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.outcomes import KeyReused
 from evently.domain.text import fold
@@ -40,6 +41,8 @@ from evently.domain.venues import (
 )
 
 VENUE_EXISTS = "events_venue_exists"
+# A search reads all venues.
+LISTS_AT_ONCE = 1
 
 
 class VenueStore:
@@ -47,6 +50,7 @@ class VenueStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = Turns("lists of venues", LISTS_AT_ONCE)
 
     async def create(
         self,
@@ -80,8 +84,9 @@ class VenueStore:
     ) -> VenuePage:
         """Venues by name: whose city is `city`, and with `search` in any text, both folded."""
         filters = [None if text is None else fold(text) for text in (city, search)]
-        rows = await self._database.fetch(Statement.LIST_VENUES, *filters, limit, offset)
-        counted = await self._database.fetchrow(Statement.COUNT_VENUES, *filters)
+        async with self._turns.turn():
+            rows = await self._database.fetch(Statement.LIST_VENUES, *filters, limit, offset)
+            counted = await self._database.fetchrow(Statement.COUNT_VENUES, *filters)
         assert counted is not None, "count_venues always returns a row"
         return VenuePage(tuple(map(_venue, rows)), counted["total"])
 

@@ -2,19 +2,37 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from db.database import POOL_MAX
 from evently.app import running_services
+from evently.domain.errors import Overloaded
 from evently.metrics import make_metrics
 from evently.settings import Settings
+from routes.caches.event_lists import Listing
 from routes.caches.revision import LocalRevision
+from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.services import Services
 
 # Far over what a read takes, far under the time for which the lists below hang.
 AT_ONCE_S = 1.0
+ADD_EVENT = """
+WITH place AS (
+    INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
+    VALUES (gen_random_uuid(), 'Hall', '1 Street', 'Oslo', 'Norway', 20000, gen_random_uuid())
+    RETURNING venue_id
+)
+INSERT INTO events (event_id, name, description, venue_id, event_type, start_datetime,
+                    end_datetime, total_capacity, available_seats, base_price,
+                    max_tickets_per_booking, status, version, terms_version, created_by)
+SELECT gen_random_uuid(), 'Night', '', venue_id, 'opera', now() + interval '1 day',
+       now() + interval '2 days', 100, 100, 25.5, 10, 'published', 1, 1, venue_id
+  FROM place
+"""
 
 
 @pytest.fixture
@@ -40,10 +58,7 @@ async def test_actors_read_while_lists_hold_every_connection_of_their_own(
         async with other.transaction():
             await other.execute("LOCK TABLE venues IN ACCESS EXCLUSIVE MODE")
             lists = [
-                asyncio.create_task(
-                    services.venues.list(city=None, search=None, limit=20, offset=0)
-                )
-                for _ in range(2 * POOL_MAX)
+                asyncio.create_task(services.venues.get(str(uuid4()))) for _ in range(2 * POOL_MAX)
             ]
             async with asyncio.timeout(5):
                 while await _waiting(other) < POOL_MAX:
@@ -62,3 +77,45 @@ async def _waiting(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
         "SELECT count(*) FROM pg_locks WHERE relation = 'venues'::regclass AND NOT granted"
     )
     return found
+
+
+async def test_lists_of_every_kind_leave_connections_to_the_others(
+    services: Services, database_url: str
+) -> None:
+    other = await asyncpg.connect(database_url)
+    lists = services.event_lists
+    query, own = EventListQuery(), AdminEventListQuery(page=2)
+    await other.execute(ADD_EVENT)
+    await _answer(lists.on_sale(query))
+    services.revision.bump()
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE venues IN ACCESS EXCLUSIVE MODE")
+            asked = [
+                asyncio.ensure_future(work)
+                for number in range(1, 9)
+                for work in (
+                    _answer(lists.on_sale(EventListQuery(limit=number))),
+                    lists.of_admin(str(uuid4()), own),
+                    lists.of_admin(None, AdminEventListQuery(limit=number)),
+                    services.venues.list(city=None, search=None, limit=number, offset=0),
+                )
+            ]
+            refused = 0
+            for answered in asyncio.as_completed(asked):
+                with suppress(Overloaded):
+                    await answered
+                    continue
+                refused += 1
+                if refused == len(asked) // 2:
+                    break
+            # An admin still logs in, and a report is still read.
+            async with asyncio.timeout(AT_ONCE_S):
+                assert await services.ledger.sales(str(uuid4())) is None
+        await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await other.close()
+
+
+async def _answer(found: "Listing | asyncio.Future[Listing]") -> Listing:
+    return await found if isinstance(found, asyncio.Future) else found
