@@ -6,9 +6,9 @@ SELECT e.event_id::text, e.start_datetime, e.end_datetime, e.event_type, v.city
           FROM events
          WHERE status IN ('published', 'sold_out')
            AND end_datetime > now()
-           AND start_datetime >= ({first_on_now})
+           -- One bound: of two, the scan may begin at the lower one.
            AND (start_datetime, event_id)
-               > (coalesce($1::timestamptz, '-infinity'),
+               > (coalesce($1::timestamptz, ({first_on_now})),
                   coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'))
          ORDER BY start_datetime, event_id
          LIMIT $3) AS page
