@@ -1,9 +1,15 @@
 """What an event's ledger tells: its history, and its sales by day.
 
-Rule: whatever is read here is read as of one version of the event, the one that `sales` found,
-so that a page, its total and the sums of one answer never contradict each other.
+Rules:
+
+1. Whatever one answer says is read as of one version of the event, so that a page, its total and
+   the sums never contradict each other.
+2. Sums by day are kept, and brought up to date by whoever asks: a row of the ledger is added to
+   them once, in chunks that each commit, so what was done before a crash or a deadline stays done.
+   The last versions are summed as they are read. So a report costs as much as the event has days.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,11 +17,22 @@ from typing import Any
 
 import asyncpg
 
-from db.database import Session
+from db.database import Database
 from db.statements import Statement
+from db.turns import Turns
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import Status
 from evently.domain.value import value
+
+# Summed in some 50 ms, for which one processor of the database is busy.
+CHUNK_VERSIONS = 100_000
+# So many versions more are read in about a millisecond, and keeping them would be a write.
+UNKEPT_MAX = 1000
+# The client of a report over millions of versions that nobody has asked for before waits so long,
+# and is then told how far it is.
+PATIENCE_S = 2.0
+# Reports are rarer than lists, and each may keep a processor of the database busy.
+REPORTS_AT_ONCE = 1
 
 
 @value
@@ -59,24 +76,44 @@ class DaySales:
     revenue: Decimal
 
 
-class EventLedger:
-    """Reads the ledger."""
+@value
+class SalesByDay:
+    """What has been sold in all, and on each UTC day on which seats moved, oldest first."""
 
-    def __init__(self, database: Session) -> None:
+    sales: EventSales
+    days: tuple[DaySales, ...]
+
+
+@value
+class StillAddingUp:
+    """Only `kept` of `version` versions have been added up so far; asking again goes on there."""
+
+    kept: int
+    version: int
+
+
+class EventLedger:
+    """Reads the ledger. Its methods raise Overloaded while too many others are."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        chunk: int = CHUNK_VERSIONS,
+        unkept_max: int = UNKEPT_MAX,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._database = database
+        self._chunk = chunk
+        self._unkept_max = unkept_max
+        self._patience_s = patience_s
+        self._turns = Turns("reports", REPORTS_AT_ONCE)
 
     async def sales(self, event_id: str) -> EventSales | None:
         """What the event has sold by now, or None where there is no such event."""
-        row = await self._database.fetchrow(Statement.FIND_EVENT_SALES, event_id)
-        if row is None:
-            return None
-        return EventSales(
-            created_by=str(row["created_by"]),
-            total_capacity=row["total_capacity"],
-            available_seats=row["available_seats"],
-            revenue=row["revenue"],
-            version=row["version"],
-        )
+        async with self._turns.turn():
+            row = await self._database.fetchrow(Statement.FIND_EVENT_SALES, event_id)
+        return None if row is None else _sales(row)
 
     async def history(
         self, event_id: str, version: int, limit: int, offset: int
@@ -87,13 +124,67 @@ class EventLedger:
         page deep in the past costs as much as the first.
         """
         newest = version - offset
-        rows = await self._database.fetch(Statement.LIST_LEDGER, event_id, newest, newest - limit)
+        async with self._turns.turn():
+            rows = await self._database.fetch(
+                Statement.LIST_LEDGER, event_id, newest, newest - limit
+            )
         return tuple(map(_version, rows))
 
-    async def by_day(self, event_id: str, version: int) -> tuple[DaySales, ...]:
-        """Sales of each UTC day on which seats moved, up to `version`, oldest first."""
-        rows = await self._database.fetch(Statement.SUM_LEDGER_BY_DAY, event_id, version)
-        return tuple(DaySales(*row) for row in rows)
+    async def by_day(self, event_id: str) -> SalesByDay | StillAddingUp | None:
+        """Sales by UTC day, up to the event's version, or None where there is no such event."""
+        behind = await self._bring_up(event_id)
+        if behind is not None:
+            return behind
+        async with self._turns.turn():
+            rows = await self._database.fetch(Statement.LIST_SALES_BY_DAY, event_id)
+        if not rows:
+            return None
+        days = tuple(
+            DaySales(row["date"], row["tickets_sold"], row["tickets_returned"], row["revenue"])
+            for row in rows
+            if row["date"] is not None
+        )
+        return SalesByDay(_sales(rows[0], revenue="money"), days)
+
+    async def _bring_up(self, event_id: str) -> StillAddingUp | None:
+        """Keep the sums of all but the last few versions, or of as many as there is time for."""
+        started_s = time.monotonic()
+        async with self._turns.turn():
+            row = await self._database.fetchrow(Statement.FIND_SALES_TO_KEEP, event_id)
+        if row is None:
+            return None
+        kept, version = row["kept"], row["version"]
+        while version - kept > self._unkept_max:
+            if time.monotonic() - started_s >= self._patience_s:
+                return StillAddingUp(kept, version)
+            async with self._turns.turn():
+                kept = await self._keep_chunk(event_id, version)
+        return None
+
+    async def _keep_chunk(self, event_id: str, version: int) -> int:
+        """Add the next versions to the sums; up to which version they are then.
+
+        Whoever does the same at the same time waits for its turn, and goes on behind this chunk.
+        """
+        async with self._database.transaction() as session:
+            row = await session.fetchrow(Statement.LOCK_KEPT_SALES, event_id)
+            assert row is not None, "the statement returns one row, always"
+            kept: int = row["version"]
+            if kept < version:
+                last = min(kept + self._chunk, version)
+                await session.execute(Statement.KEEP_SALES, event_id, kept, last)
+                kept = last
+        return kept
+
+
+def _sales(row: asyncpg.Record, *, revenue: str = "revenue") -> EventSales:
+    return EventSales(
+        created_by=str(row["created_by"]),
+        total_capacity=row["total_capacity"],
+        available_seats=row["available_seats"],
+        revenue=row[revenue],
+        version=row["version"],
+    )
 
 
 def _version(row: asyncpg.Record) -> EventVersion:

@@ -51,3 +51,19 @@ CREATE TRIGGER venues_moved AFTER UPDATE ON venues FOR EACH ROW
 DROP INDEX events_on_sale_by_type;
 CREATE INDEX events_by_status ON events (status, start_datetime, event_id)
     INCLUDE (end_datetime);
+
+-- Reports: what an event sold and took back on each UTC day, up to the version that is kept with it.
+-- Reports bring the sums up to date when they are asked for, so seat moves do not know of them. To
+-- have an event's sums made anew, delete its row in event_sales_kept.
+CREATE TABLE event_sales_kept (
+    event_id uuid PRIMARY KEY,
+    version  bigint NOT NULL
+);
+CREATE TABLE event_sales_by_day (
+    event_id         uuid NOT NULL REFERENCES event_sales_kept ON DELETE CASCADE,
+    date             date NOT NULL,
+    tickets_sold     bigint NOT NULL,
+    tickets_returned bigint NOT NULL,
+    revenue          numeric(24, 2) NOT NULL,
+    PRIMARY KEY (event_id, date)
+);

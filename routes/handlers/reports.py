@@ -6,12 +6,12 @@ read as of one version.
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from db.event_ledger import EventSales, EventVersion
+from db.event_ledger import EventSales, EventVersion, SalesByDay, StillAddingUp
 from evently.domain.outcomes import NotOwner
 from routes.call import Call
 from routes.contract.answers import BookingDay, EventAnalytics, EventHistory, LedgerRow
 from routes.contract.bodies import Paging
-from routes.contract.errors import Code, event_not_found, refused
+from routes.contract.errors import ApiError, Code, event_not_found, refused
 from routes.endpoint import Access, Endpoint
 
 TAG = "Admin events"
@@ -20,18 +20,38 @@ _HUNDREDTH = Decimal("0.01")
 
 async def get_analytics(call: Call) -> EventAnalytics:
     """Answer what the event has sold."""
-    sales = await _owned(call)
-    days = await call.services.ledger.by_day(call.event_id, sales.version)
+    await _owned(call)
+    found = await call.services.ledger.by_day(call.event_id)
+    match found:
+        case None:
+            raise event_not_found(call.event_id)
+        case StillAddingUp():
+            raise _adding_up(found)
+        case _:
+            return _analytics(call.event_id, found)
+
+
+def _analytics(event_id: str, found: SalesByDay) -> EventAnalytics:
+    sales = found.sales
     return EventAnalytics(
-        event_id=call.event_id,
+        event_id=event_id,
         tickets_sold=sales.seats_out,
         revenue=float(sales.revenue),
         capacity_utilization=_percent(sales.seats_out, sales.total_capacity),
         booking_trends=[
             BookingDay(day.date, day.tickets_sold, day.tickets_returned, float(day.revenue))
-            for day in days
+            for day in found.days
         ],
     )
+
+
+def _adding_up(found: StillAddingUp) -> ApiError:
+    message = (
+        f"The sales of this event are being added up: {found.kept} of its {found.version} versions"
+        " are done; try again, and the rest will be"
+    )
+    details = {"reason": "adding_up", "versions_done": found.kept, "versions": found.version}
+    return ApiError(Code.OVERLOADED, message, details, headers={"Retry-After": "1"})
 
 
 async def get_history(call: Call) -> EventHistory:
@@ -55,7 +75,11 @@ async def _owned(call: Call) -> EventSales:
 
 
 def _percent(part: int, whole: int) -> float:
-    return float((Decimal(100 * part) / whole).quantize(_HUNDREDTH, ROUND_HALF_UP))
+    """100 only where all is sold, 0 only where nothing is."""
+    rounded = (Decimal(100 * part) / whole).quantize(_HUNDREDTH, ROUND_HALF_UP)
+    if 0 < part < whole:
+        rounded = min(max(rounded, _HUNDREDTH), 100 - _HUNDREDTH)
+    return float(rounded)
 
 
 def _row(version: EventVersion) -> LedgerRow:
@@ -82,7 +106,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Sales of an event, by UTC day",
         answer=EventAnalytics,
         access=Access.ADMIN,
-        errors=(Code.EVENT_NOT_FOUND, Code.UNAUTHORIZED),
+        errors=(Code.EVENT_NOT_FOUND, Code.UNAUTHORIZED, Code.OVERLOADED),
     ),
     Endpoint(
         method="GET",

@@ -151,11 +151,11 @@ ERRORS: Mapping[Code, Explained] = {
         "Internal error; the log has the cause under this request id",
     ),
     Code.OVERLOADED: Explained(
-        "More waits than can be done in time, or another transaction holds the row "
-        "(`reason` is `row_locked`); nothing was done",
+        "More waits than can be done in time, another transaction holds the row "
+        "(`reason` is `row_locked`), or a first report is long (`adding_up`); nothing was done",
         "Yes, after `Retry-After`, with the same key",
         "Too many requests are waiting; nothing was done, try again",
-        more=("reason",),
+        more=("reason", "versions_done", "versions"),
     ),
     Code.DATABASE_UNAVAILABLE: Explained(
         "The database does not answer; nothing was done",

@@ -1,5 +1,6 @@
 """An event's history and analytics, from a ledger on a real PostgreSQL."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -14,8 +15,9 @@ import pytest
 from multidict import CIMultiDict
 
 from db.database import Database
-from db.event_ledger import EventLedger
+from db.event_ledger import EventLedger, SalesByDay, StillAddingUp
 from evently.domain.admins import Admin
+from evently.domain.errors import Overloaded
 from routes.call import Call
 from routes.contract.answers import EventAnalytics, EventHistory, LedgerRow
 from routes.contract.bodies import Paging
@@ -47,12 +49,18 @@ INSERT INTO event_ledger (event_id, version, kind, seat_delta, capacity_delta, m
                           changes, recorded_at)
 VALUES ($1, $2, $3, $4, 0, $5, $6, 'published', 'key ' || $2::bigint, '', $7, 'request', $8, $9)
 """
+MOVE = """
+UPDATE events SET version = version + 1, available_seats = available_seats - $2,
+                  revenue = revenue + $3
+ WHERE event_id = $1 RETURNING version, available_seats
+"""
 
 
 class Setting:
     """Events with the ledgers that make them, and calls of admins."""
 
     def __init__(self, database: Database, other: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.database = database
         self.ledger = EventLedger(database)
         self.other = other
 
@@ -75,6 +83,19 @@ class Setting:
             kind = "reserved" if seats > 0 else "returned"
             await self._note(event_id, version, kind, -seats, money, at, left, None)
         return event_id
+
+    async def sell(self, event_id: str, seats: int, money: str, at: datetime) -> None:
+        """One more version of the event."""
+        row = await self.other.fetchrow(MOVE, event_id, seats, Decimal(money))
+        assert row is not None
+        version, left = row["version"], row["available_seats"]
+        await self._note(event_id, version, "reserved", -seats, money, at, left, None)
+
+    async def kept(self, event_id: str) -> int | None:
+        """The version up to which the event's sums are kept."""
+        sql = "SELECT version FROM event_sales_kept WHERE event_id = $1"
+        found: int | None = await self.other.fetchval(sql, event_id)
+        return found
 
     async def _note(
         self,
@@ -130,7 +151,16 @@ async def test_analytics_tell_what_is_out_and_what_it_brought(setting: Setting) 
 
 @pytest.mark.parametrize(
     ("seats", "capacity", "percent"),
-    [(1, 3, 33.33), (2, 3, 66.67), (1, 8, 12.5), (1, 20_001, 0.0), (1, 20_000, 0.01), (3, 3, 100)],
+    [
+        (1, 3, 33.33),
+        (2, 3, 66.67),
+        (1, 8, 12.5),
+        (1, 20_000, 0.01),
+        (3, 3, 100),
+        # Whatever is sold is not nothing, and one seat that is left is not none.
+        (1, 200_000, 0.01),
+        (199_999, 200_000, 99.99),
+    ],
 )
 async def test_utilization_is_a_percentage_of_two_decimals(
     setting: Setting, seats: int, capacity: int, percent: float
@@ -179,10 +209,86 @@ async def test_analytics_are_answered_in_the_order_of_their_fields(setting: Sett
     }
 
 
-async def test_the_sums_are_as_of_one_version(setting: Setting) -> None:
+DAY = timedelta(days=1)
+
+
+def sums(found: SalesByDay | StillAddingUp | None) -> list[tuple[int, int, Decimal]]:
+    assert isinstance(found, SalesByDay)
+    return [(day.tickets_sold, day.tickets_returned, day.revenue) for day in found.days]
+
+
+async def test_sums_are_kept_and_only_what_came_since_is_added(setting: Setting) -> None:
+    ledger = EventLedger(setting.database, chunk=2, unkept_max=1)
+    moves = [(2, "51.00", MIDNIGHT + n * DAY / 2) for n in range(6)]
+    event_id = await setting.add(*moves, (-1, "-25.50", MIDNIGHT))
+    whole = [(4, 1, Decimal("76.50")), (4, 0, Decimal("102.00")), (4, 0, Decimal("102.00"))]
+    assert sums(await ledger.by_day(event_id)) == whole
+    assert await setting.kept(event_id) == 8
+    # What is kept is not read again, even if it were another by now.
+    await setting.other.execute("UPDATE event_ledger SET seat_delta = -50 WHERE version = 3")
+    assert sums(await ledger.by_day(event_id)) == whole
+    await setting.sell(event_id, 3, "76.50", MIDNIGHT + DAY)
+    await setting.sell(event_id, 1, "25.50", MIDNIGHT + 9 * DAY)
+    whole[1] = (7, 0, Decimal("178.50"))
+    whole.append((1, 0, Decimal("25.50")))
+    assert sums(await ledger.by_day(event_id)) == whole
+    assert await setting.kept(event_id) == 10
+
+
+async def test_a_report_of_few_versions_writes_nothing(setting: Setting) -> None:
+    event_id = await setting.add((1, "25.50", MIDNIGHT))
+    ledger = EventLedger(setting.database, unkept_max=3)
+    assert sums(await ledger.by_day(event_id)) == [(1, 0, Decimal("25.50"))]
+    assert await setting.kept(event_id) is None
+    await setting.sell(event_id, 1, "25.50", MIDNIGHT)
+    assert sums(await ledger.by_day(event_id)) == [(2, 0, Decimal("51.00"))]
+    assert await setting.kept(event_id) == 4
+
+
+async def test_what_there_was_no_time_for_is_told_and_the_next_goes_on(setting: Setting) -> None:
+    event_id = await setting.add(*((1, "25.50", MIDNIGHT) for _ in range(6)))
+    hurried = EventLedger(setting.database, chunk=2, unkept_max=0, patience_s=0)
+    assert await hurried.by_day(event_id) == StillAddingUp(0, 8)
+    setting.ledger = hurried
+    with pytest.raises(ApiError, match="0 of its 8 versions are done") as caught:
+        await setting.analytics(event_id)
+    assert (caught.value.code, caught.value.status) == (Code.OVERLOADED, 503)
+    assert caught.value.details == {"reason": "adding_up", "versions_done": 0, "versions": 8}
+    assert caught.value.headers["Retry-After"] == "1"
+    for kept in (2, 4, 6, 8):
+        assert await hurried._keep_chunk(event_id, 8) == kept
+    assert sums(await hurried.by_day(event_id)) == [(6, 0, Decimal("153.00"))]
+
+
+async def test_those_who_add_up_at_once_add_each_version_once(
+    setting: Setting, database_url: str
+) -> None:
+    event_id = await setting.add(*((1, "25.50", MIDNIGHT + n * DAY / 9) for n in range(40)))
+    async with Database(database_url) as another:
+        ledgers = [EventLedger(one, chunk=3, unkept_max=0) for one in (setting.database, another)]
+        found = await asyncio.gather(*(ledger.by_day(event_id) for ledger in ledgers * 4))
+    assert sums(found[0]) == [(count, 0, count * Decimal("25.50")) for count in (9, 9, 9, 9, 4)]
+    assert all(sums(one) == sums(found[0]) for one in found)
+
+
+async def test_sums_that_are_deleted_are_made_anew(setting: Setting) -> None:
     event_id = await setting.add((1, "25.50", MIDNIGHT), (1, "25.50", MIDNIGHT))
-    (day,) = await setting.ledger.by_day(event_id, version=3)
-    assert (day.tickets_sold, day.revenue) == (1, Decimal("25.50"))
+    ledger = EventLedger(setting.database, unkept_max=0)
+    before = await ledger.by_day(event_id)
+    await setting.other.execute("DELETE FROM event_sales_kept WHERE event_id = $1", event_id)
+    assert await setting.other.fetchval("SELECT count(*) FROM event_sales_by_day") == 0
+    assert await ledger.by_day(event_id) == before
+
+
+async def test_more_reports_than_the_bound_wait_for_their_turn(setting: Setting) -> None:
+    event_id = await setting.add()
+    await asyncio.gather(*(setting.analytics(event_id) for _ in range(20)))
+    async with setting.other.transaction():
+        await setting.other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        answers = await asyncio.gather(
+            *(setting.analytics(event_id) for _ in range(3)), return_exceptions=True
+        )
+    assert [type(answer) for answer in answers].count(Overloaded) == 2
 
 
 async def test_history_is_every_version_newest_first(setting: Setting) -> None:

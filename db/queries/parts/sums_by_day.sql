@@ -1,0 +1,5 @@
+-- The sums of ledger rows l for each UTC day, as the table of kept sums has them.
+(l.recorded_at AT TIME ZONE 'UTC')::date AS date,
+coalesce(sum(-l.seat_delta) FILTER (WHERE l.seat_delta < 0), 0)::bigint AS tickets_sold,
+coalesce(sum(l.seat_delta) FILTER (WHERE l.seat_delta > 0), 0)::bigint AS tickets_returned,
+sum(l.money_delta) AS revenue
