@@ -4,6 +4,7 @@ Rule: every wait is bounded (connect, acquire, statement, lock, an idle transact
 nobody acknowledges), so that a black hole costs seconds and the pool is usable when it heals.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,8 @@ ACTOR_POOL_MAX = 3
 ACQUIRE_S = 1.0
 # Over the server's own statement_timeout, so that the server gets to say "certainly not done".
 COMMAND_S = 6.0
+# At the end of a worker, connections to a server that hangs are dropped after this.
+POOL_CLOSE_S = 2.0
 
 # A list or a report may take a processor for a while, never all of them: sales need the rest.
 _POOL_SETTINGS = {**SERVER_SETTINGS, "max_parallel_workers_per_gather": "0"}
@@ -96,11 +99,15 @@ class Database(Session):
         self._executor = _Acquiring(self._pool)
 
     async def close(self) -> None:
-        """Close every connection, the ones in use after their statement."""
+        """Close every connection, the ones in use after their statement if that ends soon."""
         await self.witness.close()
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            await pool.close()
+            try:
+                async with asyncio.timeout(POOL_CLOSE_S):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
 
     @property
     def size(self) -> int:

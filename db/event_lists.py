@@ -28,6 +28,16 @@ class EventPage:
     total: int
 
 
+@value
+class LogPosition:
+    """How much of the log a primary has made durable, or a standby has replayed, in bytes."""
+
+    standby: bool
+    position: int
+
+
+# For positions, which a server knows without reading anything.
+POSITION_S = 1.0
 # A page of the public list takes a millisecond, so two keep up with 1000 different ones a second;
 # an admin's count of all events takes a processor for 0.1 s.
 LISTS_AT_ONCE = 2
@@ -60,6 +70,11 @@ class EventListReader:
             rows = await self._database.fetch(Statement.LIST_EVENTS_ON_SALE, event_ids)
         # One may have ended, or been cancelled, since the index was read.
         return EventPage(tuple(map(listed, rows)), total - (len(event_ids) - len(rows)))
+
+    async def position(self) -> LogPosition:
+        """How far the server is."""
+        (row,) = await self._database.fetch(Statement.READ_LOG_POSITION, timeout_s=POSITION_S)
+        return LogPosition(row["standby"], row["position"])
 
     async def of_admin(
         self, admin_id: str | None, status: str | None, limit: int, offset: int

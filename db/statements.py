@@ -68,6 +68,7 @@ class Statement(StrEnum):
     READ_ATTEMPTS = auto()
     READ_LINEAGE = auto()
     READ_LIST_CHANGES = auto()
+    READ_LOG_POSITION = auto()
     READ_SLOT_LAG = auto()
     RECALL_REQUESTS = auto()
     RECORD_AUDIT = auto()

@@ -47,6 +47,7 @@ from routes.auth.throttle import Throttle
 from routes.auth.user_service import UserService
 from routes.caches.change_feed import ChangeFeed
 from routes.caches.event_lists import EventLists
+from routes.caches.replica import Replica
 from routes.caches.revision import Revision
 from routes.caches.venue_cache import VenueCache
 from routes.openapi.document import encoded_document
@@ -161,11 +162,9 @@ async def running_services(
         stack.push_async_callback(change_feed.stop)
         auth = await stack.enter_async_context(_admin_auth(settings, database, metrics))
         venues = VenueStore(database)
-        event_lists = EventLists(
-            EventListReader(database),
-            revision,
-            replica=EventListReader(replica) if replica else None,
-        )
+        lists = EventListReader(database)
+        keeping_up = Replica(EventListReader(replica), lists, revision) if replica else None
+        event_lists = EventLists(lists, revision, replica=keeping_up)
         stack.push_async_callback(event_lists.stop)
         event_lists.warm()
         venue_cache = VenueCache(venues, revision)
@@ -177,6 +176,12 @@ async def running_services(
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
         _watch(metrics, registry, database, actor_reads)
+        if keeping_up is not None:
+            metrics.watch(
+                "evently_replica_read",
+                "Workers whose lists come from the replica",
+                lambda: float(keeping_up.usable),
+            )
         if node is None or node.index == 0:
             watching = watching_database(dsn, database, metrics.watch)
             await stack.enter_async_context(watching)

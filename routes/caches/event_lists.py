@@ -16,10 +16,10 @@ import msgspec
 from db.event_lists import EventPage
 from db.event_rows import ListedEvent
 from db.on_sale_index import OnSaleFilter
-from evently.domain.errors import DatabaseUnavailable
 from evently.domain.text import fold
 from evently.domain.value import value
 from routes.caches.fresh_cache import FreshCache
+from routes.caches.replica import Replica
 from routes.caches.revision import Revision
 from routes.contract.answers import AdminEventList, EventInAdminList, EventInList, EventList, encode
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
@@ -31,9 +31,6 @@ BYTES_MAX = 32 * 1024 * 1024
 ENTRY_BYTES = 1024
 # Far more admins, times statuses, than look at their lists within a second.
 TOTALS_MAX = 4096
-# Replicas lag by milliseconds, under load by a second or two. For this long after an admin's
-# change, lists come from the primary, so that they show the change.
-REPLICA_LAG_S = 5.0
 
 
 @value
@@ -63,23 +60,19 @@ Key: TypeAlias = tuple[str | None, str | None, datetime | None, datetime | None,
 
 
 class EventLists:
-    """Reads lists from `primary`, and the public one from `replica` if there is one."""
+    """Reads lists from `primary`, and the public one from `replica` while it keeps up."""
 
     def __init__(
         self,
         primary: ListSource,
         revision: Revision,
         *,
-        replica: ListSource | None = None,
+        replica: Replica | None = None,
         bytes_max: int = BYTES_MAX,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._primary = primary
         self._replica = replica
-        self._revision = revision
-        self._clock = clock
-        self._known = revision.current()
-        self._changed_at = clock()
         self._cache: FreshCache[Key, Listing] = FreshCache(
             revision, weight_max=bytes_max, weigh=_bytes, clock=clock
         )
@@ -118,6 +111,8 @@ class EventLists:
         """Wait for the queries in progress."""
         await self._cache.stop()
         await self._totals.stop()
+        if self._replica is not None:
+            await self._replica.stop()
 
     async def _total(self, admin_id: str | None, status: str | None) -> int:
         """How many events there are, counted at most once a second."""
@@ -135,22 +130,11 @@ class EventLists:
         return _listing(EventList(events, found.total, page, limit, has_more))
 
     async def _page(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
-        source = self._source()
-        try:
-            return await source.on_sale(wanted, limit, offset)
-        except DatabaseUnavailable:
-            if source is self._primary:
-                raise
-            return await self._primary.on_sale(wanted, limit, offset)
-
-    def _source(self) -> ListSource:
-        """The replica, except for a while after a change that it may not have yet."""
-        revision, now = self._revision.current(), self._clock()
-        if revision != self._known:
-            self._known, self._changed_at = revision, now
-        if self._replica is None or now - self._changed_at < REPLICA_LAG_S:
-            return self._primary
-        return self._replica
+        if self._replica is not None:
+            page = await self._replica.on_sale(wanted, limit, offset)
+            if page is not None:
+                return page
+        return await self._primary.on_sale(wanted, limit, offset)
 
 
 def _key(query: EventListQuery) -> Key:

@@ -15,7 +15,7 @@ from db.on_sale_index import OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
 from evently.domain.venues import Venue
-from routes.caches.event_lists import ENTRY_BYTES, REPLICA_LAG_S, EventLists, Listing
+from routes.caches.event_lists import ENTRY_BYTES, EventLists, Listing
 from routes.caches.fresh_cache import MAX_AGE_S, FreshCache
 from routes.caches.revision import LocalRevision
 from routes.caches.venue_cache import VenueCache
@@ -350,27 +350,6 @@ async def test_a_list_over_the_bound_is_answered_and_not_kept() -> None:
     assert await setting.seats() == 100
     assert await setting.seats() == 100
     assert len(setting.source.asked) == 2
-
-
-async def test_the_replica_serves_lists_once_a_change_has_had_time_to_reach_it() -> None:
-    replica = Source()
-    setting = Setting(replica=replica)
-    await setting.ask()
-    setting.clock.now += REPLICA_LAG_S
-    await setting.ask()
-    assert (len(setting.source.asked), len(replica.asked)) == (1, 1)
-    setting.revision.bump()
-    await setting.ask()
-    assert (len(setting.source.asked), len(replica.asked)) == (2, 1)
-
-
-async def test_the_primary_serves_lists_while_the_replica_is_away() -> None:
-    replica = Source()
-    replica.fault = DatabaseUnavailable("gone")
-    setting = Setting(replica=replica)
-    setting.clock.now += REPLICA_LAG_S
-    assert await setting.seats() == 100
-    assert (len(setting.source.asked), len(replica.asked)) == (1, 1)
 
 
 async def test_the_queries_under_way_are_bounded() -> None:
