@@ -60,6 +60,10 @@ class EventListReader:
         self._on_sale = OnSaleEvents(database)
         self._turns = Turns("lists", LISTS_AT_ONCE)
 
+    def forget(self) -> None:
+        """Take nothing from memory that was read before: it may be another history's."""
+        self._on_sale.forget()
+
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended, as this moment finds them."""
         index = await self._on_sale.current()

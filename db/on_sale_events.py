@@ -5,8 +5,12 @@ transactions have changed since the last one, which is nothing as a rule: a stat
 of a millisecond. What it has seen is told by the snapshot it ran on, which names the transactions
 that were still running, so no commit is missed, however long it took.
 
-Rule: what is given out is as of a moment after the call. Calls that wait while another asks share
-one statement that begins after all of them.
+Rules:
+
+1. What is given out is as of a moment after the call. Calls that wait while another asks share one
+   statement that begins after all of them.
+2. It is loaded anew when what was read may not be the database's past any more: after `forget`,
+   when the server's transactions are behind, or when a table was replaced, which no trigger notes.
 """
 
 import asyncio
@@ -44,8 +48,14 @@ class OnSaleEvents:
         self._changes_max = changes_max
         self._index: OnSaleIndex | None = None
         self._snapshot = EVERYTHING
+        self._tables: str | None = None
         self._turn = asyncio.Lock()
-        self._begun = self._read = 0
+        self._begun = self._read = self._forgotten = 0
+
+    def forget(self) -> None:
+        """Load all anew for the next call: what was read may be another history's."""
+        self._index = None
+        self._forgotten += 1
 
     async def current(self) -> OnSaleIndex:
         """The index as of now; the next call may change it. Raises what the database raises."""
@@ -53,19 +63,24 @@ class OnSaleEvents:
         async with self._turn:
             if self._index is None or self._read <= begun:
                 self._begun += 1
-                number = self._begun
-                self._index = await self._followed(self._index)
-                self._read = number
+                number, forgotten = self._begun, self._forgotten
+                index = await self._followed(self._index)
+                # What was begun before the loss is given out, as by any read, and not kept.
+                if forgotten != self._forgotten:
+                    return index
+                self._index, self._read = index, number
             return self._index
 
     async def _followed(self, index: OnSaleIndex | None) -> OnSaleIndex:
         if index is not None:
             rows = await self._changes(self._changes_max + 1)
-            if not rows[0]["went_back"] and len(rows) <= self._changes_max:
+            replaced = rows[0]["went_back"] or rows[0]["tables"] != self._tables
+            if not replaced and len(rows) <= self._changes_max:
                 return self._brought_up(index, rows)
         # What is committed while pages are read may be missing in those that were read before.
         self._snapshot = EVERYTHING
-        self._snapshot = (await self._changes(0))[0]["snapshot"]
+        begin = (await self._changes(0))[0]
+        self._snapshot, self._tables = begin["snapshot"], begin["tables"]
         index = await self._loaded()
         return self._brought_up(index, await self._changes(None))
 

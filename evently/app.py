@@ -166,6 +166,7 @@ async def running_services(
         keeping_up = Replica(EventListReader(replica), lists, revision) if replica else None
         event_lists = EventLists(lists, revision, replica=keeping_up)
         stack.push_async_callback(event_lists.stop)
+        store.when_lost(event_lists.forget)
         event_lists.warm()
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)

@@ -1,7 +1,8 @@
 -- Up to $2 changes of what is on sale that were committed since the snapshot $1 was taken. There is
 -- always a row. The first columns are the same in each: the snapshot to ask with next time, whether the
--- database has gone back since $1, and its time. Where event_id is not null, that event is now as the
--- row says, and not on sale if start_datetime is null.
+-- database has gone back since $1, the files of the tables, which are other ones after a restore in
+-- place, and its time. Where event_id is not null, that event is now as the row says, and not on sale if
+-- start_datetime is null.
 WITH changed AS MATERIALIZED (
     SELECT id
       FROM list_changes
@@ -33,6 +34,8 @@ found AS (
 )
 SELECT pg_current_snapshot()::text AS snapshot,
        pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax($1::text::pg_snapshot) AS went_back,
+       concat_ws(' ', pg_relation_filenode('events'), pg_relation_filenode('venues'),
+                 pg_relation_filenode('list_changes')) AS tables,
        now() AS clock,
        f.event_id::text, f.start_datetime, f.end_datetime, f.event_type, v.city
   FROM (SELECT) AS always

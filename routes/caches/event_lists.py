@@ -44,6 +44,9 @@ class Listing:
 class ListSource(Protocol):
     """A source of pages of events."""
 
+    def forget(self) -> None:
+        """Take nothing from memory that was read before."""
+
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """Published and sold out events that have not ended."""
 
@@ -88,6 +91,12 @@ class EventLists:
     def warm(self) -> None:
         """Begin to read the first page, so that a client finds what lists need in memory."""
         self.on_sale(EventListQuery())
+
+    def forget(self) -> None:
+        """Read all anew: the database may be another one, or the same at an earlier moment."""
+        self._primary.forget()
+        if self._replica is not None:
+            self._replica.forget()
 
     async def of_admin(self, admin_id: str | None, query: AdminEventListQuery) -> AdminEventList:
         """The events of this admin, or of all admins for None.

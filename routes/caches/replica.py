@@ -35,6 +35,9 @@ ANSWER_S = 0.3
 class ListServer(Protocol):
     """A server that lists come from."""
 
+    def forget(self) -> None:
+        """Take nothing from memory that was read before."""
+
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         """A page of the events on sale."""
 
@@ -65,6 +68,7 @@ class Replica:
         self._checked_revision: int | None = None
         self._primary_was = 0
         self._needed = 0
+        self._forgotten = 0
         self._check: asyncio.Task[None] | None = None
         self._pages: set[asyncio.Task[EventPage]] = set()
 
@@ -75,6 +79,14 @@ class Replica:
     def usable(self) -> bool:
         """Whether lists come from it."""
         return self._usable
+
+    def forget(self) -> None:
+        """Read the primary until a new check: positions of another history say nothing."""
+        self._server.forget()
+        self._forgotten += 1
+        self._checked_at, self._checked_revision = -LAG_MAX_S, None
+        self._primary_was = self._needed = 0
+        self._found(usable=False)
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage | None:
         """A page of the events on sale; None: ask the primary."""
@@ -107,16 +119,18 @@ class Replica:
         return same and age_s < HOLDS_S and self._usable
 
     async def _look(self) -> None:
-        revision, now = self._revision.current(), self._clock()
+        revision, now, forgotten = self._revision.current(), self._clock(), self._forgotten
         # All that is read from here on is from after the change that raised the revision.
         primary = (await self._primary.position()).position
-        if revision != self._checked_revision:
-            self._needed = primary
         recent = now - self._checked_at <= LAG_MAX_S
-        needed = max(self._needed, self._primary_was if recent else primary)
+        before = self._needed if revision == self._checked_revision else primary
+        needed = max(before, self._primary_was if recent else primary)
         found = await self._server.position()
+        if forgotten != self._forgotten:
+            return
         # All at once: a query that comes meanwhile must not take the last check for this one.
-        self._checked_revision, self._checked_at, self._primary_was = revision, now, primary
+        self._checked_revision, self._checked_at = revision, now
+        self._primary_was, self._needed = primary, before
         self._found(usable=found.standby and found.position >= needed)
 
     def _looked(self, check: asyncio.Task[None]) -> None:

@@ -6,17 +6,23 @@ from contextlib import suppress
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
+from actors.envelope import Request
 from db.database import POOL_MAX
 from evently.app import running_services
 from evently.domain.errors import Overloaded
+from evently.domain.origin import Origin
+from evently.domain.outcomes import Done
 from evently.metrics import make_metrics
 from evently.settings import Settings
 from routes.caches.event_lists import Listing
 from routes.caches.revision import LocalRevision
+from routes.contract.answers import EventList
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.services import Services
+from tests.examples import reserve
 
 # Far over what a read takes, far under the time for which the lists below hang.
 AT_ONCE_S = 1.0
@@ -115,6 +121,35 @@ async def test_lists_of_every_kind_leave_connections_to_the_others(
         await asyncio.gather(*asked, return_exceptions=True)
     finally:
         await other.close()
+
+
+async def test_a_lost_connection_makes_lists_read_all_anew(
+    services: Services, database_url: str
+) -> None:
+    other = await asyncpg.connect(database_url)
+    await other.execute(ADD_EVENT)
+    event_id = str(await other.fetchval("SELECT event_id FROM events"))
+    deadline_s = asyncio.get_running_loop().time() + 5
+    sold = Request(reserve(1), "key", True, Origin("key:booking", "request"), deadline_s)
+    assert isinstance(await services.events.ask(event_id, sold), Done)
+    assert (await _uncached(services)).total == 1
+    await other.execute("ALTER TABLE events DISABLE TRIGGER USER")
+    await other.execute(ADD_EVENT)
+    assert (await _uncached(services)).total == 1
+    await other.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = 'evently-committer'"
+    )
+    await other.close()
+    async with asyncio.timeout(5):
+        while (await _uncached(services)).total != 2:
+            await asyncio.sleep(0.02)
+
+
+async def _uncached(services: Services) -> EventList:
+    services.revision.bump()
+    listing = await _answer(services.event_lists.on_sale(EventListQuery()))
+    return msgspec.json.decode(listing.raw.body, type=EventList)
 
 
 async def _answer(found: "Listing | asyncio.Future[Listing]") -> Listing:

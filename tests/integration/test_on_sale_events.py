@@ -29,6 +29,11 @@ SELECT gen_random_uuid(), 'Night', '', $1, 'opera', now() + n * interval '1 hour
   FROM generate_series(1, $3::integer) AS n
 RETURNING event_id::text
 """
+UNNOTED_DELETE = """
+ALTER TABLE events DISABLE TRIGGER USER;
+DELETE FROM events;
+ALTER TABLE events ENABLE TRIGGER USER;
+"""
 
 
 class Asked(Session):
@@ -217,6 +222,67 @@ async def test_what_a_restored_copy_says_of_another_servers_transactions_is_no_n
     assert row["event_id"] is None
     await setting.other.execute("UPDATE events SET status = 'cancelled'")
     assert await setting.ids() == set()
+
+
+RESTORES = {
+    # A copy into the tables as they are, and tables that are made again, as `pg_restore` does.
+    "in place": """
+        CREATE TEMPORARY TABLE kept AS TABLE events;
+        TRUNCATE events CASCADE;
+        ALTER TABLE events DISABLE TRIGGER USER;
+        INSERT INTO events SELECT * FROM kept LIMIT 1;
+        ALTER TABLE events ENABLE TRIGGER USER;
+    """,
+    "made again": """
+        ALTER TABLE events DISABLE TRIGGER USER;
+        DELETE FROM events WHERE event_id <> (SELECT min(event_id::text)::uuid FROM events);
+        ALTER TABLE events ENABLE TRIGGER USER;
+        CREATE TEMPORARY TABLE kept AS TABLE list_changes;
+        TRUNCATE list_changes;
+        INSERT INTO list_changes TABLE kept;
+    """,
+}
+
+
+@pytest.mark.parametrize("how", RESTORES)
+async def test_a_restore_under_open_connections_is_seen_though_no_trigger_notes_it(
+    setting: Setting, how: str
+) -> None:
+    ids = await setting.add(3)
+    assert await setting.ids() == set(ids)
+    await setting.other.execute(RESTORES[how])
+    found = await setting.ids()
+    assert len(found) == 1
+    assert found < set(ids)
+    loads = setting.loads()
+    assert await setting.ids() == found
+    assert setting.loads() == loads
+
+
+async def test_what_had_to_be_forgotten_is_loaded_anew(setting: Setting) -> None:
+    (event,) = await setting.add()
+    assert await setting.ids() == {event}
+    await setting.other.execute(UNNOTED_DELETE)
+    assert await setting.ids() == {event}
+    setting.events.forget()
+    assert await setting.ids() == set()
+
+
+async def test_what_was_being_read_when_all_had_to_be_forgotten_is_not_kept(
+    setting: Setting,
+) -> None:
+    (event,) = await setting.add()
+    setting.asked.go.clear()
+    found = asyncio.create_task(setting.ids())
+    await _until_asked(setting, Statement.READ_LIST_CHANGES)
+    setting.events.forget()
+    waiting = asyncio.create_task(setting.ids())
+    setting.asked.go.set()
+    assert await found == await waiting == {event}
+    await setting.other.execute(UNNOTED_DELETE)
+    # The second call came after the loss, so what it read may be kept.
+    assert await setting.ids() == {event}
+    assert setting.loads() == 4
 
 
 async def test_those_who_ask_at_once_share_a_statement_that_begins_after_them(

@@ -56,6 +56,9 @@ class Source:
             raise self.fault
         return found
 
+    def forget(self) -> None:
+        """Nothing is kept here."""
+
     async def of_admin(
         self, admin_id: str | None, status: str | None, limit: int, offset: int
     ) -> tuple[ListedEvent, ...]:

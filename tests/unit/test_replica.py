@@ -19,10 +19,13 @@ class Server:
     def __init__(self, *, standby: bool) -> None:
         self.standby = standby
         self.at = 100
-        self.pages = self.positions = 0
+        self.pages = self.positions = self.forgotten = 0
         self.fault: Exception | None = None
         self.go = asyncio.Event()
         self.go.set()
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
     async def on_sale(self, wanted: OnSaleFilter, limit: int, offset: int) -> EventPage:
         self.pages += 1
@@ -111,6 +114,31 @@ async def test_after_a_change_the_replica_must_have_it(setting: Setting) -> None
         assert not await setting.checked()
     setting.server.at += 1
     setting.now += CHECK_S
+    assert await setting.checked()
+
+
+async def test_after_a_loss_positions_of_the_other_history_count_for_nothing() -> None:
+    setting = patient()
+    setting.revision.bump()
+    assert await setting.checked()
+    setting.replica.forget()
+    assert setting.server.forgotten == 1
+    # The database was restored to an earlier moment, and its standby made again from it.
+    setting.primary.at = setting.server.at = 10
+    assert not await setting.read()
+    await _settle()
+    assert await setting.read()
+
+
+async def test_a_check_during_which_the_database_was_lost_finds_nothing() -> None:
+    setting = patient()
+    setting.server.go.clear()
+    assert not await setting.read()
+    await _settle()
+    setting.replica.forget()
+    setting.server.go.set()
+    await _settle()
+    assert not setting.replica.usable
     assert await setting.checked()
 
 
