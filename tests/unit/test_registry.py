@@ -1,6 +1,7 @@
 """The events of one worker: who is in memory, who is let go, and what does not fit."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -50,6 +51,39 @@ async def test_as_many_events_fit_as_the_bound_and_an_idle_one_makes_room() -> N
             await worker.send(event_id)
 
         assert worker.registry.alive <= 2
+
+
+@in_virtual_time
+async def test_the_few_that_were_used_longest_ago_make_room() -> None:
+    async with one_worker(actors_max=200) as worker:
+        events = [worker.open(str(UUID(int=number))) for number in range(1, 202)]
+        for event_id in events[:200]:
+            await worker.send(event_id)
+        # Read, sold, and being sold: none of these is the oldest any more.
+        await worker.registry.read(events[0])
+        await worker.send(events[1])
+        worker.will("commit", SLOW)
+        busy = worker.send(events[2])
+        await worker.send(events[200])
+
+        assert worker.registry.alive == 199
+        gone = [event for event in events if event not in worker.registry._actors]
+        assert gone == events[3:5]
+        assert isinstance(await busy, Done)
+
+
+@in_virtual_time
+async def test_an_event_that_is_busy_is_passed_over_by_what_makes_room() -> None:
+    async with one_worker(actors_max=2) as worker:
+        for event_id in OTHERS[:3]:
+            worker.open(event_id)
+        worker.will("commit", SLOW)
+        busy = worker.send(OTHERS[0])
+        await worker.registry.read(OTHERS[1])
+        await worker.registry.read(OTHERS[2])
+
+        assert set(worker.registry._actors) == {OTHERS[0], OTHERS[2]}
+        assert isinstance(await busy, Done)
 
 
 @in_virtual_time
