@@ -11,11 +11,15 @@ Rules:
    clients hold.
 6. A read is a committed version, and not older than what was acknowledged before it was sent;
    where an event may have two owners, not older than what was acknowledged 250 ms before.
+7. Whoever follows the feed of changes hears of every version that sold out, reopened or changed
+   the event, and of no other, in the order of the versions, at least once.
 """
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from tests.chaos.findings import (
@@ -33,6 +37,9 @@ from tests.chaos.history import Attempt, End, History, Move, Read
 from tests.chaos.ledger import FOREIGN, EventLedger, Row
 from tests.chaos.refusals import is_true
 
+# A follower begins once the events are on sale; later, these kinds are always told.
+PUBLISHED_AT = 2
+TOLD_KINDS = frozenset({"updated", "cancelled"})
 # What the service promises of its memory's age when somebody else may own the event.
 SNAPSHOT_S = 0.25
 
@@ -71,6 +78,7 @@ class _Check:
             self._check_move(move)
         self._check_changes()
         self._check_unclaimed()
+        self._check_told()
         acknowledged = self._acknowledged()
         for read in self._history.reads:
             if read.event_id == self._ledger.event_id:
@@ -114,6 +122,33 @@ class _Check:
                 if told.setdefault(version, name) != name:
                     what = f"version {version} was told to {told[version]} and to {name}"
                     self._violated(DOUBLE_SOLD, what, move.key)
+
+    # The feed of changes
+
+    def _check_told(self) -> None:
+        told = [one for one in self._history.told if one.event_id == self._ledger.event_id]
+        firsts = list(dict.fromkeys(one.version for one in told))
+        if firsts != sorted(firsts):
+            self._violated(OTHER, f"changes were told out of order: {firsts}")
+        for version in self._notable - set(firsts):
+            self._violated(LOST, f"nobody was told of {self._ledger.by_version[version]}")
+        for one in told:
+            row = self._ledger.by_version.get(one.version)
+            if row is None or one.version not in self._notable:
+                self._violated(OTHER, f"told of what did not happen: {one}, {row}")
+            elif one.available_seats != row.available_seats:
+                self._violated(OTHER, f"told otherwise than it was: {one}, {row}")
+
+    @cached_property
+    def _notable(self) -> frozenset[int]:
+        """The versions of the service that the feed tells of, from the first sale on."""
+        return frozenset(
+            row.version
+            for before, row in pairwise(self._ledger.rows)
+            if row.caller != FOREIGN
+            and row.version > PUBLISHED_AT
+            and (row.kind in TOLD_KINDS or row.status != before.status)
+        )
 
     # The moves
 

@@ -17,6 +17,7 @@ from tests.chaos.checker import check
 from tests.chaos.crowd import Crowd
 from tests.chaos.faults import Effect
 from tests.chaos.findings import OTHER, Finding, Verdict
+from tests.chaos.follower import Follower
 from tests.chaos.ledger import EventLedger
 from tests.chaos.plan import Step, steps
 from tests.chaos.stage import Stage
@@ -91,6 +92,8 @@ class Director:
             return crowd
 
         crowd = stage.loop.call(begin())
+        follower = Follower(stage.service, outcome.seed)
+        stage.loop.call(follower.start())
         try:
             started_s = time.monotonic()
             self._strike_until(started_s + self._pace.seconds)
@@ -98,6 +101,9 @@ class Director:
             self._wait_for_calm()
         finally:
             stage.loop.call(crowd.stop(FINISHED_WITHIN_S))
+            stage.loop.call(follower.finish(FINISHED_WITHIN_S))
+        stage.history.told = follower.heard
+        outcome.counts["deaths of the follower"] = follower.deaths
         ledgers = stage.loop.call(stage.ledgers())
         stage.history.doubled.extend(self._owners_moved())
         self._count()

@@ -99,11 +99,22 @@ class AdminChange:
     version: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change as a consumer of the feed has heard of it."""
+
+    event_id: str
+    version: int
+    kind: str
+    available_seats: int
+
+
 @dataclass
 class History:
     """All of it. `doubled` holds the spans in which an event may have had two owners."""
 
     moves: list[Move] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     changes: list[AdminChange] = field(default_factory=list)
     doubled: list[tuple[float, float]] = field(default_factory=list)

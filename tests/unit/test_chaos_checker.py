@@ -18,7 +18,7 @@ from tests.chaos.findings import (
     UNRESOLVED,
     Verdict,
 )
-from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read
+from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read, Told
 from tests.chaos.ledger import FOREIGN, EventLedger, EventRow, Row
 
 EVENT = "e"
@@ -104,6 +104,12 @@ def played() -> Played:
     history.changes.append(AdminChange(EVENT, "new", 40.0, 40.1, End.OK, 6))
     played.write("foreign-1", -1, 50.0, caller=FOREIGN)
     played.read(7, 60.0)
+    history.told = [
+        Told(EVENT, 4, "sold_out", 0),
+        Told(EVENT, 5, "reopened", 2),
+        Told(EVENT, 5, "reopened", 2),
+        Told(EVENT, 6, "updated", 2),
+    ]
     return played
 
 
@@ -254,6 +260,22 @@ def bug_answered(played: Played) -> None:
     move.attempts.insert(0, Attempt("bug", 69.0, 69.1, End.UNKNOWN, "INTERNAL_ERROR"))
 
 
+def change_that_nobody_was_told_of(played: Played) -> None:
+    del played.history.told[0]
+
+
+def told_out_of_order(played: Played) -> None:
+    played.history.told.reverse()
+
+
+def told_of_an_ordinary_move(played: Played) -> None:
+    played.history.told.insert(0, Told(EVENT, 3, "updated", 6))
+
+
+def told_of_other_seats(played: Played) -> None:
+    played.history.told[1] = replace(played.history.told[1], available_seats=1)
+
+
 def read_of_what_never_was(played: Played) -> None:
     played.history.reads[0].available_seats = 7
 
@@ -304,6 +326,10 @@ def read_far_behind_an_answer(played: Played) -> None:
         (conflict_that_was_to_be_retried, OTHER),
         (gone_though_on_sale, OTHER),
         (bug_answered, OTHER),
+        (change_that_nobody_was_told_of, LOST),
+        (told_out_of_order, OTHER),
+        (told_of_an_ordinary_move, OTHER),
+        (told_of_other_seats, OTHER),
         (read_of_what_never_was, OTHER),
         (read_of_a_version_to_come, OTHER),
         (read_behind_an_answer, OTHER),
@@ -360,7 +386,8 @@ def test_a_move_without_a_key_may_stay_in_doubt_but_not_be_another_s(played: Pla
     move = played.tried("", -1, End.UNKNOWN, 70.0)
     move.key = None
     assert played.check().violations == []
-    played.write("made here", -1, 70.0, request_id=move.attempts[0].request_id)
+    row = played.write("made here", -1, 70.0, request_id=move.attempts[0].request_id)
+    played.history.told.append(Told(EVENT, row.version, "sold_out", 0))
     assert played.check().violations == []
     played.history.moves.remove(move)
     assert kinds(played.check()) == {LOST, OTHER}
