@@ -80,8 +80,11 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
     try:
         result = loop.run_until_complete(_await(main))
     finally:
-        _cancel_all(loop)
-        loop.close()
+        # What hangs may do so again when it is cancelled.
+        try:
+            _cancel_all(loop)
+        finally:
+            loop.close()
     if loop.complaints:
         raise AssertionError("; ".join(loop.complaints))
     return result
