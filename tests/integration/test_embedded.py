@@ -127,12 +127,15 @@ def test_a_stop_ends_the_server_also_under_a_client(used_dir: Path) -> None:
         ) as client:
             assert client.stdout is not None
             assert client.stdout.readline() == b"connected\n"
+            while server.psql(SLEEPERS).strip() != "1":
+                assert client.poll() is None
             server.stop()
             assert client.wait(PATIENCE_S) == 0
 
     wait_for_end(pid)
 
 
+SLEEPERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 CLIENT = """
 import asyncio, sys
 import asyncpg

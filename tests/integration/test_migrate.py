@@ -27,6 +27,11 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 FIRST = "CREATE TABLE one (n integer); INSERT INTO one VALUES (1);"
 SECOND = "ALTER TABLE one ADD COLUMN m integer;"
+# Of this database: services of other tests may use the same server.
+ADVISORY_LOCKS = """
+SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+ WHERE locktype = 'advisory' AND datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -186,9 +191,7 @@ async def test_the_turn_is_given_back_and_the_session_is_as_it_was(
     write(folder, "0002_second.sql", "SELECT 1 / 0;")
     with pytest.raises(MigrationError):
         await migrate(connection, migrations(folder))
-    assert (
-        await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
-    )
+    assert await connection.fetchval(ADVISORY_LOCKS) == 0
     assert await connection.fetchval("SHOW lock_timeout") == "2s"
 
 
