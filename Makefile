@@ -17,6 +17,13 @@ $(shell rm -f $(INSTALLED))
 endif
 endif
 
+# The tests start Python dozens of times, and each time it would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# How many processes share the tests. They often wait, for the service or for a commit, so there
+# are more of them than processors.
+JOBS ?= 3
+
 # The number of simulated runs of `make sim`.
 SEEDS ?= 2000
 
@@ -29,7 +36,7 @@ SERVICE ?= pypi
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
 	@echo 'make run       start the service with its own database and demo data; prints its URL'
-	@echo 'make test      run every test, on a real PostgreSQL'
+	@echo 'make test      run every test, on a real PostgreSQL (JOBS=n processes instead of 3)'
 	@echo 'make sim       run 2000 simulations in which the database fails (SEEDS=n for another number)'
 	@echo 'make canaries  run the simulation on mutants of the code, each of which it must catch'
 	@echo 'make chaos     kill, pause and disconnect the real service for a minute (SEED=n repeats a run)'
@@ -55,7 +62,7 @@ run: $(INSTALLED)
 	$(BIN)/evently serve --demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS)
 
 sim: $(INSTALLED)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)

@@ -1,7 +1,10 @@
-"""One real PostgreSQL for the whole run, and a migrated, empty database for every test.
+"""One real PostgreSQL for each process of the run, and a migrated, empty database for every test.
 
-Rule: the server commits as durably as in production, since the service calls one that does not
-not ready. A database of its own costs a test about 20 ms, so tests commit and share nothing.
+Rules
+1. The server commits as durably as in production, since the service calls one that does not
+   not ready. A database of its own costs a test about 20 ms, so tests commit and share nothing.
+2. `make test` spreads the tests over several processes, which share nothing either; scheduling.py
+   keeps those together that share a service.
 """
 
 import asyncio
@@ -14,10 +17,17 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from xdist.remote import Producer
 
 from db.migrate import migrate
 from evently.embedded import EmbeddedPostgres
 from tests.databases import Databases
+from tests.scheduling import SharedServices
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedServices:
+    """Let xdist keep the tests of one service together."""
+    return SharedServices(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,33 @@
+"""Which tests share a process with which others."""
+
+import pytest
+
+from tests.scheduling import group_of
+
+STATE, WORKERS = "tests/acceptance/test_state.py", "tests/acceptance/test_workers.py"
+
+
+@pytest.mark.parametrize(
+    ("test", "group"),
+    [
+        (f"{STATE}::test_a_move[1-worker]", "1-worker"),
+        (f"{STATE}::test_a_move[2-workers-draft]", "2-workers"),
+        (f"{STATE}::test_a_move[draft-2-workers]", "2-workers"),
+        (f"{WORKERS}::test_a_kill[cluster-of-4-0.8]", "cluster-of-4"),
+        ("tests/integration/test_standby.py::test_a_commit[ask]", "test_standby.py"),
+    ],
+)
+def test_what_shares_a_service_shares_a_process(test: str, group: str) -> None:
+    assert group_of(test) == group
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        f"{STATE}::test_without_parameters",
+        f"{STATE}::test_with_others[12-workers]",
+        "tests/unit/test_ring.py::test_every_worker_gets_its_share[16]",
+    ],
+)
+def test_every_other_test_goes_wherever_there_is_room(test: str) -> None:
+    assert group_of(test) == test
