@@ -42,6 +42,9 @@ FILE_BYTES_MAX = 65_536
 JWT_SECRET_BYTES_MIN = 32
 INTERNAL_KEY_MIN, INTERNAL_KEY_MAX = 16, 512
 WORKERS_MAX = 64
+# From this likeness on a name is a slip of a setting's (PRT, JWT_SECRETS), and below it a variable
+# of something else (PUBLIC_BIND is 0.55 like a setting, SERVICE_PORT 0.64).
+SLIP_LIKENESS = 0.75
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -176,6 +179,10 @@ class Settings(BaseModel):
         return cls.model_validate(given)
 
 
+# All that may be set.
+_KNOWN = Settings.model_fields.keys() | {f"{name}{FILE_SUFFIX}" for name in FROM_FILES}
+
+
 def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = True) -> Settings:
     """The settings; empty variables count as not set. Raises SettingsError.
 
@@ -183,12 +190,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     answers no requests is not `serving` and needs no keys.
     """
     environ = os.environ if environ is None else environ
-    given = {
-        name.removeprefix(PREFIX).lower(): text
-        for name, text in environ.items()
-        if name.startswith(PREFIX) and text.strip()
-    }
-    problems = _read_files(given) + _unknown(given)
+    given = _given(environ)
+    problems = _read_files(given) + _slips(given)
     if "database_url" not in given and f"database_url{FILE_SUFFIX}" not in given:
         data_dir = Path(given.get("data_dir", ".evently"))
         try:
@@ -214,6 +217,15 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _given(environ: Mapping[str, str]) -> dict[str, str]:
+    """What `environ` sets under our prefix, by lower-case names without it."""
+    return {
+        name.removeprefix(PREFIX).lower(): text
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and text.strip()
+    }
 
 
 def _read_files(given: dict[str, str]) -> list[str]:
@@ -267,14 +279,31 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
     return [found for found in error.errors() if found["type"] != "default_factory_not_called"]
 
 
-def _unknown(given: Mapping[str, str]) -> list[str]:
-    problems = []
-    known = Settings.model_fields.keys() | {f"{name}{FILE_SUFFIX}" for name in FROM_FILES}
-    for name in sorted(given.keys() - known):
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
-        problems.append(f"{PREFIX}{name.upper()} is not a setting of this service{hint}")
-    return problems
+def foreign_names(environ: Mapping[str, str] | None = None) -> list[str]:
+    """The variables that begin like settings and are neither one nor a slip of one."""
+    given = _given(os.environ if environ is None else environ)
+    return [f"{PREFIX}{name.upper()}" for name in sorted(given.keys() - _KNOWN) if not _hint(name)]
+
+
+def _slips(given: Mapping[str, str]) -> list[str]:
+    """One line for each name that was surely meant to be a setting's."""
+    hints = {name: _hint(name) for name in sorted(given.keys() - _KNOWN)}
+    return [
+        f"{PREFIX}{name.upper()} is not a setting of this service; {hint}"
+        for name, hint in hints.items()
+        if hint
+    ]
+
+
+def _hint(name: str) -> str | None:
+    """What was meant by a name that is no setting; None where it is somebody else's."""
+    near = difflib.get_close_matches(name, sorted(_KNOWN), 1, SLIP_LIKENESS)
+    if near:
+        return f"did you mean {PREFIX}{near[0].upper()}?"
+    setting = name.removesuffix(FILE_SUFFIX)
+    if setting in _KNOWN:
+        return f"{PREFIX}{setting.upper()} is one, and only secrets come from files"
+    return None
 
 
 _EXTERNAL = ("database_url", f"database_url{FILE_SUFFIX}")

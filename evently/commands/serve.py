@@ -5,6 +5,7 @@ this service alone, is brought to this release's schema at start.
 """
 
 import asyncio
+import logging
 import os
 import sys
 from contextlib import ExitStack
@@ -16,8 +17,10 @@ from db.migrate import check_database, fold_database, migrate_database
 from evently.commands.database import telling_why
 from evently.embedded import EmbeddedPostgres
 from evently.logs import set_up_logs
-from evently.settings import Settings, load_settings
+from evently.settings import Settings, foreign_names, load_settings
 from evently.supervisor import CannotListen, Supervisor
+
+log = logging.getLogger(__name__)
 
 
 @click.command(short_help="Run the service.")
@@ -38,6 +41,8 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -
     with telling_why():
         settings = load_settings()
     set_up_logs(settings.log_format)
+    for name in foreign_names():
+        log.warning("%s is not a setting of this service, and is ignored", name)
     with ExitStack() as stack:
         with telling_why():
             dsn = _database(settings, stack)

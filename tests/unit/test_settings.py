@@ -2,12 +2,20 @@
 
 import ipaddress
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from evently.settings import PREFIX, Settings, SettingsError, default_workers, load_settings
+from evently.settings import (
+    PREFIX,
+    Settings,
+    SettingsError,
+    default_workers,
+    foreign_names,
+    load_settings,
+)
 
 SECRET = "Zq3vN8rT1xKb6LwYc0PdUe7MhGf4JaSo"
 KEYS = "booking:abcdefghijklmnop"
@@ -115,7 +123,18 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
 def test_a_name_that_is_nearly_one_gets_a_hint() -> None:
     assert problem(jwt_secert=SECRET).endswith("did you mean EVENTLY_JWT_SECRET?")
-    assert "did you mean" not in problem(xyzzy="1")
+    assert problem(prt="1").endswith("did you mean EVENTLY_PORT?")
+
+
+def test_names_that_are_somebody_elses_are_told_and_ignored() -> None:
+    haproxy = Path("deploy/haproxy/haproxy.cfg").read_text(encoding="utf-8")
+    shipped = dict.fromkeys(re.findall(r"EVENTLY_[A-Z_0-9]+", haproxy), "127.0.0.1:1")
+    assert len(shipped) == 6
+    services = {"EVENTLY_SERVICE_HOST": "10.0.0.1", "EVENTLY_PORT_8002_TCP_PORT": "8002"}
+    environ = {**EXTERNAL, **shipped, **services, "EVENTLY_BLANK": " ", "OTHER": "1"}
+    assert load_settings(environ).port == 8002
+    assert foreign_names(environ) == sorted(shipped | services)
+    assert foreign_names({**EXTERNAL, "EVENTLY_PRT": "1"}) == [], "a slip is refused instead"
 
 
 def test_secrets_are_required_on_an_external_database() -> None:
