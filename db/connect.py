@@ -6,21 +6,21 @@ host in front of the new primary keeps every connection away from it, for good.)
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from db.failures import DRIVER_ERRORS
+from db.url import read_url
 
-# A host that has not answered by then is not going to: the network is down or it is starting.
+# A host that has not answered by then is not going to: the network is down or it is starting. A
+# `connect_timeout` in the URL comes before this.
 CONNECT_S = 2.0
-# Every host costs a connection attempt each time; a cluster has three or five members.
-HOSTS_MAX = 16
 
 # How long closing a broken connection may take.
 CLOSE_S = 1.0
@@ -47,25 +47,29 @@ async def connect(
     command_timeout: float,
     server_settings: Mapping[str, str],
     target_session_attrs: SessionAttribute = PRIMARY,
-    timeout: float = CONNECT_S,  # noqa: ASYNC109 - the driver calls it so, per host
     **others: Any,
 ) -> Connection:
     """A connection to the first host of `dsn` that answers as `target_session_attrs` asks.
 
-    Raises what a server says when none does, or else what keeps the first host from answering.
+    If it asks for any server, `dsn` may ask for more. Raises what a server says when none does, or
+    else what keeps the first host from answering.
     """
+    url = read_url(dsn)
+    if target_session_attrs is ANY_SERVER and url.target_session_attrs is not None:
+        target_session_attrs = SessionAttribute(url.target_session_attrs)
+    if url.system_roots:
+        others = {**others, "ssl": _system_roots()}
     open_one = partial(
         asyncpg.connect,
-        timeout=timeout,
+        timeout=url.connect_timeout_s or CONNECT_S,
         command_timeout=command_timeout,
-        server_settings=dict(server_settings),
+        server_settings={**server_settings, **url.server_settings},
         target_session_attrs=target_session_attrs,
         **others,
     )
-    hosts = one_host_each(dsn)
-    if len(hosts) == 1:
-        return await open_one(hosts[0])
-    return await _first_of([asyncio.create_task(open_one(host)) for host in hosts])
+    if len(url.hosts) == 1:
+        return await open_one(url.hosts[0])
+    return await _first_of([asyncio.create_task(open_one(host)) for host in url.hosts])
 
 
 async def _first_of(attempts: "Sequence[asyncio.Task[Connection]]") -> Connection:
@@ -86,36 +90,12 @@ async def _first_of(attempts: "Sequence[asyncio.Task[Connection]]") -> Connectio
     raise next((fault for fault in faults if isinstance(fault, asyncpg.PostgresError)), faults[0])
 
 
-def one_host_each(dsn: str) -> tuple[str, ...]:
-    """A URL for each host that `dsn` names, `dsn` itself where it names one or none.
-
-    Hosts stand between commas before the path (`h1:5432,h2:5433`) or as `host` and `port` of the
-    query, as libpq reads them. Raises ValueError for more than HOSTS_MAX.
-    """
-    url = urlsplit(dsn)
-    user, at, hosts = url.netloc.rpartition("@")
-    if "," in hosts:
-        found = [url._replace(netloc=f"{user}{at}{host}") for host in hosts.split(",")]
-    else:
-        found = [url._replace(query=query) for query in _queries(url.query)]
-    if len(found) > HOSTS_MAX:
-        raise ValueError(f"a database URL names {HOSTS_MAX} hosts at most")
-    return tuple(urlunsplit(one) for one in found) if len(found) > 1 else (dsn,)
-
-
-def _queries(query: str) -> list[str]:
-    """The query once for each host in it."""
-    fields = dict(parse_qsl(query, keep_blank_values=True))
-    hosts = fields.get("host", "").split(",")
-    ports = fields.get("port", "").split(",")
-    if len(hosts) == 1:
-        return [query]
-    if len(ports) == 1:
-        ports *= len(hosts)
-    return [
-        urlencode(fields | {"host": host} | ({"port": port} if port else {}))
-        for host, port in zip(hosts, ports, strict=True)
-    ]
+@cache
+def _system_roots() -> ssl.SSLContext:
+    """TLS with the certificates that this machine trusts, which take milliseconds to read."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["postgresql"])
+    return context
 
 
 async def close(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from db.connect import ANY_SERVER, CONNECT_S, PRIMARY, SERVER_SETTINGS, connect
+from db.connect import ANY_SERVER, PRIMARY, SERVER_SETTINGS, connect
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
@@ -88,7 +88,6 @@ class Database(Session):
             connect=_connect,
             min_size=0,
             max_size=self._pool_max,
-            timeout=CONNECT_S,
             command_timeout=COMMAND_S,
             server_settings=_POOL_SETTINGS,
             init=self._made,

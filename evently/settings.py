@@ -26,6 +26,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from db.url import check_url
+
 PREFIX = "EVENTLY_"
 SECRETS_FILE = "secrets.env"
 # Each of these may also be named by a file that holds it, as containers are given secrets.
@@ -69,8 +71,12 @@ def default_workers(processors: int, *, embedded: bool) -> int:
 
 
 def _postgres_url(url: str) -> str:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be a URL like postgresql://user:password@host:5432/evently")
+    check_url(url)
+    return url
+
+
+def _readable_url(url: str) -> str:
+    check_url(url, writable=False)
     return url
 
 
@@ -131,6 +137,7 @@ def _networks(given: Any) -> Any:
 
 
 PostgresUrl = Annotated[SecretStr, BeforeValidator(_postgres_url)]
+ReadableUrl = Annotated[SecretStr, BeforeValidator(_readable_url)]
 
 
 class Settings(BaseModel):
@@ -139,7 +146,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: PostgresUrl | None = None
-    read_database_url: PostgresUrl | None = None
+    read_database_url: ReadableUrl | None = None
     data_dir: Path = Path(".evently")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8002
