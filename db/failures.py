@@ -44,6 +44,10 @@ _MEANINGS: tuple[tuple[type[BaseException], Meaning], ...] = (
     (asyncpg.DeadlockDetectedError, Meaning.NOT_DONE),
     (asyncpg.TooManyConnectionsError, Meaning.NOT_SENT),
     (asyncpg.InsufficientResourcesError, Meaning.NOT_DONE),
+    # The database lacks migrations or grants: the statement is right, and will be once it has them.
+    (asyncpg.UndefinedTableError, Meaning.NOT_DONE),
+    (asyncpg.UndefinedColumnError, Meaning.NOT_DONE),
+    (asyncpg.InsufficientPrivilegeError, Meaning.NOT_DONE),
     (asyncpg.ReadOnlySQLTransactionError, Meaning.NOT_PRIMARY),
     (asyncpg.CannotConnectNowError, Meaning.NOT_SENT),
     (asyncpg.InvalidAuthorizationSpecificationError, Meaning.NOT_SENT),

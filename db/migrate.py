@@ -139,7 +139,7 @@ async def migrate(
     _check_server(connection)
     await _take_turn(connection)
     try:
-        await connection.execute(load(Statement.CREATE_MIGRATIONS_TABLE))
+        await _make_table(connection)
         missing = await pending(connection, known)
         for migration in missing:
             await _apply(connection, migration)
@@ -148,6 +148,16 @@ async def migrate(
         # A connection that is gone has given the lock back.
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", LOCK_ID)
+
+
+async def _make_table(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    try:
+        await connection.execute(load(Statement.CREATE_MIGRATIONS_TABLE))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"this role may not make tables ({error}): migrate as the owner of the schema; "
+            "`evently migrate --print-grants` prints the SQL for one"
+        ) from error
 
 
 async def _take_turn(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -193,7 +203,7 @@ async def migrate_database(dsn: str) -> tuple[Migration, ...]:
 
     Raises MigrationError, or DatabaseUnavailable when no server answers.
     """
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         applied = await migrate(connection)
         await fold_texts(Session(connection))
         return applied
@@ -204,7 +214,7 @@ async def check_database(dsn: str) -> None:
 
     Raises MigrationError, or DatabaseUnavailable when no server answers.
     """
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         await check_migrated(connection)
 
 
@@ -213,12 +223,13 @@ async def fold_database(dsn: str) -> int:
 
     The database has every migration. Raises DatabaseUnavailable when no server answers.
     """
-    async with _connected(dsn) as connection:
+    async with connected(dsn) as connection:
         return await fold_texts(Session(connection))
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection with a command's bounds. Raises DatabaseUnavailable when no server answers."""
     with translated():
         connection = await connect(dsn, command_timeout=COMMAND_S, server_settings=_SETTINGS)
         try:

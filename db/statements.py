@@ -42,6 +42,7 @@ class Statement(StrEnum):
     FORGET_ATTEMPTS = auto()
     HAS_MIGRATIONS_TABLE = auto()
     KEEP_SALES = auto()
+    LACKING_PRIVILEGES = auto()
     LIST_ADMINS = auto()
     LIST_CHANGES = auto()
     LIST_EVENT_TYPES = auto()

@@ -30,6 +30,7 @@ from db.readiness import ReadyCheck
 from db.refresh_store import RefreshStore
 from db.throttle_store import ThrottleStore
 from db.venue_store import VenueStore
+from evently.database_check import checking_database
 from evently.domain.errors import Fault
 from evently.drift import watching_database
 from evently.metrics import Metrics
@@ -170,9 +171,11 @@ async def running_services(
         event_lists.warm()
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)
+        check = await stack.enter_async_context(checking_database(dsn))
         with suppress(Fault):
-            asked_at_s = clock.monotonic()
-            clock.tell((await store.load([])).now, asked_at_s)
+            if check.problem is None:
+                asked_at_s = clock.monotonic()
+                clock.tell((await store.load([])).now, asked_at_s)
         registry.start()
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
@@ -211,7 +214,7 @@ async def running_services(
             revision=revision,
             admin_auth=auth,
             internal_keys=InternalKeys(keys),
-            ready_check=ReadyCheck(database.witness),
+            ready_check=ReadyCheck(database.witness, lambda: check.problem),
             observer=metrics,
             openapi=encoded_document(ENDPOINTS),
             cors_origins=settings.cors_origins,

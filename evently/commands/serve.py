@@ -1,7 +1,8 @@
 """The command `serve`: prepares the database, then runs the supervisor and its workers.
 
 Rule: an external database is checked and never migrated; only the embedded one, which belongs to
-this service alone, is brought to this release's schema at start.
+this service alone, is brought to this release's schema at start. One that does not fit ends the
+start, one that is away does not: restarting would not bring it back.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from contextlib import ExitStack
 import click
 
 from db.database import Database
-from db.migrate import check_database, fold_database, migrate_database
+from db.migrate import fold_database, migrate_database
+from db.privileges import check_serving
 from evently.commands.database import telling_why
+from evently.domain.errors import Fault
 from evently.embedded import EmbeddedPostgres
 from evently.logs import set_up_logs
 from evently.settings import Settings, foreign_names, load_settings
@@ -63,12 +66,19 @@ def _database(settings: Settings, stack: ExitStack) -> str:
 
 
 async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
-    """Bring the embedded database to this schema, see that an external one has it, add the demo."""
+    """Bring the embedded database to this schema, see that an external one fits, add the demo.
+
+    An external one that does not answer stands in the way of the demo only: the workers go on
+    asking.
+    """
     if settings.embedded:
         await migrate_database(dsn)
     else:
-        await check_database(dsn)
-        await fold_database(dsn)
+        try:
+            await check_serving(dsn)
+            await fold_database(dsn)
+        except Fault as fault:
+            log.warning("starting without the database, which does not answer: %s", fault)
     if demo:
         # Only the demo needs it, and it takes a while to import.
         from evently.commands.seed import seed  # noqa: PLC0415

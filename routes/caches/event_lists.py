@@ -89,8 +89,13 @@ class EventLists:
         return self._cache.look_up(key, lambda: self._read(key))
 
     def warm(self) -> None:
-        """Begin to read the first page, so that a client finds what lists need in memory."""
-        self.on_sale(EventListQuery())
+        """Begin to read the first page, so that a client finds what lists need in memory.
+
+        Where the database is away, the first client reads it.
+        """
+        found = self.on_sale(EventListQuery())
+        if isinstance(found, asyncio.Future):
+            found.add_done_callback(lambda future: future.cancelled() or future.exception())
 
     def forget(self) -> None:
         """Read all anew: the database may be another one, or the same at an earlier moment."""

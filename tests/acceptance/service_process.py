@@ -74,6 +74,12 @@ class ServiceProcess:
     def start(self) -> float:
         """Start it and wait until it is ready; the seconds that took."""
         started_s = time.monotonic()
+        self.begin()
+        self._wait(lambda: self.probe("/health/ready") == http.HTTPStatus.OK, "readiness")
+        return time.monotonic() - started_s
+
+    def begin(self) -> None:
+        """Start it and wait until its workers answer, ready or not."""
         seen = len(self.log())
         with self._log.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -89,8 +95,6 @@ class ServiceProcess:
                 start_new_session=True,
             )
         self._port = self._announced(seen)
-        self._wait(lambda: self.probe("/health/ready") == http.HTTPStatus.OK, "readiness")
-        return time.monotonic() - started_s
 
     def environment(self) -> dict[str, str]:
         """What the service and its commands are started with."""

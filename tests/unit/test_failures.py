@@ -65,6 +65,9 @@ TABLE: list[tuple[str, BaseException, Meaning]] = [
     ("deadlock", said_by_server("40P01"), Meaning.NOT_DONE),
     ("disk full", said_by_server("53100"), Meaning.NOT_DONE),
     ("out of memory", said_by_server("53200"), Meaning.NOT_DONE),
+    ("no such table", said_by_server("42P01"), Meaning.NOT_DONE),
+    ("no such column", said_by_server("42703"), Meaning.NOT_DONE),
+    ("not permitted", said_by_server("42501"), Meaning.NOT_DONE),
     ("read-only", said_by_server("25006"), Meaning.NOT_PRIMARY),
     # Unknown
     ("timeout", TimeoutError(), Meaning.UNKNOWN),
