@@ -71,20 +71,27 @@ class Session:
 class Database(Session):
     """A pool on one database. Use it as an asynchronous context manager, or `open` and `close`."""
 
-    def __init__(self, dsn: str, *, pool_max: int = POOL_MAX, writable: bool = True) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        commit_dsn: str | None = None,
+        pool_max: int = POOL_MAX,
+        writable: bool = True,
+    ) -> None:
         super().__init__(None)
-        self._dsn = dsn
+        self.dsn = dsn
         self._pool_max = pool_max
         self._writable = writable
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self.witness = Witness(dsn)
+        self.witness = Witness(commit_dsn or dsn)
         # Raised whenever a connection is made; see EventStore.load.
         self.connections = 0
 
     async def open(self) -> None:
         """Make the pool; connections are made when they are needed, so this needs no server."""
         self._pool = asyncpg.create_pool(
-            self._dsn,
+            self.dsn,
             connect=_connect,
             min_size=0,
             max_size=self._pool_max,

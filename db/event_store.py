@@ -92,7 +92,7 @@ _TAKEN = re.compile(r"=\(([0-9a-f-]{36}), ")
 
 
 class EventStore:
-    """Reads events through `reads`, which nothing else uses; opens lanes on their own connections.
+    """Reads events through `reads`, which nothing else uses; opens lanes of their own at `dsn`.
 
     What is not for the actors goes through `database`, which is also read where there is no other.
     """
@@ -101,9 +101,13 @@ class EventStore:
         self._database = database
         self._reads = reads or database
         self._dsn = dsn
-        self._proven_connections = 0
+        self._losses = 0
+        self._proven = (0, 0)
         self._lineage = Lineage(self._expire)
         self._when_changed: list[Callable[[], None]] = []
+        if dsn != database.dsn:
+            # A pooler stands before the pool, and keeps its connections when the primary is lost.
+            self._lineage.when_lost(self._lost)
 
     def lane(self) -> "CommitLane":
         """A new connection to commit on, made when it is first used."""
@@ -129,20 +133,24 @@ class EventStore:
     async def load(self, event_ids: Sequence[str]) -> Loaded:
         """The committed states of these events, and the database's time.
 
-        After a connection was made anew, what is read first may be what a primary that crashed had
-        not sent to its synchronous standby yet: it is given once a commit has come back.
+        After a connection was lost or made anew, what is read first may be what a primary that
+        crashed had not sent to its synchronous standby yet: it is given once a commit has come
+        back. (Behind a pooler, it is the lanes that notice.)
         """
         rows = await self._reads.fetch(Statement.LOAD_EVENTS, event_ids, timeout_s=READ_S)
-        connections = self._reads.connections
-        if connections != self._proven_connections:
+        unproven = (self._reads.connections, self._losses)
+        if unproven != self._proven:
             if rows[0]["replicated"]:
                 await self._database.witness.prove(READ_S)
-            self._proven_connections = connections
+            self._proven = unproven
         states = {}
         for row in rows:
             if row["event_id"] is not None:
                 states[str(row["event_id"])] = state_of(row)
         return Loaded(rows[0]["clock"], states)
+
+    def _lost(self) -> None:
+        self._losses += 1
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
         """What ledger and refusals hold under these keys.

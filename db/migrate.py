@@ -228,10 +228,12 @@ async def fold_database(dsn: str) -> int:
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def connected(
+    dsn: str, settings: Mapping[str, str] = _SETTINGS
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A connection with a command's bounds. Raises DatabaseUnavailable when no server answers."""
     with translated():
-        connection = await connect(dsn, command_timeout=COMMAND_S, server_settings=_SETTINGS)
+        connection = await connect(dsn, command_timeout=COMMAND_S, server_settings=settings)
         try:
             yield connection
         finally:

@@ -10,7 +10,6 @@ from itertools import groupby
 import asyncpg
 
 from db.database import Session
-from db.migrate import MigrationError, check_migrated, connected
 from db.statements import Statement
 from evently.domain.value import value
 
@@ -71,14 +70,10 @@ class Lacking:
         return f"{self.role} lacks {self.privileges} on {self.place}; as its owner run: {statement}"
 
 
-class PrivilegesLacking(MigrationError):
-    """The service's role may not do all that it has to; the message has the statements."""
-
-
 def grants(*, owner: str, service: str, database: str) -> str:
     """The SQL that makes the two roles and lets each do its part."""
     return _TWO_ROLES.format(
-        owner=_identifier(owner), service=_identifier(service), database=_identifier(database)
+        owner=identifier(owner), service=identifier(service), database=identifier(database)
     )
 
 
@@ -91,28 +86,16 @@ async def lacking(session: Session) -> Sequence[Lacking]:
     return tuple(_each(rows))
 
 
-async def check_serving(dsn: str) -> None:
-    """Raise unless the service can work with the database at `dsn`.
-
-    Raises PrivilegesLacking, MigrationError, or DatabaseUnavailable when no server answers.
-    """
-    async with connected(dsn) as connection:
-        found = await lacking(Session(connection))
-        if found:
-            raise PrivilegesLacking("\n".join(map(str, found)))
-        await check_migrated(connection)
-
-
 def _each(rows: "Sequence[asyncpg.Record]") -> Iterator[Lacking]:
     for table, of_table in groupby(rows, lambda row: row["table"]):
         found = list(of_table)
         privileges = ", ".join(row["privilege"] for row in found)
-        schema, role = _identifier(found[0]["schema"]), _identifier(found[0]["role"])
-        place = f"SCHEMA {schema}" if table is None else f"{schema}.{_identifier(table)}"
+        schema, role = identifier(found[0]["schema"]), identifier(found[0]["role"])
+        place = f"SCHEMA {schema}" if table is None else f"{schema}.{identifier(table)}"
         yield Lacking(role, privileges, place)
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """`name` as SQL writes it, quoted where it has to be."""
     plain = name.isascii() and name.replace("_", "a").isalnum() and name[0] not in "0123456789"
     return name if plain and name == name.lower() else '"' + name.replace('"', '""') + '"'

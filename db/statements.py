@@ -71,6 +71,7 @@ class Statement(StrEnum):
     READ_LIST_CHANGES = auto()
     READ_LOG_POSITION = auto()
     READ_SLOT_LAG = auto()
+    READ_SETTINGS = auto()
     RECALL_REQUESTS = auto()
     RECORD_AUDIT = auto()
     REPLAY_EVENTS = auto()

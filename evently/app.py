@@ -143,13 +143,14 @@ async def running_services(
     Without a `node` this process owns every event.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(dsn))
+        commit_dsn = settings.commit_dsn(dsn)
+        database = await stack.enter_async_context(Database(dsn, commit_dsn=commit_dsn))
         replica = None
         if settings.read_database_url is not None:
             read_dsn = settings.read_database_url.get_secret_value()
             replica = await stack.enter_async_context(Database(read_dsn, writable=False))
         actor_reads = await stack.enter_async_context(Database(dsn, pool_max=ACTOR_POOL_MAX))
-        store = EventStore(database, dsn, reads=actor_reads)
+        store = EventStore(database, commit_dsn, reads=actor_reads)
         clock = DatabaseClock()
         registry = Registry(store, clock, metrics)
         change_reader = ChangeReader(database)
@@ -171,7 +172,7 @@ async def running_services(
         event_lists.warm()
         venue_cache = VenueCache(venues, revision)
         stack.push_async_callback(venue_cache.stop)
-        check = await stack.enter_async_context(checking_database(dsn))
+        check = await stack.enter_async_context(checking_database(dsn, commit_dsn))
         with suppress(Fault):
             if check.problem is None:
                 asked_at_s = clock.monotonic()

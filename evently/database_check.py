@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from db.migrate import MigrationError, fold_database
-from db.privileges import check_serving
 from db.readiness import Unready
+from db.serving import check_serving
 from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,14 @@ class DatabaseCheck:
     """Asks until the answer is that all is well; `problem` says why it is not yet."""
 
     def __init__(
-        self, dsn: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        dsn: str,
+        commit_dsn: str,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._dsn = dsn
+        self._commit_dsn = commit_dsn
         self._sleep = sleep
         self.problem: Unready | None = Unready("unchecked", "The database was not asked yet")
 
@@ -46,7 +51,7 @@ class DatabaseCheck:
 
     async def _found(self) -> Unready | None:
         try:
-            await check_serving(self._dsn)
+            await check_serving(self._dsn, self._commit_dsn)
             if self.problem is not None and self.problem.reason != "unchecked":
                 await fold_database(self._dsn)
         except MigrationError as error:
@@ -61,9 +66,9 @@ class DatabaseCheck:
 
 
 @asynccontextmanager
-async def checking_database(dsn: str) -> AsyncIterator[DatabaseCheck]:
+async def checking_database(dsn: str, commit_dsn: str) -> AsyncIterator[DatabaseCheck]:
     """Ask once, and go on in the background unless all is well."""
-    check = DatabaseCheck(dsn)
+    check = DatabaseCheck(dsn, commit_dsn)
     await check.ask()
     task = asyncio.create_task(check.run(), name="database-check") if check.problem else None
     try:

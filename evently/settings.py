@@ -33,6 +33,7 @@ SECRETS_FILE = "secrets.env"
 # Each of these may also be named by a file that holds it, as containers are given secrets.
 FROM_FILES = (
     "database_url",
+    "commit_database_url",
     "read_database_url",
     "internal_api_keys",
     "jwt_secret",
@@ -146,6 +147,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     database_url: PostgresUrl | None = None
+    # Past a pooler that stands before the other one.
+    commit_database_url: PostgresUrl | None = None
     read_database_url: ReadableUrl | None = None
     data_dir: Path = Path(".evently")
     host: str = "127.0.0.1"
@@ -175,6 +178,11 @@ class Settings(BaseModel):
         """Whether the service runs a database of its own."""
         return self.database_url is None
 
+    def commit_dsn(self, dsn: str) -> str:
+        """Where seat moves are committed, if everything else is at `dsn`."""
+        own = self.commit_database_url
+        return dsn if own is None else own.get_secret_value()
+
     @property
     def secrets_path(self) -> Path:
         """Where the secrets are kept that the service made itself."""
@@ -199,7 +207,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     environ = os.environ if environ is None else environ
     given = _given(environ)
     problems = _read_files(given) + _slips(given)
-    if "database_url" not in given and f"database_url{FILE_SUFFIX}" not in given:
+    if given.keys().isdisjoint(_EXTERNAL):
+        if "commit_database_url" in given:
+            problems.append(f"{PREFIX}COMMIT_DATABASE_URL needs {PREFIX}DATABASE_URL beside it")
         data_dir = Path(given.get("data_dir", ".evently"))
         try:
             given = {**_own_secrets(data_dir), **given}

@@ -24,7 +24,8 @@ READY_S = 10.0
 # What docs/operations.md has an operator write; a test compares the two.
 START_UP_PARAMETERS = (
     "statement_timeout, lock_timeout, idle_in_transaction_session_timeout, tcp_user_timeout, jit, "
-    "plan_cache_mode, enable_seqscan, default_transaction_read_only"
+    "plan_cache_mode, enable_seqscan, max_parallel_workers_per_gather, "
+    "default_transaction_read_only"
 )
 CONFIG = """\
 [databases]

@@ -41,7 +41,8 @@ def migrate(*, print_grants: bool, owner: str, service: str, database: str) -> N
     with telling_why():
         settings = load_settings(serving=False)
         with command_dsn(settings) as dsn:
-            applied = asyncio.run(migrate_database(dsn))
+            # Its lock is held by a session, which a pooler may hand to somebody else.
+            applied = asyncio.run(migrate_database(settings.commit_dsn(dsn)))
     for migration in applied:
         click.echo(f"applied {migration.number:04}_{migration.name}")
     click.echo(f"{len(applied)} migrations applied" if applied else "nothing to migrate")

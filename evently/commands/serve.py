@@ -15,7 +15,7 @@ import click
 
 from db.database import Database
 from db.migrate import fold_database, migrate_database
-from db.privileges import check_serving
+from db.serving import check_serving
 from evently.commands.database import telling_why
 from evently.domain.errors import Fault
 from evently.embedded import EmbeddedPostgres
@@ -75,7 +75,7 @@ async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
         await migrate_database(dsn)
     else:
         try:
-            await check_serving(dsn)
+            await check_serving(dsn, settings.commit_dsn(dsn))
             await fold_database(dsn)
         except Fault as fault:
             log.warning("starting without the database, which does not answer: %s", fault)

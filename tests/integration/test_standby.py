@@ -24,6 +24,7 @@ from tests.examples import ORIGIN, batch, reserve
 from tests.integration.test_event_store import OnPostgres
 from tests.standby import ReplicatedPair
 from tests.unit.one_worker import Counts
+from tests.until import until
 
 WAITS = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = $1"
 
@@ -84,6 +85,32 @@ async def test_a_commit_that_did_not_wait_for_the_standby_is_unknown_until_it_is
     pair.bring_back()
     assert (await noted(setting, state, "k")).proven
     await lane.close()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_behind_a_pooler_it_is_the_lanes_that_notice_a_lost_primary(
+    pair: ReplicatedPair, setting: OnPostgres, state: EventState, *, pooled: bool
+) -> None:
+    """The pool's own connections are whole: a pooler keeps them and gets others to the server."""
+    direct = pair.dsn.replace("sslmode=disable", "sslmode=allow") if pooled else pair.dsn
+    async with Database(pair.dsn, commit_dsn=direct) as database:
+        store = event_store.EventStore(database, direct)
+        lane = store.lane()
+        assert (await lane.commit([batch(state, ("k", reserve()))])).event_ids
+        assert (await store.load([state.details.event_id])).states
+        lane_pid = "SELECT pid FROM pg_stat_activity WHERE application_name = 'evently-committer'"
+        assert await setting.other.fetchval(f"SELECT pg_terminate_backend(({lane_pid}), 5000)")
+        pair.standby.end(signal.SIGQUIT)
+        await until(lambda: lane._connection is None, what="the lane's end")
+
+        if pooled:
+            with pytest.raises(AnswerLost):
+                await store.load([state.details.event_id])
+        else:
+            assert (await store.load([state.details.event_id])).states
+        pair.bring_back()
+        assert (await store.load([state.details.event_id])).states
+        await lane.close()
 
 
 async def test_a_row_that_a_crash_made_visible_is_not_proven_until_the_standby_has_it(

@@ -137,6 +137,15 @@ def test_names_that_are_somebody_elses_are_told_and_ignored() -> None:
     assert foreign_names({**EXTERNAL, "EVENTLY_PRT": "1"}) == [], "a slip is refused instead"
 
 
+def test_only_a_database_of_ones_own_has_another_way_to_commit() -> None:
+    direct = "postgresql://evently@primary/evently"
+    settings = load(commit_database_url=direct)
+    assert settings.commit_dsn("postgresql://pooler/evently") == direct
+    assert load().commit_dsn("postgresql://pooler/evently") == "postgresql://pooler/evently"
+    (line,) = problems({"EVENTLY_COMMIT_DATABASE_URL": direct})
+    assert line == "EVENTLY_COMMIT_DATABASE_URL needs EVENTLY_DATABASE_URL beside it"
+
+
 def test_secrets_are_required_on_an_external_database() -> None:
     lines = problems({"EVENTLY_DATABASE_URL": EXTERNAL["EVENTLY_DATABASE_URL"]})
     assert [line.partition(" is required ")[0] for line in lines] == [
