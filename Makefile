@@ -3,7 +3,10 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What running needs, and with it what testing, measuring and tracing need.
+RUNS := $(VENV)/.runs
 INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt
 
 # The first of these that is a supported version.
 CHECK := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -13,7 +16,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(CHECK)' 2>/dev/null && ec
 # Choosing another interpreter by name sets up the environment again.
 ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
 ifneq ($(PYTHON),$(shell cat $(VENV)/.python 2>/dev/null))
-$(shell rm -f $(INSTALLED))
+$(shell rm -f $(RUNS) $(INSTALLED))
 endif
 endif
 
@@ -49,16 +52,23 @@ help:
 
 install: $(INSTALLED)
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+$(RUNS): setup.cfg pyproject.toml constraints.txt
 	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or set PYTHON=/path/to/python' >&2; exit 1; }
 	@$(PYTHON) -c '$(CHECK)' || { echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv, or python3.11-venv for that version)' >&2; exit 1; }
+	@echo 'Installing what running needs into $(VENV): 150 MB, about a minute'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench,otel]'
+	$(PIP) --editable .
 	@echo '$(PYTHON)' > $(VENV)/.python
 	@touch $@
 
-run: $(INSTALLED)
+$(INSTALLED): $(RUNS)
+	@echo 'Installing what testing, measuring and tracing need as well: 310 MB more, about as long'
+	$(PIP) --editable '.[dev,bench,otel]'
+	@touch $@
+
+run: $(RUNS)
+	@echo 'Starting; the first start makes a database in .evently and fills it with demo data'
 	$(BIN)/evently serve --demo
 
 test: $(INSTALLED)

@@ -46,10 +46,17 @@ async def test_the_readme_s_curl_lines_work_as_pasted(service: Service, tmp_path
     pasted = re.sub(r"^URL=.*$", f"URL={service.process.url}", pasted, flags=re.MULTILINE)
     pasted = re.sub(r"^KEY=.*$", f"KEY={INTERNAL_KEY}", pasted, flags=re.MULTILINE)
 
-    done = await run("/bin/bash", "-euo", "pipefail", "-c", pasted, folder=tmp_path)
+    # A second time she is registered already.
+    for _ in range(2):
+        done = await run("/bin/bash", "-euo", "pipefail", "-c", pasted, folder=tmp_path)
 
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    listed, left, published, reserved, returned = map(json.loads, done.stdout.splitlines())
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        check(done.stdout)
+
+
+def check(printed: str) -> None:
+    """That these are the answers that the README is about."""
+    listed, left, published, reserved, returned = map(json.loads, printed.splitlines())
     assert listed["events"][0]["event_type"] == "concert"
     # Whatever event is the first on sale; other tests may have sold it out.
     assert left.keys() == {"available_seats", "status", "last_updated"}
