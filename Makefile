@@ -34,7 +34,7 @@ SEEDS ?= 2000
 SERVICE ?= pypi
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim canaries chaos soak bench image-check lint audit clean
+.PHONY: help install run test sim canaries chaos soak ha bench image-check lint audit clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
@@ -44,11 +44,12 @@ help:
 	@echo 'make canaries  run the simulation on mutants of the code, each of which it must catch'
 	@echo 'make chaos     kill, pause and disconnect the real service for a minute (SEED=n repeats a run)'
 	@echo 'make soak      do the same for an hour'
+	@echo 'make ha        fail over a real Patroni cluster under load, in six ways; five minutes (needs etcd-server)'
 	@echo 'make bench     measure for five minutes, next to bare aiohttp and pgbench'
 	@echo 'make image-check   carry out the Dockerfile without a container engine (as root)'
 	@echo 'make lint      check formatting, lint rules, import rules and types'
 	@echo 'make audit     list known vulnerabilities of the dependencies, by PyPI (SERVICE=osv: the OSV database)'
-	@echo 'make clean     remove .venv and caches, but not the data in .evently'
+	@echo 'make clean     remove .venv, .venv-ha and caches, but not the data in .evently'
 
 install: $(INSTALLED)
 
@@ -86,6 +87,17 @@ chaos: $(INSTALLED)
 soak: $(INSTALLED)
 	$(BIN)/python -m tests.chaos --seconds 3600 $(if $(SEED),--seed $(SEED))
 
+ha: $(INSTALLED) .venv-ha/.installed
+	@command -v etcd >/dev/null || { echo 'etcd is needed: apt-get install etcd-server' >&2; exit 1; }
+	$(BIN)/python -m tests.ha $(if $(ONLY),--only '$(ONLY)')
+
+# Patroni runs as the user of PostgreSQL, which cannot read an interpreter in the home of root.
+.venv-ha/.installed: tests/ha/requirements.txt
+	@echo 'Installing Patroni into .venv-ha: 70 MB'
+	$(if $(filter 0,$(shell id -u)),/usr/bin/python3,$(PYTHON)) -m venv --clear .venv-ha
+	.venv-ha/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-deps --requirement tests/ha/requirements.txt
+	@touch $@
+
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
 
@@ -104,5 +116,5 @@ audit: $(INSTALLED)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off --vulnerability-service $(SERVICE)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ha build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find evently actors routes db bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
