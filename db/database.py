@@ -7,12 +7,12 @@ nobody acknowledges), so that a black hole costs seconds and the pool is usable 
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Self
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import asyncpg
 
-from db.connect import ANY_SERVER, PRIMARY, SERVER_SETTINGS, connect
+from db.connect import ANY_SERVER, CLOSE_S, PRIMARY, SERVER_SETTINGS, connect
 from db.failures import DRIVER_ERRORS, translated
 from db.sql import load
 from db.standby import CUT_SHORT, StandbyWait
@@ -68,6 +68,25 @@ class Session:
             await self._executor.execute(load(name), *args)
 
 
+# Only its stubs let the driver's class be subscripted.
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if not TYPE_CHECKING:
+    _Connection = asyncpg.Connection
+
+
+class _Pooled(_Connection):
+    """A connection whose end is nobody's concern."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as its base
+        """Close it in time, or else let it go.
+
+        The driver closes expired connections in tasks that nobody waits for: what is raised there
+        would only be a traceback in the log.
+        """
+        with suppress(*DRIVER_ERRORS):
+            await super().close(timeout=CLOSE_S)
+
+
 class Database(Session):
     """A pool on one database. Use it as an asynchronous context manager, or `open` and `close`."""
 
@@ -93,6 +112,7 @@ class Database(Session):
         self._pool = asyncpg.create_pool(
             self.dsn,
             connect=_connect,
+            connection_class=_Pooled,
             min_size=0,
             max_size=self._pool_max,
             command_timeout=COMMAND_S,

@@ -3,14 +3,16 @@ comes after the network has healed is served at once.
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
-from db.database import Database
+from db.database import COMMAND_S, Database
 from db.event_check import EventCheck
 from db.event_store import EventStore
+from db.statements import Statement
 from evently.domain.errors import DatabaseUnavailable
 from evently.embedded import EmbeddedPostgres
 from tests.chaos.proxy import Mode, Proxy
@@ -69,3 +71,24 @@ async def test_a_check_ends_although_nobody_hears_its_goodbye(
         proxy.set(Mode.LOSE_REPLIES)
     assert check._connection is not None
     assert check._connection.is_closed()
+
+
+async def test_a_pool_that_is_made_anew_lets_go_of_silent_connections_without_a_word(
+    proxy: Proxy, database_url: str
+) -> None:
+    """As after a failover from a silent primary; the driver closes them in the background."""
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    async with Database(proxy.dsn(name_of(database_url))) as database:
+        await database.fetchrow(Statement.COUNT_EVENTS)
+        proxy.set(Mode.LOSE_REPLIES)
+        await database.expire()
+
+        await database.fetchrow(Statement.COUNT_EVENTS)
+
+        async with asyncio.timeout(2 * COMMAND_S):
+            while any("Connection.close" in repr(task) for task in asyncio.all_tasks()):
+                await asyncio.sleep(0.05)
+    gc.collect()
+    assert not told
