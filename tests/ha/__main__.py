@@ -138,15 +138,17 @@ class Run:
         witnesses = Witnesses([node.port for node in self._cluster.nodes])
         self._loop.call(buyers.start())
         self._loop.call(witnesses.start())
-        self._until_calm(buyers)
-        struck_s = time.monotonic()
-        fault.strike(self._cluster)
-        fault.repair(self._cluster)
-        self._cluster.until_healthy(fault.nodes)
-        self._until_calm(buyers)
-        cluster_s, service_s = witnesses.silence_s(struck_s), buyers.silence_s(struck_s)
-        self._loop.call(witnesses.stop())
-        self._loop.call(buyers.stop(), HEALED_S)
+        try:
+            self._until_calm(buyers)
+            struck_s = time.monotonic()
+            fault.strike(self._cluster)
+            fault.repair(self._cluster)
+            self._cluster.until_healthy(fault.nodes)
+            self._until_calm(buyers)
+            cluster_s, service_s = witnesses.silence_s(struck_s), buyers.silence_s(struck_s)
+        finally:
+            self._loop.call(witnesses.stop())
+            self._loop.call(buyers.stop(), HEALED_S)
         return Result(fault.name, cluster_s, service_s, self._loop.call(self._check(buyers)))
 
     def _until_calm(self, buyers: Buyers) -> None:

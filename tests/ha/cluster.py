@@ -30,6 +30,7 @@ HEALED_S = 120.0
 STOPPED_S = 20.0
 ASK_S = 1.0
 POLL_S = 0.1
+LOG_LINES = 40
 
 
 class Node:
@@ -71,6 +72,11 @@ class Node:
                 start_new_session=True,
                 **identity(self._user),
             )
+
+    def log_tail(self) -> str:
+        """The last that Patroni and PostgreSQL have written."""
+        lines = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES:])
 
     @property
     def postmaster(self) -> int | None:
@@ -221,7 +227,11 @@ class PatroniCluster:
             running = sum(map(len, roles.values()))
             return running >= nodes and {"leader", "sync_standby"} <= roles.keys()
 
-        until(healthy, within_s, f"{nodes} healthy nodes")
+        try:
+            until(healthy, within_s, f"{nodes} healthy nodes")
+        except AssertionError as error:
+            logs = "\n".join(f"{node.name}:\n{node.log_tail()}" for node in self.nodes)
+            raise AssertionError(f"{error}; there are {self.by_role()}\n{logs}") from error
 
     def __enter__(self) -> "PatroniCluster":
         try:
