@@ -36,6 +36,8 @@ from evently.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
 
+# The folder that this package was imported from.
+_CODE = str(Path(__file__).parents[1])
 # Four heartbeats.
 SILENCE_S = 4 * ALIVE_S
 # A worker takes a second to import and connect, and longer on a busy machine.
@@ -178,9 +180,11 @@ class Supervisor:
         )
         popen = subprocess.Popen(  # noqa: S603 - our own arguments
             # The worker ignores the argument; it shows in process lists which worker this is.
-            [sys.executable, "-m", "evently.worker", f"--index={slot.index}"],
+            [sys.executable, "-P", "-m", "evently.worker", f"--index={slot.index}"],
             env={
                 **os.environ,
+                # The code of this process, whatever the folder that it was started in holds.
+                "PYTHONPATH": os.pathsep.join([_CODE, os.environ.get("PYTHONPATH", "")]),
                 PLACE_VARIABLE: msgspec.json.encode(place).decode(),
                 "PROMETHEUS_MULTIPROC_DIR": str(self._run_dir / "metrics"),
             },
