@@ -1,9 +1,14 @@
 """The cluster: the files of a server's databases, and its configuration.
 
-Rule: a cluster is created completely under another name and then renamed, so a partial one is
-never found.
+Rules:
+
+1. A cluster is created completely under another name and then renamed, so a partial one is never
+   found.
+2. We write only where the server's user cannot: the configuration stands beside the cluster, which
+   belongs to that user. Whatever it may have put there, a link included, we neither follow nor own.
 """
 
+import os
 import pwd
 import shutil
 import tempfile
@@ -18,6 +23,7 @@ from evently.embedded.unix_socket import PORT
 
 FOLDER = "postgres"
 UNFINISHED = "postgres.unfinished."
+CONFIG_FILE = "postgresql.conf"
 CONFIG: Mapping[str, str] = {
     "listen_addresses": "''",
     "port": f"{PORT}",
@@ -62,6 +68,7 @@ class Cluster:
 
     def __init__(self, root: Path, config: Mapping[str, str] | None, *, durable: bool) -> None:
         self.path = root / FOLDER
+        self.config_path = root / CONFIG_FILE
         self._root = root
         self._durable = durable
         self._config = {**CONFIG, **({} if durable else NOT_DURABLE), **(config or {})}
@@ -78,17 +85,27 @@ class Cluster:
         give(unfinished, user)
         speed = () if self._durable else INITDB_NOT_DURABLE
         run_program(user, "initdb", "-D", str(unfinished), *INITDB_OPTIONS, *speed)
-        with (unfinished / "postgresql.conf").open("a", encoding="utf-8") as config:
-            config.write("include 'evently.conf'\n")
         unfinished.rename(self.path)
 
-    def configure(self, socket_dir: Path, user: pwd.struct_passwd | None) -> None:
-        """Write the configuration for the next start; the server will listen in `socket_dir`."""
+    def configure(self, socket_dir: Path) -> None:
+        """Write the configuration for the next start; the server will listen in `socket_dir`.
+
+        The cluster's own file, which holds what initdb chose, is read before it.
+        """
         config = {**self._config, "unix_socket_directories": f"'{_quoted(socket_dir)}'"}
-        lines = [f"{name} = {value}\n" for name, value in config.items()]
-        path = self.path / "evently.conf"
-        path.write_text("".join(lines), encoding="utf-8")
-        give(path, user)
+        own = f"include '{_quoted(self.path / CONFIG_FILE)}'\n"
+        lines = [own, *(f"{name} = {value}\n" for name, value in config.items())]
+        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        try:
+            with os.fdopen(os.open(self.config_path, how, 0o644), "w", encoding="utf-8") as file:
+                # The server's user reads it, whatever our umask.
+                os.fchmod(file.fileno(), 0o644)
+                file.writelines(lines)
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"{self.config_path} cannot be written ({error.strerror}): remove it; it is "
+                "written anew at every start"
+            ) from error
 
 
 def _quoted(path: Path) -> str:

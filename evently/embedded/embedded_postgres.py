@@ -94,7 +94,7 @@ class EmbeddedPostgres:
             self._cluster.make(self._user)
             self._socket_dir = make_socket_dir(self._root)
             give(self._socket_dir, self._user)
-            self._cluster.configure(self._socket_dir, self._user)
+            self._cluster.configure(self._socket_dir)
             self._bring_up()
             self._make_database()
         except BaseException:
@@ -149,7 +149,10 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-                [str(binaries() / "postgres"), "-D", str(self._cluster.path)],
+                [
+                    *(str(binaries() / "postgres"), "-D", str(self._cluster.path)),
+                    *("-c", f"config_file={self._cluster.config_path}"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -23,6 +23,8 @@ QUIT_S = 5.0
 # How long the server of a killed service gets to end by itself before it is signalled.
 ORPHAN_S = 5.0
 POLL_S = 0.02
+# A pid file has eight lines, two of which are paths.
+LINES_CHARACTERS_MAX = 16_384
 
 _PID_LINE, _SOCKET_DIR_LINE, _STATUS_LINE = 0, 4, 7
 
@@ -105,10 +107,15 @@ def alive(pid: str) -> bool:
 
 
 def line(path: Path, number: int) -> str | None:
-    """One line of a file that another process may be writing or removing, stripped."""
+    """One line of a file of the server's user, stripped, which another process may be writing.
+
+    A link is not followed: as root we could read what the server's user cannot.
+    """
+    how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return path.read_text(encoding="utf-8").splitlines()[number].strip()
-    except (OSError, IndexError):
+        with os.fdopen(os.open(path, how), encoding="utf-8") as file:
+            return file.read(LINES_CHARACTERS_MAX).splitlines()[number].strip()
+    except (OSError, UnicodeDecodeError, IndexError):
         return None
 
 

@@ -1,12 +1,12 @@
 """The user that PostgreSQL runs as, and its access to folders.
 
-Rule: the user gets access to pass through the folders that it needs, and to list none of them. If
-we are not root, PostgreSQL runs as our own user and nothing is changed.
+Rule: nobody's folders are opened for it. Where the user cannot pass through a folder that it needs,
+the start is refused and says what to do. If we are not root, PostgreSQL runs as our own user.
 """
 
-import logging
 import os
 import pwd
+import shlex
 import shutil
 import stat
 import subprocess
@@ -16,18 +16,25 @@ from pathlib import Path
 from evently.embedded.errors import EmbeddedPostgresError
 from evently.embedded.programs import binaries
 
-log = logging.getLogger(__name__)
-
 SYSTEM_USER = "evently_postgres"
 
 
 def make_data_dir(path: Path) -> None:
-    """Create it with mode 0700, or as root 0711: the system user can enter but not list it."""
+    """Create it with mode 0700, or as root 0711: the system user can enter but not list it.
+
+    As root it must be root's own: anybody else could put links into it.
+    """
     mode = 0o711 if os.geteuid() == 0 else 0o700
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if path.stat().st_uid == os.geteuid():
+        owner = path.stat().st_uid
+        if owner == os.geteuid():
             path.chmod(mode)
+        elif os.geteuid() == 0:
+            raise EmbeddedPostgresError(
+                f"{path} belongs to another user ({_name_of(owner)}): run the service as that "
+                "user, or set EVENTLY_DATA_DIR to a directory of root's own"
+            )
     except OSError as error:
         raise EmbeddedPostgresError(
             f"{path} cannot be created ({error.strerror}): "
@@ -36,20 +43,30 @@ def make_data_dir(path: Path) -> None:
 
 
 def server_user(data_dir: Path) -> pwd.struct_passwd | None:
-    """The user that the server runs as, with access to its folders; None for ourselves."""
+    """The user that the server runs as; None for ourselves.
+
+    Raises EmbeddedPostgresError if it has no access to the folders that it needs.
+    """
     if os.geteuid() != 0:
         return None
     user = _system_user()
     _open_package()
-    _open_way(data_dir, user)
-    _open_way(binaries(), user)
+    _check_way(data_dir, user)
+    _check_way(binaries(), user)
     return user
 
 
 def give(path: Path, user: pwd.struct_passwd | None) -> None:
-    """Make `user` the owner of `path`."""
+    """Make `user` the owner of `path`, and never of what a link there leads to."""
     if user is not None:
-        os.chown(path, user.pw_uid, user.pw_gid)
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _system_user() -> pwd.struct_passwd:
@@ -72,24 +89,20 @@ def _system_user() -> pwd.struct_passwd:
     )
 
 
-def _open_way(path: Path, user: pwd.struct_passwd) -> None:
-    """Let `user` pass through the directories above `path`, without listing them.
+def _check_way(path: Path, user: pwd.struct_passwd) -> None:
+    """Raise EmbeddedPostgresError unless `user` may pass through every directory above `path`."""
+    closed = [str(above) for above in path.resolve().parents if not _passes(above, user)]
+    if closed:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL does not run as root, and its user {user.pw_name} cannot reach {path}: "
+            f"run the service as a normal user, or move it out of {closed[-1]}, or let others pass "
+            f"through with `chmod o+x {shlex.join(closed)}`, or set EVENTLY_DATABASE_URL"
+        )
 
-    Only root's own are opened (a repository under /root, or under `mktemp -d`), and the log says
-    which; another user's home directory is not ours to open.
-    """
-    for directory in path.resolve().parents:
-        found = directory.stat()
-        if found.st_mode & stat.S_IXOTH or found.st_uid == user.pw_uid:
-            continue
-        if found.st_uid != 0:
-            raise EmbeddedPostgresError(
-                f"PostgreSQL does not run as root, and its user {user.pw_name} has no access "
-                f"to {directory}: run the service as the owner of that directory, or set "
-                "EVENTLY_DATABASE_URL"
-            )
-        log.warning("embedded PostgreSQL: chmod o+x %s, to give its user access", directory)
-        directory.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
+
+def _passes(directory: Path, user: pwd.struct_passwd) -> bool:
+    found = directory.stat()
+    return found.st_uid == user.pw_uid or found.st_mode & stat.S_IXOTH != 0
 
 
 def _open_package() -> None:

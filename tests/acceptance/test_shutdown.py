@@ -160,6 +160,7 @@ async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Ser
 async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> None:
     # Not under pytest's folder, whose mode lets no other user through; PostgreSQL is never root.
     with tempfile.TemporaryDirectory(prefix="evently-embedded-") as folder:
+        Path(folder).chmod(0o711)
         data_dir = Path(folder) / "data"
         with running(Service(None, 2, data_dir=data_dir)) as service:
             async with service.connected():

@@ -21,6 +21,7 @@ def used_dir() -> Iterator[Path]:
     """A data directory whose cluster is made: that takes a second, a later start a tenth of it."""
     # Not under pytest's folder, whose mode every other run resets to root's own.
     with tempfile.TemporaryDirectory(prefix="evently-tests-") as folder:
+        Path(folder).chmod(0o711)
         path = Path(folder) / "data"
         with EmbeddedPostgres(path, durable=False):
             pass

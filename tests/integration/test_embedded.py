@@ -37,6 +37,7 @@ with EmbeddedPostgres(Path(sys.argv[1]), durable=False) as server:
 def data_dir() -> Iterator[Path]:
     """Not under pytest's folder, whose mode every other run resets to root's own."""
     with tempfile.TemporaryDirectory(prefix="evently-tests-") as folder:
+        Path(folder).chmod(0o711)
         yield Path(folder) / "data"
 
 

@@ -52,6 +52,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebod
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="evently-tests-") as made:
+        Path(made).chmod(0o711)
         yield Path(made)
 
 
@@ -173,23 +174,91 @@ def test_a_directory_that_cannot_be_made_is_said_so(folder: Path) -> None:
 
 
 @as_root
-def test_the_way_for_the_system_user_is_opened_no_further_than_needed(folder: Path) -> None:
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+def test_the_server_runs_as_a_user_who_may_enter_its_folder_and_nothing_else(folder: Path) -> None:
     with EmbeddedPostgres(folder / "data", durable=False) as server:
         assert Path(f"/proc/{server.pid}").stat().st_uid != 0
         status = Path(f"/proc/{server.pid}/status").read_text(encoding="utf-8")
     groups = next(line for line in status.splitlines() if line.startswith("Groups:"))
     assert "0" not in groups.split()[1:]
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o701
     assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o711
 
 
 @as_root
-def test_somebody_elses_home_is_not_opened(folder: Path) -> None:
-    os.chown(folder, NOBODY, NOBODY)
-    with pytest.raises(EmbeddedPostgresError, match="run the service as the owner"):
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_a_folder_that_the_servers_user_cannot_pass_is_refused_and_left_closed(
+    folder: Path, owner: int
+) -> None:
+    folder.chmod(0o700)
+    os.chown(folder, owner, owner)
+    with pytest.raises(EmbeddedPostgresError, match=rf"`chmod o\+x {folder}`"):
         EmbeddedPostgres(folder / "data").start()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not (folder / "data" / "postgres").exists()
+
+
+@as_root
+def test_a_data_directory_of_another_user_is_refused(folder: Path) -> None:
+    data = folder / "data"
+    data.mkdir()
+    os.chown(data, NOBODY, NOBODY)
+    with pytest.raises(EmbeddedPostgresError, match=r"belongs to another user \(nobody\)"):
+        EmbeddedPostgres(data).start()
+    assert not any(data.iterdir())
+
+
+@as_root
+@pytest.mark.parametrize("name", ["evently.conf", "postgresql.conf", "postgresql.auto.conf"])
+def test_a_link_among_the_servers_own_files_leads_root_to_nothing(folder: Path, name: str) -> None:
+    """The server's user owns its cluster, so whoever acts as that user can put links there."""
+    secret = folder / "secret"
+    secret.write_text("# root's own\n", encoding="utf-8")
+    data = folder / "data"
+    with EmbeddedPostgres(data, durable=False):
+        pass
+    link = data / "postgres" / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(secret)
+    with EmbeddedPostgres(data, durable=False) as server:
+        assert server.psql("SHOW wal_level").strip() == "logical"
+    found = secret.stat()
+    assert (found.st_uid, secret.read_text(encoding="utf-8")) == (0, "# root's own\n")
+
+
+@as_root
+def test_a_link_at_the_configuration_is_not_followed(used_dir: Path, folder: Path) -> None:
+    config, secret = used_dir / "postgresql.conf", folder / "secret"
+    secret.write_text("root's own", encoding="utf-8")
+    config.unlink()
+    config.symlink_to(secret)
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"symbolic link.*: remove it"):
+            EmbeddedPostgres(used_dir, durable=False).start()
+    finally:
+        config.unlink()
+    assert secret.read_text(encoding="utf-8") == "root's own"
+
+
+def test_what_a_link_leads_to_is_not_read_for_a_message(folder: Path) -> None:
+    cluster, secret = folder / "postgres", folder / "secret"
+    cluster.mkdir()
+    secret.write_text("root's own\n", encoding="utf-8")
+    (cluster / "PG_VERSION").symlink_to(secret)
+    with pytest.raises(EmbeddedPostgresError, match=r"created by PostgreSQL \?"):
+        EmbeddedPostgres(folder).start()
+
+
+def test_a_cluster_of_a_release_that_wrote_its_configuration_inside_still_starts(
+    folder: Path,
+) -> None:
+    with EmbeddedPostgres(folder, durable=False):
+        pass
+    own = folder / "postgres" / "postgresql.conf"
+    own.write_text(f"{own.read_text()}include 'evently.conf'\n", encoding="utf-8")
+    (folder / "postgres" / "evently.conf").write_text(
+        "unix_socket_directories = '/nowhere'\nmax_connections = 7\n", encoding="utf-8"
+    )
+    with EmbeddedPostgres(folder, durable=False) as server:
+        assert server.psql("SHOW max_connections").strip() == "100"
 
 
 @as_root
