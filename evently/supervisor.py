@@ -10,7 +10,8 @@ Rules:
    receiving its share of connections.
 4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now; SIGHUP
    replaces them one by one. No worker outlives the supervisor: its control socket closes.
-5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop.
+5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop. One
+   that dies is restarted; if it dies again and again the whole service exits with code 1.
 """
 
 import errno
@@ -31,6 +32,7 @@ from pathlib import Path
 
 import msgspec
 
+from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, ServerWatch
 from evently.place import ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, SettingsError, load_settings
 
@@ -95,10 +97,15 @@ class Supervisor:
     """Runs `settings.workers` workers on one port until it is stopped."""
 
     def __init__(
-        self, settings: Settings, dsn: str, on_ready: Callable[[int], None] | None = None
+        self,
+        settings: Settings,
+        dsn: str,
+        on_ready: Callable[[int], None] | None = None,
+        embedded: EmbeddedPostgres | None = None,
     ) -> None:
         self._dsn = dsn
         self._on_ready = on_ready
+        self._embedded = ServerWatch(embedded) if embedded is not None else None
         self._slots = [Slot(index, listener) for index, listener in enumerate(_listen(settings))]
         self._retiring: list[Process] = []
         self._rolling: list[Slot] = []
@@ -126,7 +133,7 @@ class Supervisor:
         try:
             self._supervise()
             return self._stop()
-        except TooManyDeaths as error:
+        except (TooManyDeaths, EmbeddedPostgresError) as error:
             log.critical("%s", error)
             self._stop()
             return 1
@@ -142,6 +149,8 @@ class Supervisor:
         announced = False
         while True:
             now_s = time.monotonic()
+            if self._embedded is not None:
+                self._embedded.look()
             for slot in self._slots:
                 if slot.process is None and slot.start_at_s <= now_s:
                     self._start(slot)

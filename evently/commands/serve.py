@@ -48,21 +48,28 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -
         log.warning("%s is not a setting of this service, and is ignored", name)
     with ExitStack() as stack:
         with telling_why():
-            dsn = _database(settings, stack)
+            embedded = _embedded(settings, stack)
+            dsn = embedded.dsn() if embedded is not None else _external(settings)
             asyncio.run(_prepare(settings, dsn, demo=demo))
         try:
-            supervisor = Supervisor(settings, dsn, lambda port: _banner(settings, port))
+            supervisor = Supervisor(
+                settings, dsn, lambda port: _banner(settings, port), embedded=embedded
+            )
         except CannotListen as error:
             raise click.ClickException(str(error)) from error
         code = supervisor.run()
     sys.exit(code)
 
 
-def _database(settings: Settings, stack: ExitStack) -> str:
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    embedded = stack.enter_context(EmbeddedPostgres(settings.data_dir))
-    return embedded.dsn()
+def _embedded(settings: Settings, stack: ExitStack) -> EmbeddedPostgres | None:
+    if not settings.embedded:
+        return None
+    return stack.enter_context(EmbeddedPostgres(settings.data_dir))
+
+
+def _external(settings: Settings) -> str:
+    assert settings.database_url is not None, "the database is not embedded"
+    return settings.database_url.get_secret_value()
 
 
 async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:

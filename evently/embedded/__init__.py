@@ -17,6 +17,7 @@ root it runs as a system user, which needs access to the binaries and its data: 
 from evently.embedded.cluster import CONFIG, NOT_DURABLE
 from evently.embedded.embedded_postgres import EmbeddedPostgres, running_dsn
 from evently.embedded.errors import DataDirInUse, EmbeddedPostgresError
+from evently.embedded.server_watch import ServerWatch
 from evently.embedded.unix_socket import DATABASE, PORT
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "DataDirInUse",
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
+    "ServerWatch",
     "running_dsn",
 ]

@@ -101,6 +101,28 @@ class EmbeddedPostgres:
             self.stop()
             raise
 
+    @property
+    def ready(self) -> bool:
+        """Whether the server says that it accepts connections."""
+        return self.running and self._postmaster.is_ready(self.pid)
+
+    def relaunch(self) -> None:
+        """Start the process of a server that has died, without waiting until it is ready.
+
+        Call it from the main thread, as `start`. Raises OSError.
+        """
+        assert threading.current_thread() is threading.main_thread(), "see start's docstring"
+        assert self._process is not None, "the server is not started"
+        assert not self.running, "the server is alive"
+        # The dead server's: another process may have its id by now.
+        self._postmaster.forget()
+        self._launch()
+
+    def last_words(self) -> str:
+        """How the process ended, and the end of the server's log, for an operator."""
+        assert self._process is not None, "the server is not started"
+        return f"exit code {self._process.returncode}, the end of {self._log}:\n{self._log_tail()}"
+
     def stop(self) -> None:
         """Stop the server: fast, then immediately, then by SIGKILL. The data stays."""
         process, self._process = self._process, None
@@ -164,7 +186,7 @@ class EmbeddedPostgres:
 
     def _wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + START_S
-        while not self._postmaster.ready:
+        while not self.ready:
             if not self.running:
                 raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{self._log_tail()}")
             if time.monotonic() > deadline_s:
@@ -196,7 +218,8 @@ class EmbeddedPostgres:
 def running_dsn(data_dir: Path, database: str = DATABASE) -> str | None:
     """The URL of a database on the server that another process runs on `data_dir`, or None."""
     postmaster = Postmaster(data_dir.absolute() / FOLDER)
-    if postmaster.pid is None or not postmaster.ready:
+    pid = postmaster.pid
+    if pid is None or not postmaster.is_ready(pid):
         return None
     socket_dir = postmaster.socket_dir
     return dsn_of(socket_dir, database) if socket_dir else None

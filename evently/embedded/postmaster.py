@@ -44,10 +44,17 @@ class Postmaster:
             return None
         return int(pid) if os.fsencode(self._cluster) in _command(int(pid)) else None
 
-    @property
-    def ready(self) -> bool:
-        """Whether its file says that it accepts connections, as that of a killed server does."""
-        return line(self._pid_file, _STATUS_LINE) == "ready"
+    def is_ready(self, pid: int) -> bool:
+        """Whether its file says that the process `pid` accepts connections.
+
+        The file of a killed server stays, and says so as well.
+        """
+        written_by = line(self._pid_file, _PID_LINE)
+        return written_by == f"{pid}" and line(self._pid_file, _STATUS_LINE) == "ready"
+
+    def forget(self) -> None:
+        """Remove the file of a server that is gone."""
+        self._pid_file.unlink(missing_ok=True)
 
     @property
     def socket_dir(self) -> Path | None:
@@ -73,7 +80,7 @@ class Postmaster:
                 f"another PostgreSQL server runs on {self._cluster} and does not end: stop it"
             )
         # Left by a server that was killed; another process may have its id by now.
-        self._pid_file.unlink(missing_ok=True)
+        self.forget()
 
     def _wait_gone(self, patience_s: float) -> bool:
         deadline_s = time.monotonic() + patience_s

@@ -3,7 +3,9 @@
 Rule: a test that leaves a traceback in the service's log has failed.
 """
 
+import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -65,6 +67,17 @@ async def cluster(workers: Service) -> AsyncIterator[Service]:
     async with workers.connected():
         yield workers
     workers.process.assert_no_traceback(seen)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Where an embedded database may live.
+
+    Not under pytest's folder, whose mode lets no other user through; PostgreSQL is never root.
+    """
+    with tempfile.TemporaryDirectory(prefix="evently-embedded-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "data"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ A client here is a booking service: it sends a move with its key again until the
 import asyncio
 import http.client
 import json
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, closing, suppress
@@ -157,27 +156,21 @@ async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Ser
     cluster.process.assert_gone(within_s=2)
 
 
-async def test_the_embedded_database_is_the_services_own_and_goes_with_it() -> None:
-    # Not under pytest's folder, whose mode lets no other user through; PostgreSQL is never root.
-    with tempfile.TemporaryDirectory(prefix="evently-embedded-") as folder:
-        Path(folder).chmod(0o711)
-        data_dir = Path(folder) / "data"
-        with running(Service(None, 2, data_dir=data_dir)) as service:
-            async with service.connected():
-                event_id = (await service.clients.published_event())["event_id"]
-                moved = await service.clients.reserve(event_id, 3, key="kept")
-                assert any(
-                    "postgres" in command for command in service.process.processes().values()
-                )
-                service.process.kill_supervisor()
-                service.process.assert_gone(within_s=15)
-                service.process.start()
-                again = await service.clients.reserve(event_id, 3, key="kept", fresh=True)
-                assert again.json == moved.json
-                assert again.headers["Idempotent-Replayed"] == "true"
-                service.process.verify()
-                service.process.stop()
-                assert not service.process.processes()
+async def test_the_embedded_database_is_the_services_own_and_goes_with_it(data_dir: Path) -> None:
+    with running(Service(None, 2, data_dir=data_dir)) as service:
+        async with service.connected():
+            event_id = (await service.clients.published_event())["event_id"]
+            moved = await service.clients.reserve(event_id, 3, key="kept")
+            assert any("postgres" in command for command in service.process.processes().values())
+            service.process.kill_supervisor()
+            service.process.assert_gone(within_s=15)
+            service.process.start()
+            again = await service.clients.reserve(event_id, 3, key="kept", fresh=True)
+            assert again.json == moved.json
+            assert again.headers["Idempotent-Replayed"] == "true"
+            service.process.verify()
+            service.process.stop()
+            assert not service.process.processes()
 
 
 async def test_a_worker_that_takes_its_time_to_go_has_stopped_well(
