@@ -13,8 +13,11 @@ import click
 # Each command's module, and its name in that module.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "admin": ("evently.commands.admin", "admin"),
+    "backup": ("evently.commands.backup", "backup"),
     "burst": ("evently.commands.burst", "burst"),
     "migrate": ("evently.commands.migrate", "migrate"),
+    "psql": ("evently.commands.psql", "psql"),
+    "restore": ("evently.commands.backup", "restore"),
     "seed": ("evently.commands.seed", "seed_command"),
     "serve": ("evently.commands.serve", "serve"),
     "verify": ("evently.commands.verify", "verify"),

@@ -202,14 +202,17 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     """The settings; empty variables count as not set. Raises SettingsError.
 
     `EVENTLY_JWT_SECRET_FILE` and its like name a file that holds the setting. A command that
-    answers no requests is not `serving` and needs no keys.
+    answers no requests is not `serving`: it needs no keys, and makes no files for them.
     """
     environ = os.environ if environ is None else environ
     given = _given(environ)
     problems = _read_files(given) + _slips(given)
-    if given.keys().isdisjoint(_EXTERNAL):
-        if "commit_database_url" in given:
-            problems.append(f"{PREFIX}COMMIT_DATABASE_URL needs {PREFIX}DATABASE_URL beside it")
+    external = not given.keys().isdisjoint(_EXTERNAL)
+    if "commit_database_url" in given and not external:
+        problems.append(f"{PREFIX}COMMIT_DATABASE_URL needs {PREFIX}DATABASE_URL beside it")
+    if not serving:
+        given = {**_new_secrets(), **given}
+    elif not external:
         data_dir = Path(given.get("data_dir", ".evently"))
         try:
             given = {**_own_secrets(data_dir), **given}
@@ -219,8 +222,6 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
                 "name a directory that this user may write"
             )
             raise SettingsError("\n".join([*problems, unusable, *_others(given)])) from None
-    elif not serving:
-        given = {**_new_secrets(), **given}
     try:
         settings = Settings.of(given)
     except ValidationError as error:

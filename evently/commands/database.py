@@ -1,21 +1,31 @@
 """Connects a command to the database that the settings name.
 
-Rule: a command never stops a server that it did not start. With the embedded database it uses the
-server of the running service. If none runs, it starts one, and stops it at the end; until then the
-data directory is in use, and a service cannot start on it.
+Rules
+
+1. A command says on stderr which database it uses, and makes a new one only if that is its purpose:
+   what it reports of a database made by mistake would be true and worth nothing.
+2. It never stops a server that it did not start. With the embedded database it uses the server of
+   the running service. If none runs, it starts one, and stops it at the end; until then the data
+   directory is in use, and a service cannot start on it.
 """
 
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import click
 
 from db.database import Database
 from db.migrate import MigrationError, check_database, migrate_database
 from evently.domain.errors import Fault
-from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, running_dsn
+from evently.embedded import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    has_cluster,
+    running_dsn,
+)
 from evently.settings import Settings, SettingsError
 
 # A service that has just started may have to create its cluster, which takes some seconds.
@@ -24,31 +34,51 @@ POLL_S = 0.05
 
 
 @contextmanager
-def command_dsn(settings: Settings) -> Iterator[str]:
+def command_dsn(settings: Settings, *, may_make: bool = False) -> Iterator[str]:
     """The URL of the database, which is available inside the context.
 
-    Enter it from the main thread. Raises EmbeddedPostgresError.
+    Enter it from the main thread. Raises EmbeddedPostgresError, also if there is no embedded
+    database and the command may not make one.
     """
-    with _server(settings) as (dsn, _):
+    with _server(settings, may_make=may_make) as (dsn, _):
         yield dsn
 
 
+@contextmanager
+def embedded_dsn(settings: Settings) -> Iterator[str]:
+    """As `command_dsn`, for commands that work on the embedded database alone."""
+    check_embedded(settings)
+    with command_dsn(settings) as dsn:
+        yield dsn
+
+
+def check_embedded(settings: Settings) -> None:
+    """Raise EmbeddedPostgresError if the settings name another database."""
+    if not settings.embedded:
+        raise EmbeddedPostgresError(
+            "this command is for the embedded database, and EVENTLY_DATABASE_URL names another: "
+            "use that server's own tools (psql, pg_basebackup, pgBackRest, ...)"
+        )
+
+
 @asynccontextmanager
-async def migrated_dsn(settings: Settings) -> AsyncIterator[str]:
+async def migrated_dsn(settings: Settings, *, may_make: bool = False) -> AsyncIterator[str]:
     """The URL of the database, which is at this code's schema.
 
     An embedded one that is not running is migrated first, as `evently serve` would do. Enter it
     from the main thread. Raises EmbeddedPostgresError, MigrationError or DatabaseUnavailable.
     """
-    with _server(settings) as (dsn, ours):
+    with _server(settings, may_make=may_make) as (dsn, ours):
         await (migrate_database(dsn) if ours else check_database(dsn))
         yield dsn
 
 
 @asynccontextmanager
-async def command_database(settings: Settings) -> AsyncIterator[Database]:
+async def command_database(
+    settings: Settings, *, may_make: bool = False
+) -> AsyncIterator[Database]:
     """The database, open and at this code's schema; see `migrated_dsn`."""
-    async with migrated_dsn(settings) as dsn, Database(dsn) as database:
+    async with migrated_dsn(settings, may_make=may_make) as dsn, Database(dsn) as database:
         yield database
 
 
@@ -67,11 +97,20 @@ def telling_why() -> Iterator[None]:
 
 
 @contextmanager
-def _server(settings: Settings) -> Iterator[tuple[str, bool]]:
+def _server(settings: Settings, *, may_make: bool) -> Iterator[tuple[str, bool]]:
     """The database's URL, and whether this command started its server."""
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value(), False
+        dsn = settings.database_url.get_secret_value()
+        click.echo(f"database: {_without_secrets(dsn)}", err=True)
+        yield dsn, False
         return
+    folder = settings.data_dir.resolve()
+    if not may_make and not has_cluster(folder):
+        raise EmbeddedPostgresError(
+            f"there is no database in {folder}: set EVENTLY_DATA_DIR to a service's directory, or "
+            "EVENTLY_DATABASE_URL; `evently serve`, `seed` and `migrate` make a new database"
+        )
+    click.echo(f"database: embedded, in {folder}", err=True)
     server = _start_unless_running(settings.data_dir)
     if isinstance(server, str):
         yield server, False
@@ -80,6 +119,13 @@ def _server(settings: Settings) -> Iterator[tuple[str, bool]]:
         yield server.dsn(), True
     finally:
         server.stop()
+
+
+def _without_secrets(dsn: str) -> str:
+    """Hosts and name of the database that a URL names."""
+    url = urlsplit(dsn)
+    hosts = url.netloc.rpartition("@")[2] or ",".join(parse_qs(url.query).get("host", []))
+    return f"{hosts}{url.path}"
 
 
 def _start_unless_running(data_dir: Path) -> EmbeddedPostgres | str:

@@ -40,7 +40,7 @@ def migrate(*, print_grants: bool, owner: str, service: str, database: str) -> N
         return
     with telling_why():
         settings = load_settings(serving=False)
-        with command_dsn(settings) as dsn:
+        with command_dsn(settings, may_make=True) as dsn:
             # Its lock is held by a session, which a pooler may hand to somebody else.
             applied = asyncio.run(migrate_database(settings.commit_dsn(dsn)))
     for migration in applied:

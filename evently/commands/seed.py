@@ -181,6 +181,6 @@ def seed_command() -> None:
 
 
 async def _seed(settings: Settings) -> Seeded:
-    async with command_database(settings) as database:
+    async with command_database(settings, may_make=True) as database:
         with tqdm(total=EVENTS_MAX, desc="seed", unit=" events", disable=None, leave=False) as bar:
             return await seed(database, advance=bar.update)

@@ -14,7 +14,7 @@ daemonises the server and shares it between processes. PostgreSQL refuses to run
 root it runs as a system user, which needs access to the binaries and its data: see `system_user`.
 """
 
-from evently.embedded.cluster import CONFIG, NOT_DURABLE
+from evently.embedded.cluster import CONFIG, NOT_DURABLE, has_cluster
 from evently.embedded.embedded_postgres import EmbeddedPostgres, running_dsn
 from evently.embedded.errors import DataDirInUse, EmbeddedPostgresError
 from evently.embedded.server_watch import ServerWatch
@@ -29,5 +29,6 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
     "ServerWatch",
+    "has_cluster",
     "running_dsn",
 ]

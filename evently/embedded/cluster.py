@@ -63,6 +63,11 @@ INITDB_OPTIONS = (
 INITDB_NOT_DURABLE = ("--no-sync", "--set=wal_init_zero=off")
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether a server has been made in a data directory."""
+    return (data_dir / FOLDER).exists()
+
+
 class Cluster:
     """The cluster of a data directory, at `path`; `config` adds to or overrides CONFIG."""
 
@@ -78,7 +83,7 @@ class Cluster:
         for abandoned in self._root.glob(f"{UNFINISHED}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
         if self.path.exists():
-            _check_release(self.path)
+            check_release(self.path)
             return
         # A unique name: the initdb of a killed service may still be writing to an earlier one.
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._root))
@@ -112,7 +117,8 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _check_release(cluster: Path) -> None:
+def check_release(cluster: Path) -> None:
+    """Raise EmbeddedPostgresError unless this release's server can use the files of `cluster`."""
     ours = release()
     theirs = line(cluster / "PG_VERSION", 0)
     if theirs != ours:

@@ -37,18 +37,30 @@ def release() -> str:
     return version(PACKAGE).partition(".")[0]
 
 
-def run_program(user: pwd.struct_passwd | None, program: str, *arguments: str) -> str:
-    """Run one of the programs as `user`, or as ourselves; its output."""
+def run_program(
+    user: pwd.struct_passwd | None,
+    program: str,
+    *arguments: str,
+    timeout_s: float | None = PROGRAM_S,
+    show: bool = False,
+) -> str:
+    """Run one of the programs as `user`, or as ourselves; its output.
+
+    Its stderr becomes the error's message, or is shown. Raises EmbeddedPostgresError.
+    """
     done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own program and arguments
         [str(binaries() / program), *arguments],
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=None if show else subprocess.PIPE,
         text=True,
         check=False,
-        timeout=PROGRAM_S,
+        timeout=timeout_s,
         **identity(user),
     )
     if done.returncode != 0:
-        raise EmbeddedPostgresError(f"{program} failed: {done.stderr.strip()}")
+        reason = f"exit code {done.returncode}" if show else done.stderr.strip()
+        raise EmbeddedPostgresError(f"{program} failed: {reason}")
     return done.stdout
 
 

@@ -31,7 +31,7 @@ def settings() -> Iterator[Settings]:
 
 async def applied(settings: Settings) -> int:
     """How many migrations a command finds."""
-    async with command_database(settings) as database:
+    async with command_database(settings, may_make=True) as database:
         return len(await database.fetch(Statement.APPLIED_MIGRATIONS))
 
 
@@ -58,7 +58,10 @@ def test_a_directory_that_stays_in_use_is_said(
     monkeypatch.setattr(data_dir_lock, "LOCK_S", 0.1)
     with (settings.data_dir / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(EmbeddedPostgresError, match="is in use"), command_dsn(settings):
+        with (
+            pytest.raises(EmbeddedPostgresError, match="is in use"),
+            command_dsn(settings, may_make=True),
+        ):
             pass
 
 
