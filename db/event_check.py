@@ -132,6 +132,11 @@ class EventCheck:
         row = await self._session.fetchrow(Statement.COUNT_EVENTS)
         return row["events"] if row is not None else 0
 
+    async def find(self, event_id: UUID) -> Replayed | None:
+        """One event and its ledger; None if there is neither."""
+        row = await self._session.fetchrow(Statement.REPLAY_EVENTS, event_id, event_id)
+        return None if row is None else _replayed(row)
+
     async def pages(self) -> AsyncIterator[list[Replayed]]:
         """Every event and every ledger, in the order of their ids."""
         first = _FIRST

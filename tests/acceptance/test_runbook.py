@@ -1,5 +1,6 @@
 """What docs/operations.md tells an operator to do, done as it stands there."""
 
+import http
 import re
 import shlex
 from collections.abc import AsyncIterator, Iterator
@@ -8,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.service import Service
+from evently.embedded import EmbeddedPostgres
+from evently.embedded.programs import run_program
+from tests.acceptance.service import Service, running
+from tests.acceptance.service_api import Answer
 from tests.acceptance.service_process import ROOT
+from tests.until import until
 
 RUNBOOK = ROOT / "docs" / "operations.md"
 
@@ -17,12 +22,8 @@ RUNBOOK = ROOT / "docs" / "operations.md"
 def blocks(heading: str, language: str) -> list[str]:
     """The code blocks in the section of that heading."""
     text = RUNBOOK.read_text(encoding="utf-8")
-    (section,) = re.findall(
-        rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE
-    )
-    found: list[str] = re.findall(
-        rf"^```{language}\n(.*?)^```", section[1], re.DOTALL | re.MULTILINE
-    )
+    (section,) = re.findall(rf"(?ms)^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text)
+    found: list[str] = re.findall(rf"(?ms)^ *```{language}\n(.*?)^ *```", section)
     return found
 
 
@@ -88,3 +89,57 @@ async def test_from_a_damaged_database_to_one_that_is_verified(
         sent_again = await service.clients.reserve(event_id, 2, key="lost", version="*")
         assert sent_again.status == 200
         assert "Idempotent-Replayed" not in sent_again.headers
+
+
+TAMPERED = {
+    "seats": "available_seats = available_seats + 5",
+    "seats of a later version": "available_seats = available_seats + 5, version = version + 3",
+    "seats of an earlier version": "available_seats = 100, version = 2",
+    "revenue and capacity": "revenue = 1, total_capacity = total_capacity + 10",
+    "status": "status = 'cancelled'",
+}
+
+
+@pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED)
+async def test_from_an_event_that_differs_to_one_that_equals_its_ledger(
+    database_url: str, postgres: EmbeddedPostgres, tmp_path: Path, change: str
+) -> None:
+    pause, repair = blocks("An event that differs from its ledger", "sql")
+    with running(Service(database_url, 2)) as service:
+        async with service.connected():
+            event_id = (await service.clients.published_event(total_capacity=100))["event_id"]
+            for key in "ab":
+                assert (await service.clients.reserve(event_id, 3, key=key)).status == 200
+            name = database_url.partition("?")[0].rpartition("/")[2]
+            postgres.psql(f"UPDATE events SET {change} WHERE event_id = '{event_id}'", name)
+            asked = ("verify", "--event", event_id)
+            assert service.process.run(*asked).returncode == 1
+
+            recipe = (pause + repair).replace("0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10", event_id)
+            script = tmp_path / "recipe.sql"
+            script.write_text(recipe, encoding="utf-8")
+            psql = ("--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", database_url, "-f", str(script))
+            run_program(None, "psql", *psql)
+
+            assert service.process.run(*asked).returncode == 0
+            sold = await until_sold(service, event_id)
+            assert sold.json["available_seats"] == 93
+            last = postgres.psql(
+                "SELECT caller, changes->>'correction' FROM event_ledger"
+                f" WHERE event_id = '{event_id}' AND kind = 'updated' LIMIT 1",
+                name,
+            )
+            assert last.strip() == "operator:ada|the row was changed by hand"
+        service.process.verify()
+
+
+async def until_sold(service: Service, event_id: str) -> Answer:
+    """One seat, which a node that has not seen the correction yet may refuse for a moment."""
+    found: list[Answer] = []
+
+    async def sold() -> bool:
+        found.append(await service.clients.reserve(event_id, 1))
+        return found[-1].status == http.HTTPStatus.OK
+
+    await until(sold, 5.0, "a sale after the correction")
+    return found[-1]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.database import Database
-from db.event_check import EventCheck
+from db.event_check import EventCheck, Replayed
 from evently.commands.demo_data import EVENT_NAMES, VENUES
 from evently.commands.seed import (
     EVENTS_MAX,
@@ -77,10 +77,10 @@ async def test_all_is_added_and_agrees_with_its_ledger(
     done: list[int] = []
     assert await seed(database, advance=done.append) == ALL
     assert sum(done) == EVENTS_MAX
-    lines: list[str] = []
+    differing: list[Replayed] = []
     async with EventCheck(database_url) as check:
-        verified = await verify_events(check, lines.append)
-    assert (verified, lines) == (Verified(EVENTS_MAX, 2 * EVENTS_MAX, 0), [])
+        verified = await verify_events(check, differing.append)
+    assert (verified, differing) == (Verified(EVENTS_MAX, 2 * EVENTS_MAX, 0), [])
 
 
 async def test_every_event_is_on_sale_at_a_venue_that_holds_it(

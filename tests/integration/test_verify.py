@@ -1,6 +1,7 @@
 """`verify` on ledgers that were tampered with, each in one way."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.event_check import EventCheck
-from evently.commands.verify import Verified, verify, verify_events
+from evently.commands.verify import Verified, line_of, verify, verify_events
 from evently.embedded import EmbeddedPostgres
 from tests.databases import Databases
 
@@ -60,13 +61,13 @@ class Setting:
     async def verify(self, page_events: int = 1000) -> tuple[Verified, list[str]]:
         lines: list[str] = []
         async with EventCheck(self.url, page_events=page_events) as check:
-            return await verify_events(check, lines.append), lines
+            return await verify_events(check, lambda one: lines.append(line_of(one))), lines
 
 
-async def command(url: str) -> Result:
+async def command(url: str, *arguments: str) -> Result:
     """Run the command against the database at `url`."""
     environ = {"EVENTLY_DATABASE_URL": url}
-    return await asyncio.to_thread(CliRunner(env=environ).invoke, verify)
+    return await asyncio.to_thread(CliRunner(env=environ).invoke, verify, arguments)
 
 
 @pytest.fixture(scope="session")
@@ -254,6 +255,72 @@ async def test_the_command_exits_with_1_for_an_event_that_differs(setting: Setti
         f"{event_id}: revenue is 1.00 in the row, 50.00 in the ledger",
         "1 events, 4 versions: 1 differ from their ledger",
     ]
+
+
+async def test_the_command_shows_an_event_that_was_asked_for_as_json(setting: Setting) -> None:
+    await setting.add()
+    event_id = await setting.add()
+    result = await command(setting.url, "--json", "--event", event_id)
+    assert result.exit_code == 0, result.output
+    event, summary = map(json.loads, result.stdout.splitlines())
+    assert event == {
+        "event_id": event_id,
+        "differences": [],
+        "row": {
+            "version": 4,
+            "total_capacity": 100,
+            "available_seats": 95,
+            "revenue": "50.00",
+            "status": "published",
+        },
+        "ledger": {
+            "versions": 4,
+            "last_version": 4,
+            "capacity": 100,
+            "seats": 95,
+            "money": "50.00",
+            "status": "published",
+            "gap_at": None,
+            "wrong_at": None,
+            "impossible_at": None,
+        },
+    }
+    assert summary == {"events": 1, "versions": 4, "differing": 0}
+
+
+async def test_as_json_only_events_that_differ_have_a_line(setting: Setting) -> None:
+    await setting.add()
+    event_id = await setting.add()
+    await setting.tamper("DELETE FROM event_ledger WHERE event_id = $1", event_id)
+    result = await command(setting.url, "--json")
+    assert result.exit_code == 1
+    event, summary = map(json.loads, result.stdout.splitlines())
+    assert (event["event_id"], event["ledger"]) == (event_id, None)
+    assert event["differences"] == ["version is 4, and it has no ledger"]
+    assert summary == {"events": 2, "versions": 4, "differing": 1}
+
+
+async def test_events_that_were_asked_for_are_checked_and_no_others(setting: Setting) -> None:
+    asked, other = await setting.add(), await setting.add()
+    await setting.tamper("UPDATE events SET revenue = 1 WHERE event_id = $1", other)
+    result = await command(setting.url, "--event", asked)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "1 events, 4 versions: every event equals its ledger\n",
+    )
+    result = await command(setting.url, "--event", asked, "--event", other)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        f"{other}: revenue is 1.00 in the row, 50.00 in the ledger",
+        "2 events, 8 versions: 1 differ from their ledger",
+    ]
+
+
+async def test_an_event_that_nobody_knows_is_said_so(setting: Setting) -> None:
+    unknown = str(uuid4())
+    result = await command(setting.url, "--event", unknown)
+    assert result.exit_code == 1
+    assert f"neither an event nor a ledger has the id {unknown}" in result.stderr
 
 
 async def test_the_command_says_which_migrations_are_missing(empty_database_url: str) -> None:
