@@ -14,7 +14,7 @@ from db.audit_store import AuditEntry
 from db.database import Database
 from db.refresh_store import NewFamily
 from db.statements import Statement
-from evently.domain.admins import Role
+from evently.domain.admins import SUPER_ADMIN, LastSuperAdmin, Role
 from evently.domain.text import fold_case, normalized
 from evently.domain.value import value
 
@@ -82,34 +82,48 @@ class AdminStore:
         return None if row is None else Standing(row["role"], row["is_active"])
 
     async def change_role(
-        self, email: str, role: Role, caller: str, request_id: str
-    ) -> Role | None:
-        """Change the role of the admin with `email`; the previous one, None if no admin has it."""
+        self, email: str, role: Role, caller: str, request_id: str, *, force: bool = False
+    ) -> Role | LastSuperAdmin | None:
+        """Change the role of the admin with `email`; the previous one, None if no admin has it.
+
+        The last active super_admin keeps the role, unless `force`.
+        """
         row = await self._database.fetchrow(
-            Statement.CHANGE_ROLE, *_known_by(email), role, caller, request_id
+            Statement.CHANGE_ROLE, *_known_by(email), role, SUPER_ADMIN, force, caller, request_id
         )
         if row is None:
             return None
         previous: Role = row["role"]
-        return previous
+        return LastSuperAdmin() if row["is_protected"] else previous
 
     async def change_activity(
-        self, email: str, caller: str, request_id: str, *, is_active: bool
-    ) -> bool | None:
-        """(De)activate the admin with `email`; their previous state, None if no admin has it."""
+        self, email: str, caller: str, request_id: str, *, is_active: bool, force: bool = False
+    ) -> bool | LastSuperAdmin | None:
+        """(De)activate the admin with `email`; their previous state, None if no admin has it.
+
+        The last active super_admin stays active, unless `force`.
+        """
         row = await self._database.fetchrow(
-            Statement.CHANGE_ACTIVITY, *_known_by(email), is_active, caller, request_id
+            Statement.CHANGE_ACTIVITY,
+            *_known_by(email),
+            is_active,
+            SUPER_ADMIN,
+            force,
+            caller,
+            request_id,
         )
-        return None if row is None else bool(row["is_active"])
+        if row is None:
+            return None
+        return LastSuperAdmin() if row["is_protected"] else bool(row["is_active"])
 
     async def change_password(
         self, email: str, password_hash: str, caller: str, request_id: str
-    ) -> bool:
-        """Set the password of the admin with `email`; False if no admin has it."""
+    ) -> bool | None:
+        """Set the password of the admin with `email`; whether they are active, None if unknown."""
         row = await self._database.fetchrow(
             Statement.CHANGE_PASSWORD, *_known_by(email), password_hash, caller, request_id
         )
-        return row is not None
+        return None if row is None else bool(row["is_active"])
 
     async def list_admins(self) -> Sequence[Listed]:
         """All admins, by email."""

@@ -39,6 +39,7 @@ class Statement(StrEnum):
     FOLD_EMAIL = auto()
     FOLD_EVENT_TYPE = auto()
     FOLD_VENUES = auto()
+    FORGET_ACCOUNT_ATTEMPTS = auto()
     FORGET_ATTEMPTS = auto()
     HAS_MIGRATIONS_TABLE = auto()
     KEEP_SALES = auto()

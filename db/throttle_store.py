@@ -22,7 +22,7 @@ class Attempts:
 
 
 class ThrottleStore:
-    """Counts attempts in buckets, each a SHA-256."""
+    """Counts attempts in buckets, each 32 bytes of digests."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,6 +43,10 @@ class ThrottleStore:
     async def forget_attempts(self, buckets: Sequence[bytes]) -> None:
         """Reset the buckets' counts to 0."""
         await self._database.execute(Statement.FORGET_ATTEMPTS, list(buckets))
+
+    async def forget_account(self, account: bytes) -> None:
+        """Reset the counts of every bucket that begins with `account`."""
+        await self._database.execute(Statement.FORGET_ACCOUNT_ATTEMPTS, account)
 
 
 def _by_bucket(rows: Sequence[asyncpg.Record]) -> dict[bytes, Attempts]:

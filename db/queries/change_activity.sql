@@ -1,18 +1,36 @@
--- Activates or deactivates ($3) the admin with the email $2, folded $1, and records it in the audit; setting the
--- current state changes nothing. Deactivating also revokes their refresh tokens. Returns the admin
--- and their previous state; no row: no admin has the email.
-WITH found AS (
+-- Activates or deactivates ($3) the admin with the email $2, folded $1, and records it in the audit;
+-- setting the current state changes nothing, and neither does deactivating the last active super_admin
+-- ($4), unless $5. Deactivating also revokes their refresh tokens. Returns the admin, their previous
+-- state, and whether that protected them; no row: no admin has the email.
+WITH supers AS (
+    -- Locked first and in order, so that two changes at once see each other and cannot deadlock.
+    SELECT admin_id
+      FROM admins
+     WHERE role = $4
+       AND is_active
+     ORDER BY admin_id
+       FOR UPDATE
+), found AS (
     SELECT admin_id, is_active
       FROM admins
      WHERE admin_id = ({admin_with_email})
+       AND (SELECT count(*) FROM supers) >= 0
        FOR UPDATE
+), judged AS (
+    SELECT admin_id, is_active,
+           NOT $5::boolean
+               AND NOT $3::boolean
+               AND admin_id IN (SELECT admin_id FROM supers)
+               AND (SELECT count(*) FROM supers) = 1 AS is_protected
+      FROM found
 ), changed AS (
     UPDATE admins a
        SET is_active = $3,
            updated_at = now()
-      FROM found
-     WHERE a.admin_id = found.admin_id
-       AND found.is_active <> $3
+      FROM judged
+     WHERE a.admin_id = judged.admin_id
+       AND judged.is_active <> $3
+       AND NOT judged.is_protected
     RETURNING a.admin_id
 ), ended AS (
     UPDATE refresh_families f
@@ -26,9 +44,9 @@ WITH found AS (
 ), noted AS (
     INSERT INTO admin_audit (action, caller, request_id, subject_id, details)
     SELECT CASE WHEN $3 THEN 'admin_activated' ELSE 'admin_deactivated' END,
-           $4::text, $5::text, admin_id,
+           $6::text, $7::text, admin_id,
            jsonb_build_object('logins_ended', (SELECT count(*) FROM ended))
       FROM changed
 )
-SELECT admin_id, is_active
-  FROM found
+SELECT admin_id, is_active, is_protected
+  FROM judged

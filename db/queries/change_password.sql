@@ -1,11 +1,12 @@
 -- Sets the password hash of the admin with the email $2, folded $1, revokes their refresh tokens and
--- records it in the audit. Returns the admin; no row: no admin has the email.
+-- records it in the audit. Returns the admin and whether they are active; no row: no admin has the
+-- email.
 WITH changed AS (
     UPDATE admins
        SET password_hash = $3,
            updated_at = now()
      WHERE admin_id = ({admin_with_email})
-    RETURNING admin_id
+    RETURNING admin_id, is_active
 ), ended AS (
     UPDATE refresh_families f
        SET revoked_at = now()
@@ -20,5 +21,5 @@ WITH changed AS (
            jsonb_build_object('logins_ended', (SELECT count(*) FROM ended))
       FROM changed
 )
-SELECT admin_id
+SELECT admin_id, is_active
   FROM changed

@@ -14,11 +14,13 @@ import click
 from pydantic import ValidationError
 
 from db.admin_store import AdminStore
+from db.throttle_store import ThrottleStore
 from evently.commands.database import command_database, telling_why
-from evently.domain.admins import Admin, EmailTaken, Profile, Role
+from evently.domain.admins import Admin, EmailTaken, LastSuperAdmin, Profile, Role
 from evently.settings import Settings, load_settings
 from routes.auth.passwords import Passwords
 from routes.auth.registration import add_admin
+from routes.auth.throttle import Throttle
 from routes.contract.bodies import Password, Registration
 from routes.contract.fields import Body, problems
 
@@ -53,7 +55,8 @@ DEACTIVATE_HELP = """Deactivate an admin.
 
 Takes effect with the next request, ends all their logins, and is recorded in the audit. Their
 events stay. `evently admin activate` undoes it, after which the admin has to log in again. Exits
-with 1 if no admin has the email.
+with 1 if no admin has the email, or if they are the last active super_admin and --force is not
+given.
 
 \b
 Examples:
@@ -71,9 +74,9 @@ Examples:
 
 RESET_HELP = """Set an admin's password.
 
-The password is read as `evently admin create` does. It ends all the admin's logins and is recorded
-in the audit; an access token issued before stays valid until it expires. Exits with 1 if no admin
-has the email.
+The password is read as `evently admin create` does. They can log in with it at once, however many
+logins have failed before. It ends all their logins and is recorded in the audit; an access token
+issued before stays valid until it expires. Exits with 1 if no admin has the email.
 
 \b
 Examples:
@@ -84,7 +87,7 @@ Examples:
 ROLE_HELP = """Change an admin's role.
 
 Takes effect with their next request; the audit records it with the previous role. Exits with 1 if
-no admin has the email.
+no admin has the email, or if they are the last active super_admin and --force is not given.
 
 \b
 Examples:
@@ -113,6 +116,7 @@ class NewPassword(Body):
     password: Password
 
 
+_force = click.option("--force", is_flag=True, help="Even if they are the last active super_admin.")
 _email = click.option("--email", required=True, help="The admin's email, in any case.")
 _password_stdin = click.option(
     "--password-stdin", is_flag=True, help="Read the password from stdin."
@@ -157,11 +161,16 @@ def create(
 @admin.command(name="role", help=ROLE_HELP)
 @_email
 @click.option("--role", type=click.Choice(get_args(Role)), required=True, help="The new role.")
-def change_role(email: str, role: Role) -> None:
+@_force
+def change_role(email: str, role: Role, *, force: bool) -> None:
     """Change one admin's role."""
     before = _with_admins(
-        lambda admins: admins.change_role(email.strip(), role, COMMAND_LINE, COMMAND_LINE)
+        lambda admins: admins.change_role(
+            email.strip(), role, COMMAND_LINE, COMMAND_LINE, force=force
+        )
     )
+    if isinstance(before, LastSuperAdmin):
+        raise _last(email)
     if before is None:
         raise _unknown(email)
     click.echo(f"{email}: {before} -> {role}")
@@ -182,9 +191,10 @@ def list_all() -> None:
 
 @admin.command(help=DEACTIVATE_HELP)
 @_email
-def deactivate(email: str) -> None:
+@_force
+def deactivate(email: str, *, force: bool) -> None:
     """Deactivate one admin."""
-    _set_activity(email, is_active=False)
+    _set_activity(email, is_active=False, force=force)
 
 
 @admin.command(help=ACTIVATE_HELP)
@@ -206,18 +216,22 @@ def password(email: str, password_stdin: bool) -> None:
             new = NewPassword.model_validate(given).password
         except ValidationError as error:
             raise _invalid("nothing was changed", error) from error
-        known = asyncio.run(_change_password(settings, email.strip(), new))
-    if not known:
+        is_active = asyncio.run(_change_password(settings, email.strip(), new))
+    if is_active is None:
         raise _unknown(email)
     click.echo(f"{email}: password changed; all logins have ended")
+    if not is_active:
+        click.echo(f"{email} is inactive: `evently admin activate` lets them log in", err=True)
 
 
-def _set_activity(email: str, *, is_active: bool) -> None:
+def _set_activity(email: str, *, is_active: bool, force: bool = False) -> None:
     before = _with_admins(
         lambda admins: admins.change_activity(
-            email.strip(), COMMAND_LINE, COMMAND_LINE, is_active=is_active
+            email.strip(), COMMAND_LINE, COMMAND_LINE, is_active=is_active, force=force
         )
     )
+    if isinstance(before, LastSuperAdmin):
+        raise _last(email)
     if before is None:
         raise _unknown(email)
     now = "active" if is_active else "inactive"
@@ -226,6 +240,13 @@ def _set_activity(email: str, *, is_active: bool) -> None:
 
 def _unknown(email: str) -> click.ClickException:
     return click.ClickException(f"no admin has the email {email}")
+
+
+def _last(email: str) -> click.ClickException:
+    return click.ClickException(
+        f"{email} is the last active super_admin, without whom nobody can register another: create "
+        "or activate one first, or use --force"
+    )
 
 
 def _with_admins(act: Callable[[AdminStore], Awaitable[T]]) -> T:
@@ -277,12 +298,15 @@ async def _create(settings: Settings, registration: Registration) -> Admin | Ema
             )
 
 
-async def _change_password(settings: Settings, email: str, new: str) -> bool:
+async def _change_password(settings: Settings, email: str, new: str) -> bool | None:
+    """Whether the admin is active; failed logins are forgotten, which would keep them out."""
     with closing(Passwords()) as passwords:
         hashed = await passwords.hash(new)
     async with command_database(settings) as database:
         admins = AdminStore(database)
-        return await admins.change_password(email, hashed, COMMAND_LINE, COMMAND_LINE)
+        is_active = await admins.change_password(email, hashed, COMMAND_LINE, COMMAND_LINE)
+        await Throttle(ThrottleStore(database)).forget(email)
+        return is_active
 
 
 def _invalid(undone: str, error: ValidationError) -> click.ClickException:

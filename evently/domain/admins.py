@@ -126,6 +126,11 @@ class RegistrationClosed:
 
 
 @value
+class LastSuperAdmin:
+    """The change would leave no active super_admin, and nobody who can register one."""
+
+
+@value
 class EmailTaken:
     """Another admin has this email, in whatever case."""
 

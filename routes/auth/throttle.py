@@ -9,6 +9,8 @@ Three limits apply to a login. The tight one is on an account as seen from one a
 stranger who fails on purpose locks out themselves and not the admin. The two looser ones are on
 the account from all addresses, against an attack from many, and on the address for all accounts,
 against trying one password on many. Counts live in the database, which all workers and nodes share.
+The buckets of an account begin with the same bytes, so that an operator can reset all of them
+without knowing the addresses.
 """
 
 import hashlib
@@ -30,6 +32,8 @@ class Limit:
     window_s: float
 
 
+# Half of a bucket: far too many bits for two accounts to share them.
+ACCOUNT_BYTES = 16
 QUARTER_HOUR_S, HOUR_S = 900.0, 3600.0
 
 
@@ -53,7 +57,7 @@ class Attempt(Protocol):
 
     @property
     def buckets(self) -> dict[bytes, Limit]:
-        """SHA-256 of limit and subject."""
+        """Digests of limit and subject."""
 
 
 class LoginAttempt:
@@ -63,8 +67,8 @@ class LoginAttempt:
 
     def __init__(self, limits: Limits, email: str, address: str) -> None:
         account = _account(email)
-        self.pair = _bucket(limits.account_from_address, f"{account}\0{address}")
-        self.account = _bucket(limits.account, account)
+        self.pair = _of_account(limits.account_from_address, account, address)
+        self.account = _of_account(limits.account, account)
         self.address = _bucket(limits.address, address)
 
     @property
@@ -119,6 +123,10 @@ class Throttle:
             await self._store.forget_attempts(mine)
         return None
 
+    async def forget(self, email: str) -> None:
+        """Reset the failures of the account with `email`, from all addresses."""
+        await self._store.forget_account(_account_bytes(_account(email)))
+
     async def registering(self, registration: RegistrationAttempt) -> Throttled | None:
         """Count a registration, and tell whether it is past a limit."""
         return _over(registration, await self._count(registration), spare=1)
@@ -144,6 +152,18 @@ def _account(email: str) -> str:
     return fold_case(email.strip())
 
 
+def _account_bytes(account: str) -> bytes:
+    return _digest(f"account\0{account}")[:ACCOUNT_BYTES]
+
+
+def _of_account(limit: Limit, account: str, address: str = "") -> tuple[bytes, Limit]:
+    tail = _digest(f"{limit.name}\0{account}\0{address}")[ACCOUNT_BYTES:]
+    return _account_bytes(account) + tail, limit
+
+
 def _bucket(limit: Limit, subject: str) -> tuple[bytes, Limit]:
-    text = f"{limit.name}\0{subject}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), limit
+    return _digest(f"{limit.name}\0{subject}"), limit
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
