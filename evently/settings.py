@@ -237,6 +237,34 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     return settings
 
 
+def secret_source(name: str, environ: Mapping[str, str] | None = None) -> str | Path:
+    """Where a service with this environment has the secret `name` from: a variable, or a file."""
+    environ = os.environ if environ is None else environ
+    variable = f"{PREFIX}{name.upper()}"
+    if environ.get(variable, "").strip():
+        return variable
+    named = environ.get(f"{variable}{FILE_SUFFIX.upper()}", "").strip()
+    data_dir = environ.get(f"{PREFIX}DATA_DIR", "").strip() or ".evently"
+    return Path(named) if named else Path(data_dir) / SECRETS_FILE
+
+
+def read_secret(name: str, environ: Mapping[str, str] | None = None) -> str | None:
+    """The secret `name` of a service with this environment, or None. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    source = secret_source(name, environ)
+    if isinstance(source, str):
+        return environ[source].strip()
+    try:
+        if source.name == SECRETS_FILE:
+            return _pairs(source).get(name)
+        return _held(source)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"{source} cannot be used ({reason})") from error
+
+
 def _given(environ: Mapping[str, str]) -> dict[str, str]:
     """What `environ` sets under our prefix, by lower-case names without it."""
     return {
@@ -355,6 +383,11 @@ def _own_secrets(data_dir: Path) -> dict[str, str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         lines = [f"{PREFIX}{name.upper()}={text}" for name, text in _new_secrets().items()]
         _write_once(path, "\n".join(lines) + "\n")
+    return _pairs(path)
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """What a file of our own secrets holds, by lower-case names. Raises OSError."""
     pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line)
     return {name.removeprefix(PREFIX).lower(): text for name, _, text in pairs}
 

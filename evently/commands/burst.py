@@ -8,7 +8,6 @@ import asyncio
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, get_args
 
 import aiohttp
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from evently.client import ClientLimits, EventServiceClient, EventServiceError
 from evently.commands.burst_play import Burst, Mode, OnSale, Order, report
-from evently.settings import PREFIX, SECRETS_FILE
+from evently.settings import PREFIX, SettingsError, read_secret, secret_source
 
 CLIENTS_DEFAULT, CLIENTS_MAX = 64, 2000
 REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
@@ -45,7 +44,8 @@ Versions, with --mode:
 
 Without --event it chooses the events of the public list with the most seats left. THE SEATS ARE
 REALLY SOLD: use a demo database. The default internal key is the first of
-EVENTLY_INTERNAL_API_KEYS, or of the secrets that the service generated under EVENTLY_DATA_DIR.
+EVENTLY_INTERNAL_API_KEYS, of the file that EVENTLY_INTERNAL_API_KEYS_FILE names, or of the secrets
+that the service generated under EVENTLY_DATA_DIR.
 
 \b
 Examples:
@@ -145,17 +145,18 @@ def _own_url() -> str:
 
 
 def _own_key() -> str:
-    """The first internal key of the environment, or of the service's own secrets."""
-    name = f"{PREFIX}INTERNAL_API_KEYS"
-    given = os.environ.get(name, "")
-    path = Path(os.environ.get(f"{PREFIX}DATA_DIR") or ".evently") / SECRETS_FILE
-    if not given and path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        given = dict(line.split("=", 1) for line in lines if "=" in line).get(name, "")
+    """The first internal key of a service with this environment."""
+    name = "internal_api_keys"
+    try:
+        given = read_secret(name) or ""
+    except SettingsError as error:
+        raise click.UsageError(f"no internal key: {error}; give --key") from error
     key = given.partition(",")[0].partition(":")[2].strip()
     if not key:
+        variable = f"{PREFIX}{name.upper()}"
         raise click.UsageError(
-            f"no internal key: give --key, or set {name} (there is none in {path} either)"
+            f"no internal key: give --key, or set {variable} or {variable}_FILE (there is none in "
+            f"{secret_source(name)})"
         )
     return key
 

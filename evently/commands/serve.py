@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
@@ -20,7 +21,7 @@ from evently.commands.database import telling_why
 from evently.domain.errors import Fault
 from evently.embedded import EmbeddedPostgres
 from evently.logs import set_up_logs
-from evently.settings import Settings, foreign_names, load_settings
+from evently.settings import Settings, foreign_names, load_settings, secret_source
 from evently.supervisor import CannotListen, Supervisor
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,13 @@ def _banner(settings: Settings, port: int) -> None:
     lines = [f"Evently Event Service   {url}", f"API, to read and try    {url}/docs"]
     if settings.embedded:
         lines.append(f"Data                    {settings.data_dir.resolve()}")
-        if settings.secrets_path.exists():
-            lines.append(f"Keys and secrets        {settings.secrets_path.resolve()}")
+    keys, secret = (_shown(secret_source(name)) for name in ("internal_api_keys", "jwt_secret"))
+    if keys == secret:
+        lines.append(f"Keys and secrets        {keys}")
+    else:
+        lines += [f"Internal keys           {keys}", f"JWT secret              {secret}"]
     click.echo("\n" + "\n".join(f"  {line}" for line in lines) + "\n", err=True)
+
+
+def _shown(source: str | Path) -> str:
+    return source if isinstance(source, str) else str(source.resolve())

@@ -162,3 +162,9 @@ def test_a_service_lives_on_secrets_from_files(database_url: str, tmp_path: Path
         service.process.verify()
         environ = service.process.environment()
         assert "EVENTLY_DATABASE_URL" not in environ
+        log = service.process.log()
+        assert re.search(rf"Internal keys +{folder}/internal_api_keys\n", log)
+        assert re.search(rf"JWT secret +{folder}/jwt_secret\n", log)
+        service.process.run("seed")
+        burst = service.process.run("burst", "--url", service.process.url, "--requests", "10")
+        assert burst.returncode == 0, burst.stderr
