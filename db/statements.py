@@ -73,6 +73,7 @@ class Statement(StrEnum):
     READ_LOG_POSITION = auto()
     READ_SLOT_LAG = auto()
     READ_SETTINGS = auto()
+    READ_TABLE_SIZES = auto()
     RECALL_REQUESTS = auto()
     RECORD_AUDIT = auto()
     REPLAY_EVENTS = auto()

@@ -34,8 +34,10 @@ from evently.database_check import checking_database
 from evently.domain.errors import Fault
 from evently.drift import watching_database
 from evently.metrics import Metrics
+from evently.process_figures import watch_process
 from evently.refusal_pruning import pruning_refusals
 from evently.settings import Settings
+from evently.table_watch import watching_tables
 from routes.api import ENDPOINTS
 from routes.auth.admin_tokens import AdminTokens
 from routes.auth.bearer import Bearer
@@ -181,6 +183,7 @@ async def running_services(
         stack.push_async_callback(registry.stop)
         events = await stack.enter_async_context(_forwarding(node, registry)) if node else registry
         _watch(metrics, registry, database, actor_reads)
+        watch_process(metrics)
         if keeping_up is not None:
             metrics.watch(
                 "evently_replica_read",
@@ -188,9 +191,10 @@ async def running_services(
                 lambda: float(keeping_up.usable),
             )
         if node is None or node.index == 0:
-            watching = watching_database(dsn, database, metrics.watch)
+            watching = watching_database(dsn, database, metrics.watch, metrics.watch_total)
             await stack.enter_async_context(watching)
-            await stack.enter_async_context(pruning_refusals(store, metrics.watch))
+            await stack.enter_async_context(watching_tables(database, metrics.watch_each))
+            await stack.enter_async_context(pruning_refusals(store, metrics.watch_total))
         await stack.enter_async_context(_polling(metrics))
         keys = {
             name: [key.get_secret_value() for key in its]

@@ -128,13 +128,15 @@ class SlotWatch:
 
 
 @asynccontextmanager
-async def watching_database(dsn: str, session: Session, watch: Watch) -> AsyncIterator[None]:
+async def watching_database(
+    dsn: str, session: Session, watch: Watch, watch_total: Watch
+) -> AsyncIterator[None]:
     """Check in the background and export the findings; one worker of each node does."""
     drift, slots = DriftCheck(dsn), SlotWatch(session)
     watch("evently_seat_drift_seats", "Seats by which rows and ledgers differ", lambda: drift.seats)
     watch("evently_drifting_events", "Events that differ from their ledger", lambda: drift.events)
-    watch(
-        "evently_drift_checked_events",
+    watch_total(
+        "evently_drift_checked_events_total",
         "Events compared with their ledgers since the start",
         lambda: drift.checked,
     )

@@ -7,7 +7,7 @@ supervisor sets that for its workers, and only workers import this module.
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -106,6 +106,13 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._polls: list[Callable[[], None]] = []
+        self._calls = Counter(
+            "evently_internal_calls_total",
+            "Answered calls by the name of the internal key, and by the class of their status",
+            ("service", "status"),
+            registry=registry,
+        )
+        self._call_counts: dict[tuple[str, int], _Count] = {}
         self._requests = Histogram(
             "evently_request_seconds",
             "Time from a request's headers to its answer",
@@ -188,6 +195,15 @@ class Metrics:
             latencies = self._latencies[label] = _Observations(child, LATENCY_S)
         latencies.observe(seconds)
 
+    def served(self, service: str, status: int) -> None:
+        """A call of the service with this key's name was answered."""
+        label = (service, status // 100)
+        count = self._call_counts.get(label)
+        if count is None:
+            child = self._calls.labels(service, f"{label[1]}xx")
+            count = self._call_counts[label] = _Count(child)
+        count.add()
+
     def moved(self, kind: str, answer: Answer) -> None:
         """A seat move was decided."""
         if isinstance(answer, Done):
@@ -235,11 +251,44 @@ class Metrics:
         gauge = Gauge(name, what, registry=self._registry, multiprocess_mode="livesum")
         self._polls.append(lambda: gauge.set(read()))
 
+    def watch_each(
+        self, name: str, what: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Export a gauge for each value of a label that `read` gives, likewise."""
+        gauge = Gauge(name, what, (label,), registry=self._registry, multiprocess_mode="livesum")
+
+        def pass_on() -> None:
+            for text, figure in read().items():
+                gauge.labels(text).set(figure)
+
+        self._polls.append(pass_on)
+
+    def watch_total(self, name: str, what: str, read: Callable[[], float]) -> None:
+        """Export a counter that grows as what `read` gives does, over the ends of workers."""
+        counter = Counter(name, what, registry=self._registry)
+        last = 0.0
+
+        def pass_on() -> None:
+            nonlocal last
+            now = read()
+            counter.inc(max(now - last, 0.0))
+            last = now
+
+        self._polls.append(pass_on)
+
+    def tell(self, name: str, what: str, **labels: str) -> None:
+        """Export a gauge that is always 1 and says something by its labels, once for all."""
+        gauge = Gauge(
+            name, what, tuple(labels), registry=self._registry, multiprocess_mode="livemax"
+        )
+        gauge.labels(**labels).set(1.0)
+
     def poll(self) -> None:
         """Pass on what was counted since the last poll, and read all watched gauges."""
         for observed in (*self._latencies.values(), self._commit, self._batch):
             observed.pass_on()
-        for counted in (*self._move_counts.values(), self._retried, self._rejected, self._events):
+        counts = (*self._move_counts.values(), *self._call_counts.values())
+        for counted in (*counts, self._retried, self._rejected, self._events):
             counted.pass_on()
         for read in self._polls:
             read()

@@ -69,11 +69,11 @@ class RefusalPruner:
 
 
 @asynccontextmanager
-async def pruning_refusals(store: EventStore, watch: Watch) -> AsyncIterator[None]:
+async def pruning_refusals(store: EventStore, watch_total: Watch) -> AsyncIterator[None]:
     """Prune in the background, and export how many; one worker of each node does."""
     pruner = RefusalPruner(store)
-    watch(
-        "evently_refusals_pruned",
+    watch_total(
+        "evently_refusals_pruned_total",
         "Old refusals that this node has deleted since its start",
         lambda: pruner.pruned,
     )

@@ -20,6 +20,10 @@ class Observer(Protocol):
         """A request was answered; `route` is the endpoint's pattern, never a path."""
         ...
 
+    def served(self, service: str, status: int) -> None:
+        """A call with an internal key was answered; `service` is the key's name."""
+        ...
+
     def moved(self, kind: str, answer: Answer) -> None:
         """A seat move (`reserve` or `return`) was decided."""
         ...

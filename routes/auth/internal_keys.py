@@ -16,13 +16,17 @@ from routes.contract.headers import API_KEY, AUTHORIZATION, sent_once
 # Eight times the length of a 256-bit key in hexadecimal; comparing more would be a waste.
 KEY_MAX = 512
 SCHEME = "ApiKey"
+# What a service's name as a caller begins with.
+SERVICE_PREFIX = "internal:"
 
 
 class InternalKeys:
     """The keys of each service by its name, several of them while one is rotated; all are ASCII."""
 
     def __init__(self, keys: Mapping[str, Sequence[str]]) -> None:
-        self._keys = tuple((key, f"internal:{name}") for name, its in keys.items() for key in its)
+        self._keys = tuple(
+            (key, f"{SERVICE_PREFIX}{name}") for name, its in keys.items() for key in its
+        )
         if not all(key and key.isascii() and len(key) <= KEY_MAX for key, _ in self._keys):
             raise ValueError(f"an internal key is 1 to {KEY_MAX} ASCII characters")
 

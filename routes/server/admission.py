@@ -30,6 +30,7 @@ from multidict import MultiMapping, istr
 from yarl import URL
 
 from evently.domain.errors import CommandFailed, Fault
+from routes.auth.internal_keys import SERVICE_PREFIX
 from routes.call import Call
 from routes.contract.answers import encode
 from routes.contract.errors import ApiError, failed, internal_error, repeated
@@ -154,6 +155,8 @@ class Admission:
         if self._observer.asks_for_names:
             name_request(call)
         self._observer.answered(_known_method(call.method), route, status, seconds)
+        if call.caller.startswith(SERVICE_PREFIX):
+            self._observer.served(call.caller[len(SERVICE_PREFIX) :], status)
         if hot and status < _SERVER_ERROR:
             self._hot_answers += 1
             if self._hot_answers % HOT_LOG_EVERY:

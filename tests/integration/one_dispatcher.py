@@ -29,6 +29,9 @@ class Observed:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         self.statuses.append(status)
 
+    def served(self, service: str, status: int) -> None:
+        raise AssertionError("no service calls here")
+
     def moved(self, kind: str, answer: Answer) -> None:
         raise AssertionError("no seat moves here")
 

@@ -154,17 +154,20 @@ async def test_what_is_watched_is_exported_and_the_tasks_end_with_it(
 ) -> None:
     await add_event(connection)
     watched: dict[str, Callable[[], float]] = {}
+    counted: dict[str, Callable[[], float]] = {}
     tasks = asyncio.all_tasks()
     async with Database(database_url) as database:
         async with watching_database(
-            database_url, database, lambda name, _, read: watched.update({name: read})
+            database_url,
+            database,
+            lambda name, _, read: watched.update({name: read}),
+            lambda name, _, read: counted.update({name: read}),
         ):
-            await until(lambda: watched["evently_drift_checked_events"]() == 1)
+            await until(lambda: counted["evently_drift_checked_events_total"]() == 1)
         assert asyncio.all_tasks() == tasks
     assert {name: read() for name, read in watched.items()} == {
         "evently_seat_drift_seats": 0,
         "evently_drifting_events": 0,
-        "evently_drift_checked_events": 1,
         "evently_replication_slot_lag_bytes": 0,
         "evently_replication_slots_lost": 0,
     }

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.admin_store import AdminStore, NewAdmin
-from db.audit_store import AuditEntry, Audited
+from db.audit_store import Audited, AuditEntry
 from db.database import Database
 from evently.commands.admin import admin
 from evently.domain.admins import LastSuperAdmin, Role

@@ -78,9 +78,46 @@ def test_every_alert_is_in_the_runbook() -> None:
     rules = (PROMETHEUS / "rules" / "alerts.yml").read_text(encoding="utf-8")
     alerts = set(re.findall(r"- alert: (\w+)", rules))
     runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    explained = set(re.findall(r"^#+ .*?\b(Evently[A-Z]\w+)", runbook, re.MULTILINE))
-    explained |= set(re.findall(r"`(Evently[A-Z]\w+)`", runbook))
+    headings = re.findall(r"^#+ (.*)$", runbook, re.MULTILINE)
+    explained = {name for heading in headings for name in re.findall(r"Evently[A-Z]\w+", heading)}
     assert alerts == explained
+    assert alerts >= set(re.findall(r"`(Evently[A-Z]\w+)`", runbook))
+
+
+def test_every_alert_links_to_its_paragraph_in_the_runbook() -> None:
+    rules = (PROMETHEUS / "rules" / "alerts.yml").read_text(encoding="utf-8")
+    runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", runbook, re.MULTILINE)
+    }
+    alerts = rules.split("- alert: ")[1:]
+    for alert in alerts:
+        name = alert.split("\n", 1)[0]
+        (anchor,) = re.findall(r'runbook_url: "{{ \$externalLabels.runbook }}#(.*)"', alert)
+        assert anchor in anchors
+        assert name.lower() in anchor.split("-")
+
+
+def test_the_dashboard_fits_any_data_source_and_job() -> None:
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    assert [one["name"] for one in dashboard["templating"]["list"]] == [
+        "datasource",
+        "job",
+        "instance",
+    ]
+    for panel in dashboard["panels"]:
+        assert panel["description"], panel["title"]
+        for query in (panel, *panel["targets"]):
+            assert query["datasource"]["uid"] == "${datasource}", panel["title"]
+        for target in panel["targets"]:
+            # What a rule recorded is of all nodes together.
+            recorded = target["expr"].count("evently:")
+            selectors = target["expr"].count('instance=~"$instance"')
+            assert target["expr"].count('job=~"$job"') == selectors
+            assert selectors + recorded > 0, panel["title"]
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
 
 
 @contextmanager
@@ -194,7 +231,8 @@ async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_
 
             await until(evaluated, 30.0, "every rule evaluated")
             for expr in dashboard_queries():
-                query = expr.replace("$instance", ".*").replace("$__rate_interval", "1m")
+                query = expr.replace("$instance", ".*").replace("$job", ".*")
+                query = query.replace("$__rate_interval", "1m")
                 await prometheus.query(query)
             firing = await prometheus.query('ALERTS{alertstate="firing"}')
             assert firing == []

@@ -70,15 +70,15 @@ async def test_one_node_prunes_at_a_time(
 
 
 async def test_they_are_deleted_in_the_background(pair: Pair, database_url: str) -> None:
-    gauges: dict[str, Callable[[], float]] = {}
+    counters: dict[str, Callable[[], float]] = {}
     async with (
         Database(database_url) as database,
         pruning_refusals(
-            EventStore(database, database_url), lambda name, _, read: gauges.update({name: read})
+            EventStore(database, database_url), lambda name, _, read: counters.update({name: read})
         ),
     ):
         await until(lambda: _pruned(pair))
-        await until(lambda: gauges["evently_refusals_pruned"]() == 3)
+        await until(lambda: counters["evently_refusals_pruned_total"]() == 3)
 
 
 async def test_what_goes_wrong_is_logged_and_tried_again(
