@@ -7,6 +7,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN ["python", "-m", "venv", "/opt/evently"]
 WORKDIR /src
 COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
+COPY clients/python/evently_client clients/python/evently_client
 COPY evently evently
 COPY actors actors
 COPY routes routes

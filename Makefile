@@ -109,6 +109,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/lint-imports
 	$(BIN)/mypy --strict
+	$(BIN)/mypy --strict --python-version 3.10 clients/python/evently_client
 
 # Everything is pinned, so nothing is resolved or downloaded: only names and versions are sent. It
 # needs a network, and its result changes from day to day, so it is not part of the tests.
@@ -116,5 +117,5 @@ audit: $(INSTALLED)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off --vulnerability-service $(SERVICE)
 
 clean:
-	rm -rf $(VENV) .venv-ha build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find evently actors routes db bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) .venv-ha build dist *.egg-info clients/python/build clients/python/dist clients/python/*.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find clients evently actors routes db bench tests -name __pycache__ -type d -prune -exec rm -rf {} +

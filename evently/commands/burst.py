@@ -10,20 +10,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-import aiohttp
 import click
 import uvloop
 from tqdm import tqdm
 
-from evently.client import ClientLimits, EventServiceClient, EventServiceError
 from evently.commands.burst_play import Burst, Mode, OnSale, Order, report
 from evently.settings import PREFIX, SettingsError, read_secret, secret_source
+from evently_client import (
+    ClientLimits,
+    EventInList,
+    EventServiceClient,
+    EventServiceError,
+    PublicClient,
+)
 
 CLIENTS_DEFAULT, CLIENTS_MAX = 64, 2000
 REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
 # Twenty full pages of the public list.
 EVENTS_MAX, PAGE = 2000, 100
-LIST_S = 10.0
 
 HELP = """Simulate a booking service, and check that nothing was oversold.
 
@@ -125,8 +129,8 @@ def burst(
         found = uvloop.run(_burst(url, key or _own_key(), events, chosen, order, alone=alone))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    except (EventServiceError, aiohttp.ClientError, TimeoutError) as error:
-        raise click.ClickException(f"{url}: {str(error) or type(error).__name__}") from error
+    except EventServiceError as error:
+        raise click.ClickException(f"{url}: {error}") from error
     for problem in found:
         click.echo(f"OVERSOLD OR MISCOUNTED: {problem}")
     if found:
@@ -165,8 +169,11 @@ async def _burst(
     url: str, key: str, count: int, event_ids: Sequence[str], order: Order, *, alone: bool
 ) -> list[str]:
     limits = ClientLimits(connections_max=order.clients)
-    async with EventServiceClient(url, key, limits=limits) as client:
-        capacities = await _capacities(url, count, event_ids)
+    async with (
+        EventServiceClient(url, key, limits=limits) as client,
+        PublicClient(url) as public,
+    ):
+        capacities = await _capacities(public, count, event_ids)
         befores = await asyncio.gather(*map(client.get_event, capacities))
         events = [OnSale(before, capacities[before.event_id]) for before in befores]
         with tqdm(
@@ -182,37 +189,30 @@ async def _burst(
         ]
 
 
-async def _capacities(url: str, count: int, event_ids: Sequence[str]) -> dict[str, int]:
+async def _capacities(public: PublicClient, count: int, event_ids: Sequence[str]) -> dict[str, int]:
     """The events to use, each with its total capacity."""
-    timeout = aiohttp.ClientTimeout(total=LIST_S)
-    async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
-        if event_ids:
-            found = [await _get(session, f"{url}/api/v1/events/{id_}") for id_ in event_ids]
-        else:
-            found = await _most_available(session, url, count)
-    return {event["event_id"]: event["total_capacity"] for event in found}
+    found: Sequence[EventInList]
+    if event_ids:
+        found = [await public.get_event(event_id) for event_id in event_ids]
+    else:
+        found = await _most_available(public, count)
+    return {event.event_id: event.total_capacity for event in found}
 
 
-async def _most_available(session: aiohttp.ClientSession, url: str, count: int) -> list[Any]:
-    found: list[Any] = []
+async def _most_available(public: PublicClient, count: int) -> list[EventInList]:
+    found: list[EventInList] = []
     for page in range(1, EVENTS_MAX // PAGE + 1):
-        listed = await _get(session, f"{url}/api/v1/events?page={page}&limit={PAGE}")
-        found += filter(_is_sellable, listed["events"])
-        if not listed["has_more"]:
+        listed = await public.list_events(page=page, limit=PAGE)
+        found += filter(_is_sellable, listed.events)
+        if not listed.has_more:
             break
     if len(found) < count:
         raise click.ClickException(
-            f"{url} lists {len(found)} events with seats to sell, and --events is {count}: "
+            f"the service lists {len(found)} events with seats to sell, and --events is {count}: "
             "add some with `evently seed`"
         )
-    return sorted(found, key=lambda event: -event["available_seats"])[:count]
+    return sorted(found, key=lambda event: -event.available_seats)[:count]
 
 
-def _is_sellable(event: dict[str, Any]) -> bool:
-    starts = datetime.fromisoformat(event["start_datetime"])
-    return event["available_seats"] > 0 and starts > datetime.now(UTC)
-
-
-async def _get(session: aiohttp.ClientSession, url: str) -> Any:
-    async with session.get(url) as response:
-        return await response.json()
+def _is_sellable(event: EventInList) -> bool:
+    return event.available_seats > 0 and event.start_datetime > datetime.now(UTC)

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
-from evently.client import (
+from evently.domain.value import value
+from evently_client import (
     ANY,
     EventForBooking,
     EventServiceClient,
@@ -23,7 +24,6 @@ from evently.client import (
     Unauthorized,
     Version,
 )
-from evently.domain.value import value
 
 Mode: TypeAlias = Literal["strict", "retry", "any"]
 

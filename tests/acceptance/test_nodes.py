@@ -26,7 +26,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from evently.client import (
+from evently_client import (
     ANY,
     ClientLimits,
     EventServiceClient,

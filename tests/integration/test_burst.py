@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from click.testing import CliRunner, Result
 
-from evently.client import EventForBooking
 from evently.commands.burst import _own_url, burst
 from evently.commands.burst_play import OnSale
+from evently_client import EventForBooking
 
 KEY = "booking-key-of-the-test"
 START = "2099-06-01T20:00:00Z"
@@ -42,6 +42,16 @@ class Box:
             "version": self.version,
             "start_datetime": START,
         }
+
+    def listed(self) -> dict[str, Any]:
+        texts = dict.fromkeys(("name", "event_type", "venue_id", "venue_name", "venue_city"), "-")
+        return {**self.shown(), **texts, "end_datetime": START}
+
+    def detail(self) -> dict[str, Any]:
+        texts = dict.fromkeys(("venue_id", "name", "address", "city", "country"), "-")
+        nothing = dict.fromkeys(("state", "postal_code", "layout_config"))
+        venue = {**texts, **nothing, "capacity": self.total}
+        return {**self.listed(), "description": "", "venue": venue}
 
     def move(self, body: dict[str, Any], key: str) -> web.Response:
         if key in self.answers:
@@ -79,15 +89,17 @@ class Service:
         raw = await request.read()
         path = request.path.removeprefix("/api/v1").removeprefix("/internal").split("/")
         if path == ["", "events"]:
-            listed = [box.shown() for box in self.boxes.values()]
-            return web.json_response({"events": listed, "has_more": False})
+            listed = [box.listed() for box in self.boxes.values()]
+            paging = {"total": len(listed), "page": 1, "limit": 100, "has_more": False}
+            return web.json_response({"events": listed, **paging})
         box = self.boxes.get(path[2])
         if box is None:
             return Box.error(404, "EVENT_NOT_FOUND", {})
         if request.path.startswith("/internal") and request.headers["X-API-Key"] != KEY:
             return Box.error(403, "UNAUTHORIZED", {})
         if request.method == "GET":
-            return web.json_response(box.shown())
+            internal = request.path.startswith("/internal")
+            return web.json_response(box.shown() if internal else box.detail())
         answer = box.move(json.loads(raw), request.headers["Idempotency-Key"])
         first = "Idempotent-Replayed" not in answer.headers
         self.moves += first
@@ -218,7 +230,7 @@ async def test_there_must_be_events_enough(service: Service) -> None:
 async def test_an_event_that_is_not_there_is_said(service: Service) -> None:
     result = await service.burst("--event", str(uuid4()))
     assert result.exit_code == 1
-    assert "404" in result.stderr
+    assert "EVENT_NOT_FOUND" in result.stderr
 
 
 def seen(available: int, version: int) -> EventForBooking:

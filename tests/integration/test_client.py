@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer, unused_port
 
-from evently.client import (
+from evently_client import (
     ClientLimits,
     ConcurrentUpdate,
     EventForBooking,
@@ -30,6 +30,7 @@ from evently.client import (
     Unauthorized,
     Unavailable,
 )
+from evently_client.transport import HttpTransport
 
 EVENT_ID = "0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10"
 API_KEY = "booking-key-of-the-test"
@@ -175,6 +176,15 @@ def somebody_sells(step: Step) -> Step:
     return stepped
 
 
+class Impatient(HttpTransport):
+    """HTTP whose waits are noted and take no time."""
+
+    waits: list[float]
+
+    async def wait(self, wait_s: float) -> None:
+        self.waits.append(wait_s)
+
+
 class Setting:
     """A server that plays a script, a client of it, and the waits of that client."""
 
@@ -187,12 +197,12 @@ class Setting:
         self.service.script = list(script)
         return self.service
 
-    def client(self, **changed: Any) -> EventServiceClient:
-        options: dict[str, Any] = {"limits": self.limits, "sleep": self._sleep, **changed}
-        return EventServiceClient(self.service.url, API_KEY, **options)
-
-    async def _sleep(self, wait_s: float) -> None:
-        self.waits.append(wait_s)
+    def client(self, **how: Any) -> EventServiceClient:
+        transport = Impatient(self.service.url, self.limits, **how)
+        transport.waits = self.waits
+        return EventServiceClient(
+            self.service.url, API_KEY, limits=self.limits, transport=transport
+        )
 
 
 @pytest.fixture

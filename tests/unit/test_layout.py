@@ -1,6 +1,7 @@
 """What setup.cfg ships is what is in the tree, and each dependency has its pinned version."""
 
 import re
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("evently", "actors", "routes", "db")
+# The client is a distribution of its own, which the service's wheel contains.
+CLIENT = "evently_client"
 
 
 @pytest.fixture
@@ -34,8 +37,20 @@ def test_setup_cfg_lists_every_package_on_disk(setup_cfg: ConfigParser) -> None:
 
     listed = _lines(setup_cfg["options"]["packages"])
 
-    assert set(listed) == on_disk
-    assert len(listed) == len(on_disk)
+    assert set(listed) == on_disk | {CLIENT}
+    assert len(listed) == len(set(listed))
+
+
+def test_the_client_is_shipped_whole_and_typed(setup_cfg: ConfigParser) -> None:
+    (mapped,) = _lines(setup_cfg["options"]["package_dir"])
+    name, _, folder = mapped.partition(" = ")
+    assert name == CLIENT
+    files = [file for file in (ROOT / folder).rglob("*") if "__pycache__" not in file.parts]
+    assert {file.suffix for file in files} == {".py", ".typed"}
+    assert _lines(setup_cfg["options.package_data"][CLIENT]) == ["py.typed"]
+    own = tomllib.loads((ROOT / "clients/python/pyproject.toml").read_text(encoding="utf-8"))
+    assert own["tool"]["setuptools"]["packages"] == [CLIENT]
+    assert [re.split(r"\W", need)[0] for need in own["project"]["dependencies"]] == ["aiohttp"]
 
 
 def test_every_module_is_in_a_package() -> None:

@@ -1,19 +1,23 @@
 """The errors of a call, and the failure of a single try.
 
-Rule: the class of an error says what is certain about the seats, and no more.
+Rule: the class of an error says what is certain about the service's state, and no more. Errors can
+be pickled, so that they survive a task queue.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# The attribute in which a cancellation carries the key of its call.
+_KEY = "evently_key"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why one try did not succeed.
 
-    `again` means that it may be retried, not before `wait_s`; `unknown` means that it may have
-    moved the seats.
+    `again` means that it may be retried, not before `wait_s`, which is None if the service did not
+    say; `unknown` means that it may have been carried out.
     """
 
     code: str
@@ -23,26 +27,31 @@ class Failure:
     request_id: str | None = None
     again: bool = False
     unknown: bool = False
-    wait_s: float = 0.0
+    wait_s: float | None = None
 
 
 class EventServiceError(Exception):
     """A call that failed.
 
     `code` and `details` are those of the service. If there was no answer, `status` is None and
-    `code` is UNREACHABLE (the request was not sent), CONNECTION_LOST or TIMEOUT.
+    `code` is UNREACHABLE (the request was not sent), CONNECTION_LOST or TIMEOUT. `retry_after_s` is
+    the service's `Retry-After` in seconds, None if it did not send one.
     """
 
     def __init__(self, failure: Failure, key: str | None, tries: int, conflicts: int) -> None:
-        super().__init__(f"{failure.code}: {failure.message}")
+        super().__init__(failure, key, tries, conflicts)
         self.code = failure.code
         self.message = failure.message
         self.details: Mapping[str, Any] = failure.details
         self.status = failure.status
         self.request_id = failure.request_id
+        self.retry_after_s = failure.wait_s
         self.key = key
         self.tries = tries
         self.conflicts = conflicts
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 class Refused(EventServiceError):
@@ -50,7 +59,7 @@ class Refused(EventServiceError):
 
 
 class InvalidRequest(Refused):
-    """The request is invalid: a bug in the caller or in this client."""
+    """The request is invalid; `fields` names what is wrong."""
 
     @property
     def fields(self) -> list[dict[str, str]]:
@@ -59,11 +68,15 @@ class InvalidRequest(Refused):
 
 
 class Unauthorized(Refused):
-    """The internal key is missing, unknown or not allowed."""
+    """The credentials are missing or wrong (`status` 401), or not sufficient (403)."""
 
 
 class EventNotFound(Refused):
-    """There is no such event, or it is not published."""
+    """There is no such event, or the caller may not see it."""
+
+
+class VenueNotFound(Refused):
+    """There is no such venue."""
 
 
 class EventNotModifiable(Refused):
@@ -131,9 +144,34 @@ class Unavailable(EventServiceError):
 
 
 class OutcomeUnknown(EventServiceError):
-    """The seats may have moved: repeat the same call with this `key` to learn the outcome."""
+    """The call may have been carried out.
 
-    key: str
+    With a `key`, which every seat move and every creation has: repeat the same call with it to
+    learn the outcome. Without one: look before you repeat the call.
+    """
+
+
+def carry_key(ended: BaseException, key: str | None) -> None:
+    """Let what ends a call from outside tell the call's key."""
+    if key is not None:
+        setattr(ended, _KEY, key)
+
+
+def key_of(error: BaseException) -> str | None:
+    """The key of the call that ended in `error`; None if no call with a key did.
+
+    It finds the key of an EventServiceError, of a cancellation, and of the timeout or other error
+    that a cancellation was turned into.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        key = found.key if isinstance(found, EventServiceError) else getattr(found, _KEY, None)
+        if isinstance(key, str):
+            return key
+        found = found.__cause__ or found.__context__
+    return None
 
 
 # The class for each code of the service; any other refusal is a plain `Refused`.
@@ -143,6 +181,7 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "UNSUPPORTED_MEDIA_TYPE": InvalidRequest,
     "UNAUTHORIZED": Unauthorized,
     "EVENT_NOT_FOUND": EventNotFound,
+    "VENUE_NOT_FOUND": VenueNotFound,
     "EVENT_NOT_MODIFIABLE": EventNotModifiable,
     "INSUFFICIENT_SEATS": InsufficientSeats,
     "SEATS_EXCEED_CAPACITY": SeatsExceedCapacity,

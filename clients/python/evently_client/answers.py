@@ -1,0 +1,238 @@
+"""The shapes of the service's answers.
+
+Rule: a field is named as in the API. A list is a tuple, a price a Decimal, a time aware and in UTC.
+A field that a later release adds gets a default here, so that older services can still be read.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EventForBooking:
+    """The data of an event that a booking needs."""
+
+    event_id: str
+    available_seats: int
+    max_tickets_per_booking: int
+    base_price: Decimal
+    version: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsMoved:
+    """The event after a committed move, and how the call went.
+
+    `replayed` means that an earlier request with the same key had moved the seats; `tries` and
+    `conflicts` count the requests sent and the conflicts met.
+    """
+
+    event_id: str
+    available_seats: int
+    status: str
+    version: int
+    key: str
+    replayed: bool = False
+    tries: int = 1
+    conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """How many seats are left."""
+
+    available_seats: int
+    status: str
+    last_updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventInList:
+    """An event as lists show it."""
+
+    event_id: str
+    name: str
+    event_type: str
+    venue_id: str
+    venue_name: str
+    venue_city: str
+    start_datetime: datetime
+    end_datetime: datetime
+    total_capacity: int
+    available_seats: int
+    base_price: Decimal
+    max_tickets_per_booking: int
+    status: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """One page of the events on sale; `total` counts all that match."""
+
+    events: tuple[EventInList, ...]
+    total: int
+    page: int
+    limit: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VenueInEvent:
+    """The venue of an event."""
+
+    venue_id: str
+    name: str
+    address: str
+    city: str
+    state: str | None
+    country: str
+    postal_code: str | None
+    capacity: int
+    layout_config: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDetail(EventInList):
+    """An event with its venue."""
+
+    description: str
+    venue: VenueInEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AdminEventInList(EventInList):
+    """An event as its admin's list shows it."""
+
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdminEvent(EventDetail):
+    """An event with its venue, as its admin sees it."""
+
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdminEventPage:
+    """One page of an admin's events."""
+
+    events: tuple[AdminEventInList, ...]
+    total: int
+    page: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventCancelled:
+    """The event is cancelled for good."""
+
+    event_id: str
+    message: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookingDay:
+    """What was sold and returned on one UTC day."""
+
+    date: dt.date
+    tickets_sold: int
+    tickets_returned: int
+    revenue: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Analytics:
+    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now sold."""
+
+    event_id: str
+    tickets_sold: int
+    revenue: Decimal
+    capacity_utilization: Decimal
+    booking_trends: tuple[BookingDay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One version of an event: what made it, and what it left."""
+
+    version: int
+    kind: str
+    caller: str
+    changed_fields: tuple[str, ...]
+    changes: Mapping[str, Any]
+    quantity: int
+    available_seats: int
+    status: str
+    request_id: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One page of an event's versions, newest first."""
+
+    event_id: str
+    history: tuple[LedgerRow, ...]
+    total: int
+    page: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Venue(VenueInEvent):
+    """A venue."""
+
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePage:
+    """One page of venues, by name."""
+
+    venues: tuple[Venue, ...]
+    total: int
+    page: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A new admin."""
+
+    admin_id: str
+    email: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """An admin who is logged in, and what they may do."""
+
+    admin_id: str
+    role: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A pair of tokens: whoever has it is logged in, so its text hides it."""
+
+    access_token: str
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return "Tokens(...)"

@@ -1,0 +1,143 @@
+"""What a booking service calls: read an event, reserve seats, return seats."""
+
+import ssl as tls
+from collections.abc import Mapping
+
+import aiohttp
+
+from .answers import EventForBooking, SeatsMoved
+from .calls import Call, Calls, RetryHook, body_as
+from .course import ClientLimits, Course, Safety
+from .decode import read
+from .sent import (
+    ANY,
+    Id,
+    OnConflict,
+    Version,
+    key_or_new,
+    on_conflict_of,
+    seats_of,
+    segment,
+    version_of,
+)
+from .transport import Answer, Transport
+
+
+class SeatMoves(Calls):
+    """The calls of a booking service, for one event each."""
+
+    async def get_event(self, event_id: Id) -> EventForBooking:
+        """The event as it is now. Raises EventNotFound, Unavailable or another Refused."""
+        return await self._call(Call("get_event", "GET", _path(event_id), body_as(EventForBooking)))
+
+    async def reserve(
+        self,
+        event_id: Id,
+        seats: int,
+        *,
+        version: Version = ANY,
+        on_conflict: OnConflict = "retry",
+        key: str | None = None,
+    ) -> SeatsMoved:
+        """Take `seats` (1 or more) of an event.
+
+        `version` is the one that the caller's decision is based on, "*" for any. If the event has
+        changed since: "retry" takes the seats if only the seat count changed; "current" takes
+        them whatever has changed, price included; "fail" raises ConcurrentUpdate. `key` is the
+        Idempotency-Key; without one, the call makes its own.
+
+        Raises InsufficientSeats, EventNotModifiable, EventNotFound, ConcurrentUpdate, another
+        Refused, Unavailable or OutcomeUnknown.
+        """
+        target = _path(event_id, "/update-availability")
+        quantity = -seats_of(seats)
+        return await self._call(_move("reserve", target, quantity, version, on_conflict, key))
+
+    async def return_seats(
+        self,
+        event_id: Id,
+        seats: int,
+        *,
+        version: Version = ANY,
+        on_conflict: OnConflict = "retry",
+        key: str | None = None,
+    ) -> SeatsMoved:
+        """Return `seats` (1 or more) of an event; `version` and the rest as for `reserve`.
+
+        Raises SeatsExceedCapacity, EventNotFound, ConcurrentUpdate, another Refused, Unavailable
+        or OutcomeUnknown.
+        """
+        target = _path(event_id, "/return-seats")
+        quantity = seats_of(seats)
+        return await self._call(_move("return_seats", target, quantity, version, on_conflict, key))
+
+
+class EventServiceClient(SeatMoves):
+    """Calls one Event Service for a booking service; `api_key` is an internal key."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        ssl: tls.SSLContext | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        super().__init__(
+            url, session=session, ssl=ssl, limits=limits, on_retry=on_retry, transport=transport
+        )
+        self._api_key: Mapping[str, str] = {"X-API-Key": api_key}
+
+    def _credentials(self) -> Mapping[str, str]:
+        return self._api_key
+
+
+def _path(event_id: Id, action: str = "") -> str:
+    return f"/internal/events/{segment('event_id', event_id)}{action}"
+
+
+def _move(
+    name: str,
+    target: str,
+    quantity: int,
+    version: Version,
+    on_conflict: OnConflict,
+    key: str | None,
+) -> Call[SeatsMoved]:
+    def body_at(current: Version) -> bytes:
+        return _body(quantity, current, on_conflict)
+
+    resolves = on_conflict_of(on_conflict) == "current"
+    return Call(
+        name,
+        "POST",
+        target,
+        _moved,
+        body=body_at(version_of(version)),
+        safety=Safety.KEYED,
+        key=key_or_new(key),
+        body_at=body_at if resolves else None,
+    )
+
+
+def _body(quantity: int, version: Version, on_conflict: OnConflict) -> bytes:
+    """The move as JSON; written by hand, since nothing in it needs escaping."""
+    if version == ANY:
+        return b'{"quantity":%d,"version":"*"}' % quantity
+    if on_conflict == "retry":
+        return b'{"quantity":%d,"version":%d,"on_conflict":"retry"}' % (quantity, version)
+    return b'{"quantity":%d,"version":%d}' % (quantity, version)
+
+
+def _moved(answer: Answer, course: Course) -> SeatsMoved:
+    return read(
+        SeatsMoved,
+        answer.body,
+        key=course.key,
+        replayed=answer.headers.get("Idempotent-Replayed") == "true",
+        tries=course.tries,
+        conflicts=course.conflicts,
+    )

@@ -1,0 +1,234 @@
+"""The same clients for code that is not asynchronous.
+
+They run the asynchronous clients on an event loop in a thread, rather than on `http.client`: there
+is one set of rules for retries and keys, and any number of threads share the connections.
+
+Rule: a call that is interrupted (Ctrl-C, the exception of a signal handler) is cancelled before its
+caller goes on, and `key_of` that exception tells its key.
+"""
+
+import asyncio
+import copy
+import functools
+import os
+import ssl as tls
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from .admin import AdminClient
+from .answers import Tokens
+from .booking import EventServiceClient
+from .calls import Calls, RetryHook
+from .course import ClientLimits
+from .errors import carry_key, key_of
+from .public import PublicClient
+from .transport import Transport
+
+T = TypeVar("T")
+P = ParamSpec("P")
+A = TypeVar("A", bound=Calls)
+S = TypeVar("S", bound="SyncCalls[Any]")
+
+# Cancelling a call takes a turn of the loop; a loop that is stuck must not keep Ctrl-C waiting.
+CANCEL_S = 1.0
+
+
+class _LoopThread:
+    """An event loop in a thread of its own, started by the first call.
+
+    A client may be made before a fork, but not used before it: the thread is not in the child.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The coroutine's result; whatever interrupts the wait cancels it."""
+        ended = threading.Event()
+        keys: list[str | None] = []
+
+        async def watched() -> T:
+            try:
+                return await coroutine
+            except asyncio.CancelledError as cancelled:
+                keys.append(key_of(cancelled))
+                raise
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(watched(), self._running())
+        try:
+            return future.result()
+        except BaseException as interruption:
+            if not future.done():
+                future.cancel()
+                ended.wait(CANCEL_S)
+                carry_key(interruption, keys[0] if keys else None)
+            raise
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                self._thread = threading.Thread(
+                    target=_run, args=(self._loop,), name="evently-client", daemon=True
+                )
+                self._thread.start()
+            if self._pid != os.getpid():
+                raise RuntimeError("This client was used before the fork: make one in each process")
+            return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+
+
+def _waits(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Any, P], T]:
+    """The synchronous form of a client's method, with the same arguments and documentation."""
+
+    @functools.wraps(method)
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = self._thread.run(method(self._client, *args, **kwargs))
+        return result
+
+    return call
+
+
+class SyncCalls(Generic[A]):
+    """What the synchronous clients share. Use one as a context manager, or `close` it.
+
+    Any number of threads may use one client. The retry hook runs in the client's own thread.
+    """
+
+    def __init__(self, client: A) -> None:
+        self._client = client
+        self._thread = _LoopThread()
+
+    def with_options(
+        self: S,
+        *,
+        timeout_s: float | None = None,
+        request_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> S:
+        """The same client with options for its calls, as `Calls.with_options` has it."""
+        view = copy.copy(self)
+        view._client = self._client.with_options(  # noqa: SLF001 - it is of the same class
+            timeout_s=timeout_s, request_id=request_id, traceparent=traceparent
+        )
+        return view
+
+    def close(self) -> None:
+        """Close all connections and end the client's thread."""
+        self._thread.run(self._client.close())
+        self._thread.stop()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class SyncEventServiceClient(SyncCalls[EventServiceClient]):
+    """`EventServiceClient` without `await`."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        ssl: tls.SSLContext | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        super().__init__(
+            EventServiceClient(
+                url, api_key, ssl=ssl, limits=limits, on_retry=on_retry, transport=transport
+            )
+        )
+
+    get_event = _waits(EventServiceClient.get_event)
+    reserve = _waits(EventServiceClient.reserve)
+    return_seats = _waits(EventServiceClient.return_seats)
+
+
+class SyncPublicClient(SyncCalls[PublicClient]):
+    """`PublicClient` without `await`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ssl: tls.SSLContext | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        super().__init__(
+            PublicClient(url, ssl=ssl, limits=limits, on_retry=on_retry, transport=transport)
+        )
+
+    list_events = _waits(PublicClient.list_events)
+    get_event = _waits(PublicClient.get_event)
+    get_availability = _waits(PublicClient.get_availability)
+
+
+class SyncAdminClient(SyncCalls[AdminClient]):
+    """`AdminClient` without `await`."""
+
+    def __init__(
+        self,
+        url: str,
+        tokens: Tokens | None = None,
+        *,
+        ssl: tls.SSLContext | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        super().__init__(
+            AdminClient(url, tokens, ssl=ssl, limits=limits, on_retry=on_retry, transport=transport)
+        )
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The pair of tokens now."""
+        return self._client.tokens
+
+    register = _waits(AdminClient.register)
+    log_in = _waits(AdminClient.log_in)
+    log_out = _waits(AdminClient.log_out)
+    create_event = _waits(AdminClient.create_event)
+    get_event = _waits(AdminClient.get_event)
+    list_events = _waits(AdminClient.list_events)
+    update_event = _waits(AdminClient.update_event)
+    publish_event = _waits(AdminClient.publish_event)
+    cancel_event = _waits(AdminClient.cancel_event)
+    get_analytics = _waits(AdminClient.get_analytics)
+    get_history = _waits(AdminClient.get_history)
+    create_venue = _waits(AdminClient.create_venue)
+    get_venue = _waits(AdminClient.get_venue)
+    list_venues = _waits(AdminClient.list_venues)
+    update_venue = _waits(AdminClient.update_venue)
+    delete_venue = _waits(AdminClient.delete_venue)
