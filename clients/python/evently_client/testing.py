@@ -1,0 +1,255 @@
+"""A service in memory for the tests of a booking service.
+
+It answers the calls of `EventServiceClient` by the rules of the real one, so your code runs
+with the real client: its errors, keys, retries and conflicts. Waits between tries take no time.
+
+    fake = FakeEventService()
+    event_id = fake.add_event(seats=2)
+    async with fake.client() as events:
+        await events.reserve(event_id, 2)
+    assert fake.event(event_id).status == "sold_out"
+
+`break_next` makes the next requests fail as a network or a busy service does. Public reads and
+admin calls are not answered.
+"""
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID, uuid4
+
+from multidict import CIMultiDict
+
+from .booking import EventServiceClient
+from .calls import RetryHook
+from .course import ClientLimits
+from .errors import Failure
+from .fake_event import FakeEvent, Move, Moved, Refusal
+from .sync import SyncEventServiceClient
+from .transport import Answer, Request
+
+__all__ = ["Break", "FakeEvent", "FakeEventService"]
+
+_PATH = re.compile(r"/internal/events/([^/]+)(/update-availability|/return-seats)?")
+
+
+class Break(Enum):
+    """What becomes of a request: whether it is carried out, and what its sender sees."""
+
+    UNREACHABLE = "not carried out; the connection is refused"
+    LOST_REQUEST = "not carried out; the connection breaks"
+    LOST_ANSWER = "carried out; the connection breaks"
+    SILENCE = "carried out; no answer comes before the timeout"
+    OVERLOADED = "not carried out; 503 with Retry-After"
+    OUTCOME_UNKNOWN = "carried out; 503 that does not say so"
+
+
+class FakeEventService:
+    """Events with seats, keys and versions. `now` is the clock that events start and end by."""
+
+    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
+        self.api_key = "key-of-the-fake-service"
+        # Every request that reached the service, and every wait before another try, in seconds.
+        self.requests: list[Request] = []
+        self.waits: list[float] = []
+        self._now = now
+        self._events: dict[str, FakeEvent] = {}
+        self._breaks: deque[Break] = deque()
+
+    def client(
+        self,
+        *,
+        api_key: str | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+    ) -> EventServiceClient:
+        """A client of this service."""
+        transport = _Memory(self)
+        key = self.api_key if api_key is None else api_key
+        return EventServiceClient(_URL, key, limits=limits, on_retry=on_retry, transport=transport)
+
+    def sync_client(
+        self,
+        *,
+        api_key: str | None = None,
+        limits: ClientLimits | None = None,
+        on_retry: RetryHook | None = None,
+    ) -> SyncEventServiceClient:
+        """A client of this service without `await`."""
+        transport = _Memory(self)
+        key = self.api_key if api_key is None else api_key
+        return SyncEventServiceClient(
+            _URL, key, limits=limits, on_retry=on_retry, transport=transport
+        )
+
+    def add_event(
+        self,
+        seats: int = 100,
+        *,
+        base_price: Decimal | int = Decimal("25.50"),
+        max_tickets_per_booking: int = 10,
+        starts_in: timedelta = timedelta(days=30),
+        lasts: timedelta = timedelta(hours=3),
+        published: bool = True,
+    ) -> str:
+        """The id of a new event, which is at version 2 if it is published."""
+        start = self._now() + starts_in
+        version = 2 if published else 1
+        event = FakeEvent(
+            event_id=str(uuid4()),
+            total_capacity=seats,
+            available_seats=seats,
+            base_price=Decimal(base_price),
+            max_tickets_per_booking=max_tickets_per_booking,
+            start_datetime=start,
+            end_datetime=start + lasts,
+            status="published" if published else "draft",
+            version=version,
+            terms_version=version,
+        )
+        self._events[event.event_id] = event
+        return event.event_id
+
+    def event(self, event_id: str) -> FakeEvent:
+        """An event, to look at."""
+        return self._events[event_id]
+
+    def change_price(self, event_id: str, base_price: Decimal | int) -> None:
+        """Change the offer, as an admin does."""
+        self._events[event_id].change(base_price=Decimal(base_price))
+
+    def reschedule(self, event_id: str, starts_in: timedelta) -> None:
+        """Let an event start then; a past time is an event that has begun."""
+        self._events[event_id].change(start_datetime=self._now() + starts_in)
+
+    def cancel(self, event_id: str) -> None:
+        """Cancel an event, as an admin does."""
+        self._events[event_id].change(status="cancelled")
+
+    def break_next(self, *breaks: Break) -> None:
+        """Let the next requests fail, each in its way."""
+        self._breaks.extend(breaks)
+
+    async def answer(self, request: Request, timeout_s: float) -> Answer | Failure:
+        """What the sender of a request sees; other tasks run meanwhile, as on a network."""
+        broken = self._breaks.popleft() if self._breaks else None
+        await asyncio.sleep(0)
+        if broken is Break.UNREACHABLE:
+            return Failure("UNREACHABLE", "Connection refused", again=True)
+        if broken is Break.LOST_REQUEST:
+            return _lost()
+        if broken is Break.OVERLOADED:
+            message = "Too many requests are pending; nothing was done, try again"
+            return _error(503, "OVERLOADED", message, {}, {"Retry-After": "1"})
+        answer = self._carried_out(request)
+        if broken is Break.LOST_ANSWER:
+            return _lost()
+        if broken is Break.SILENCE:
+            await asyncio.sleep(timeout_s)
+            return Failure("TIMEOUT", "No answer in time", again=True, unknown=True)
+        if broken is Break.OUTCOME_UNKNOWN:
+            message = "The outcome is not known yet; repeat the request with the same key"
+            return _error(503, "OUTCOME_UNKNOWN", message, {}, {"Retry-After": "2"})
+        return answer
+
+    def _carried_out(self, request: Request) -> Answer:
+        self.requests.append(request)
+        found = _PATH.fullmatch(request.target)
+        if found is None:
+            raise NotImplementedError(f"The fake service does not answer {request.target}")
+        if request.headers.get("X-API-Key") != self.api_key:
+            return _error(403, "UNAUTHORIZED", "The internal key is wrong")
+        try:
+            event_id = str(UUID(found[1]))
+        except ValueError:
+            return _invalid("path.event_id", "Invalid event ID")
+        event = self._events.get(event_id)
+        if event is None or event.status == "draft":
+            return _error(404, "EVENT_NOT_FOUND", "Event not found", {"event_id": event_id})
+        if found[2] is None:
+            return self._shown(event)
+        return self._moved(event, request)
+
+    def _shown(self, event: FakeEvent) -> Answer:
+        body = {
+            "event_id": event.event_id,
+            "available_seats": event.available_seats,
+            "max_tickets_per_booking": event.max_tickets_per_booking,
+            "base_price": event.base_price,
+            "version": event.version,
+            "status": event.status_at(self._now()),
+        }
+        return _answer(200, body)
+
+    def _moved(self, event: FakeEvent, request: Request) -> Answer:
+        body = json.loads(request.body or b"{}")
+        version, retry = body["version"], body.get("on_conflict") == "retry"
+        move = Move(body["quantity"], None if version == "*" else version, retry)
+        key = request.headers.get("Idempotency-Key")
+        outcome, replayed = event.answer(move, key, self._now())
+        match outcome:
+            case Moved(available_seats, status, version):
+                moved = {
+                    "event_id": event.event_id,
+                    "available_seats": available_seats,
+                    "status": status,
+                    "version": version,
+                }
+                return _answer(200, moved, {"Idempotent-Replayed": "true"} if replayed else {})
+            case Refusal(http_status, code, message, details):
+                told = {"event_id": event.event_id, **details}
+                return _error(http_status, code, message, told)
+
+
+class _Memory:
+    """Carries requests to a fake service. What waits, waits no time."""
+
+    def __init__(self, service: FakeEventService) -> None:
+        self._service = service
+
+    async def send(self, request: Request, timeout_s: float) -> Answer | Failure:
+        """What the sender of the request sees."""
+        return await self._service.answer(request, timeout_s)
+
+    async def wait(self, wait_s: float) -> None:
+        """Note the wait, and let other tasks run."""
+        self._service.waits.append(wait_s)
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+# Nothing is sent there.
+_URL = "http://fake.invalid"
+
+
+def _lost() -> Failure:
+    return Failure("CONNECTION_LOST", "Server disconnected", again=True, unknown=True)
+
+
+def _answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, CIMultiDict({"X-Request-ID": uuid4().hex, **(headers or {})}), body)
+
+
+def _error(
+    status: int,
+    code: str,
+    message: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    timestamp = datetime.now(timezone.utc).isoformat()
+    error = {"code": code, "message": message, "details": dict(details or {})}
+    return _answer(status, {"error": {**error, "timestamp": timestamp}}, headers)
+
+
+def _invalid(field: str, message: str) -> Answer:
+    problem = {"field": field, "message": message}
+    return _error(400, "VALIDATION_ERROR", message, {"fields": [problem]})
