@@ -46,21 +46,22 @@ class _LoopThread:
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result; whatever interrupts the wait cancels it."""
+    def run(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The result of the coroutine; whatever interrupts the wait cancels it."""
+        loop = self._running()
         ended = threading.Event()
         keys: list[str | None] = []
 
         async def watched() -> T:
             try:
-                return await coroutine
+                return await begin()
             except asyncio.CancelledError as cancelled:
                 keys.append(key_of(cancelled))
                 raise
             finally:
                 ended.set()
 
-        future = asyncio.run_coroutine_threadsafe(watched(), self._running())
+        future = asyncio.run_coroutine_threadsafe(watched(), loop)
         try:
             return future.result()
         except BaseException as interruption:
@@ -107,7 +108,7 @@ def _waits(
 
     @functools.wraps(method)
     def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = self._thread.run(method(self._client, *args, **kwargs))
+        result: T = self._thread.run(lambda: method(self._client, *args, **kwargs))
         return result
 
     return call
@@ -139,7 +140,7 @@ class SyncCalls(Generic[A]):
 
     def close(self) -> None:
         """Close all connections and end the client's thread."""
-        self._thread.run(self._client.close())
+        self._thread.run(self._client.close)
         self._thread.stop()
 
     def __enter__(self: S) -> S:
