@@ -62,7 +62,8 @@ class Endpoint:
     `answer` is the struct of a success, or a media type where the answer is no JSON; `errors` are
     the codes beyond those that `access`, `body` and `query` imply. What `waits` takes its turn
     behind other changes of its event, for as long as its caller says. `hot` endpoints are the ones
-    that SPEC-level targets name; their access log is kept short.
+    that SPEC-level targets name; their access log is kept short. `description` says in the document
+    what the summary cannot.
     """
 
     method: str
@@ -77,6 +78,7 @@ class Endpoint:
     body_optional: bool = False
     query: type[Query] = NoQuery
     errors: tuple[Code, ...] = ()
+    description: str = ""
     cache_control: str = "no-store"
     idempotent: bool = False
     waits: bool = False

@@ -194,6 +194,11 @@ ENDPOINTS = (
         handler=create_event,
         tag="Admin events",
         summary="Create an event",
+        description=(
+            "Creates a draft at version 1, with every seat available, which only its admin "
+            "sees until it is published. The capacity must not exceed the venue's. With an "
+            "`Idempotency-Key`, repeating the request answers the event that it created."
+        ),
         answer=AdminEventDetail,
         status=201,
         access=Access.ADMIN,
@@ -207,6 +212,9 @@ ENDPOINTS = (
         handler=get_admin_event,
         tag="Admin events",
         summary="One of your events",
+        description=(
+            "An event of the caller, in any status; a `super_admin` may read all of them."
+        ),
         answer=AdminEventDetail,
         access=Access.ADMIN,
         errors=(Code.EVENT_NOT_FOUND, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
@@ -217,6 +225,11 @@ ENDPOINTS = (
         handler=update_event,
         tag="Admin events",
         summary="Change, publish or cancel an event",
+        description=(
+            "Changes the fields that are given, if `version` is still the current one. "
+            "`status` publishes a draft or cancels an event. A started or cancelled event "
+            "cannot be changed, and capacity cannot go below the seats that are sold."
+        ),
         answer=AdminEventDetail,
         access=Access.ADMIN,
         body=EventChanges,
@@ -229,6 +242,11 @@ ENDPOINTS = (
         handler=cancel_event,
         tag="Admin events",
         summary="Cancel an event",
+        description=(
+            "Cancels for good: nothing is sold afterwards, and sold seats can still be "
+            "returned. Give the current `version` in the body, or in the query for clients "
+            "that send no body with DELETE."
+        ),
         answer=EventCancelled,
         access=Access.ADMIN,
         body=Cancellation,

@@ -129,6 +129,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=register,
         tag=TAG,
         summary="Register an admin",
+        description=(
+            "Creates an admin and logs them in. The role `super_admin` takes the bearer token "
+            "of a `super_admin`. Attempts are limited for each address."
+        ),
         answer=answers.Registered,
         status=201,
         body=Registration,
@@ -140,6 +144,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=login,
         tag=TAG,
         summary="Log an admin in",
+        description=(
+            "Answers an access token, for the header `Authorization: Bearer`, and a refresh "
+            "token. Attempts are limited for each account and each address."
+        ),
         answer=answers.LoggedIn,
         body=Login,
         errors=(Code.UNAUTHORIZED, Code.RATE_LIMITED),
@@ -150,6 +158,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=refresh,
         tag=TAG,
         summary="Exchange a refresh token for the next pair of tokens",
+        description=(
+            "A refresh token works once. One that is used again later than 10 seconds after "
+            "its use ends the login, because somebody else may have it."
+        ),
         answer=answers.Refreshed,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),
@@ -160,6 +172,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=logout,
         tag=TAG,
         summary="Log out: revoke every refresh token of this login",
+        description=(
+            "Ends the login that the refresh token belongs to. Access tokens that were given "
+            "out stay valid until they expire."
+        ),
         answer=answers.Message,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),

@@ -81,6 +81,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=get_changes,
         tag="Internal",
         summary="What happened to events, in order; waits for the next change",
+        description=(
+            "A feed to follow by long poll: ask again with the `next` of the last answer as "
+            "`after`. Delivery is at least once, in order for each event, and complete up to "
+            "`next`."
+        ),
         answer=Changes,
         access=Access.INTERNAL,
         query=ChangesQuery,
@@ -92,6 +97,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=get_snapshot,
         tag="Internal",
         summary="Every event that was ever published, or those that are named",
+        description=(
+            "The snapshot to begin following changes with, page by page with `after`. `ids` "
+            "names up to 100 events to read instead."
+        ),
         answer=EventSnapshot,
         access=Access.INTERNAL,
         query=SnapshotQuery,

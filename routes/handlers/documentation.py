@@ -130,6 +130,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=openapi_document,
         tag=TAG,
         summary="This document",
+        description=(
+            "The OpenAPI 3.1 description of this API, made from the declarations that "
+            "requests are routed and checked by."
+        ),
         answer="application/json",
         cache_control=DOCUMENT_CACHE,
     ),
@@ -139,6 +143,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=docs_page,
         tag=TAG,
         summary="A page that shows this document",
+        description="Swagger UI, served without any resource of another host.",
         answer="text/html",
         cache_control=DOCUMENT_CACHE,
     ),

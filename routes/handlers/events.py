@@ -76,6 +76,10 @@ ENDPOINTS = (
         handler=SplitHandler("get_event", find, event),
         tag="Public events",
         summary="An event with its venue",
+        description=(
+            "An event that is or was on sale, as ticket holders see it. It is no older than "
+            "250 milliseconds, and never older than what the same node has answered before."
+        ),
         answer=EventDetail,
         errors=_ERRORS,
         cache_control=PUBLIC_CACHE,
@@ -87,6 +91,10 @@ ENDPOINTS = (
         handler=SplitHandler("get_availability", look_up, availability),
         tag="Public events",
         summary="Seats that are left, in real time",
+        description=(
+            "The number of free seats, no older than 250 milliseconds. It is no promise: only "
+            "a reserve takes a seat."
+        ),
         answer=EventAvailability,
         errors=_ERRORS,
         cache_control=PUBLIC_CACHE,

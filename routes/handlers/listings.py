@@ -42,6 +42,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=list_events,
         tag="Public events",
         summary="List events on sale, by start",
+        description=(
+            "Published and sold out events that have not ended. Filters combine. Seat counts "
+            "are at most a second old."
+        ),
         answer=EventList,
         query=EventListQuery,
         cache_control="public, max-age=1",
@@ -53,6 +57,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=list_own_events,
         tag="Admin events",
         summary="List one's own events, by start; a super_admin lists all",
+        description=(
+            "Events in every status, drafts too. `status` is the status as it is answered: "
+            "`completed` finds events that have ended."
+        ),
         answer=AdminEventList,
         access=Access.ADMIN,
         query=AdminEventListQuery,

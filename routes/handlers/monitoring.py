@@ -47,6 +47,10 @@ ENDPOINTS = (
         handler=healthz,
         tag="Monitoring",
         summary="The process answers",
+        description=(
+            "For liveness probes: asks nothing of the database, because an outage of it is no "
+            "reason to restart the process."
+        ),
         answer=Health,
         hot=True,
     ),
@@ -56,6 +60,10 @@ ENDPOINTS = (
         handler=ready,
         tag="Monitoring",
         summary="The service can do its work",
+        description=(
+            "For readiness probes: asks the database for a commit. An answer of 503 says why "
+            "in its message."
+        ),
         answer=Readiness,
         errors=(Code.DATABASE_UNAVAILABLE,),
         hot=True,
@@ -66,6 +74,7 @@ ENDPOINTS = (
         handler=metrics,
         tag="Monitoring",
         summary="Metrics for Prometheus",
+        description=("The metrics of all workers of this node, in the text format of Prometheus."),
         answer="text/plain",
         hot=True,
     ),

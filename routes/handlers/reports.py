@@ -104,6 +104,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=get_analytics,
         tag=TAG,
         summary="Sales of an event, by UTC day",
+        description=(
+            "Exact, and as of one version. Revenue is what the seats that are now sold were sold "
+            "for."
+        ),
         answer=EventAnalytics,
         access=Access.ADMIN,
         errors=(Code.EVENT_NOT_FOUND, Code.UNAUTHORIZED, Code.OVERLOADED),
@@ -114,6 +118,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=get_history,
         tag=TAG,
         summary="Every version of an event, newest first",
+        description=(
+            "The ledger of an event: who changed what, and how many seats were left. Rows "
+            "never change."
+        ),
         answer=EventHistory,
         access=Access.ADMIN,
         query=Paging,

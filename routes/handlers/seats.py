@@ -88,6 +88,11 @@ ENDPOINTS = (
         handler=SplitHandler("update_availability", move, moved),
         tag="Internal",
         summary="Reserve or return seats, atomically",
+        description=(
+            "Takes seats (negative `quantity`) or gives them back (positive). A 2xx is sent "
+            "after the commit. Send an `Idempotency-Key`: after a timeout or a 503, the same "
+            "request with the same key is carried out once and answered."
+        ),
         answer=SeatsMoved,
         access=Access.INTERNAL,
         body=SeatMoveBody,
@@ -102,6 +107,10 @@ ENDPOINTS = (
         handler=SplitHandler("return_seats", move, moved),
         tag="Internal",
         summary="Return seats of a cancelled booking",
+        description=(
+            "Gives seats back, as a positive `quantity`, at any time: also after the start or "
+            "the cancellation of the event, but never more than are sold."
+        ),
         answer=SeatsMoved,
         access=Access.INTERNAL,
         body=SeatReturn,
@@ -116,6 +125,10 @@ ENDPOINTS = (
         handler=SplitHandler("get_event_for_booking", look_up, event_for_booking),
         tag="Internal",
         summary="An event as a booking needs it",
+        description=(
+            "Price, limits, version and free seats, never older than a move that the same "
+            "node has answered. Pass its `version` to a move to buy at this offer only."
+        ),
         answer=EventForBooking,
         access=Access.INTERNAL,
         errors=(Code.EVENT_NOT_FOUND, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),

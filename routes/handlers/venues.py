@@ -150,6 +150,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=create_venue,
         tag=TAG,
         summary="Create a venue",
+        description=(
+            "Every admin may hold events there; only its creator and a `super_admin` may "
+            "change it. With an `Idempotency-Key`, repeating the request answers the venue "
+            "that it created."
+        ),
         answer=answers.Venue,
         status=201,
         access=Access.ADMIN,
@@ -163,6 +168,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=list_venues,
         tag=TAG,
         summary="List venues by name",
+        description=(
+            "The venues of all admins. Filters combine, and ignore case and kinds of "
+            "apostrophes, hyphens and spaces."
+        ),
         answer=answers.VenueList,
         access=Access.ADMIN,
         query=VenueListQuery,
@@ -173,6 +182,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=get_venue,
         tag=TAG,
         summary="Get a venue",
+        description="A venue of any admin.",
         answer=answers.Venue,
         access=Access.ADMIN,
         errors=(Code.VENUE_NOT_FOUND,),
@@ -183,6 +193,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=update_venue,
         tag=TAG,
         summary="Change a venue",
+        description=(
+            "Changes the fields that are given; `null` removes a state, a postal code or a "
+            "layout. The capacity cannot go below that of a coming event there."
+        ),
         answer=answers.Venue,
         access=Access.ADMIN,
         body=VenueChanges,
@@ -194,6 +208,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         handler=delete_venue,
         tag=TAG,
         summary="Delete a venue that no event names",
+        description=("For good. A venue that any event names, even a past one, cannot be deleted."),
         answer=answers.Message,
         access=Access.ADMIN,
         errors=(Code.VENUE_NOT_FOUND, Code.VENUE_IN_USE),

@@ -88,7 +88,6 @@ HEADERS: Mapping[str, Schema] = {
         "Seconds to wait before the next try", {"type": "integer", "minimum": 0}
     ),
     "WWW-Authenticate": answer_header("How to authenticate", {"type": "string"}),
-    "Allow": answer_header("The methods of this path", {"type": "string"}),
 }
 
 SECURITY_SCHEMES: Mapping[str, Schema] = {

@@ -9,10 +9,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from routes.contract.answers import encode
-from routes.contract.errors import STATUS, Code
 from routes.endpoint import Endpoint
 from routes.openapi.components import HEADERS, PARAMETERS, SECURITY_SCHEMES, error_examples
-from routes.openapi.operations import failure, operation
+from routes.openapi.operations import operation, unrouted
 from routes.openapi.prose import TAGS, TITLE, about
 from routes.openapi.schemas import Schema, all_schemas
 
@@ -43,6 +42,7 @@ def document(endpoints: Iterable[Endpoint]) -> Schema:
             "version": service_version(),
             "summary": "Events, venues and seats, each seat sold once.",
             "description": about(),
+            "contact": {"name": "The Evently platform"},
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -66,11 +66,10 @@ def _tags(endpoints: Iterable[Endpoint]) -> list[Schema]:
 
 
 def _components(endpoints: list[Endpoint]) -> Schema:
-    unrouted = {"NotFound": Code.NOT_FOUND, "MethodNotAllowed": Code.METHOD_NOT_ALLOWED}
     return {
         "schemas": all_schemas(endpoints),
         "examples": error_examples(),
-        "responses": {name: failure(STATUS[code], [code]) for name, code in unrouted.items()},
+        "responses": {"Unrouted": unrouted()},
         "parameters": PARAMETERS,
         "headers": HEADERS,
         "securitySchemes": SECURITY_SCHEMES,

@@ -5,6 +5,7 @@ ids, query and body imply there, they imply here, and nothing is written twice.
 """
 
 import re
+from collections.abc import Iterable
 from typing import get_type_hints
 
 from routes.contract.errors import STATUS, Code
@@ -21,7 +22,7 @@ CREATED, NOT_MODIFIED = 201, 304
 _ID = re.compile(r"\{(\w+)\}")
 _ENVELOPE = {"$ref": "#/components/schemas/ErrorEnvelope"}
 # The header that explains an error of this status.
-_TELLING = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+_TELLING = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 
 def operation(endpoint: Endpoint) -> Schema:
@@ -29,6 +30,7 @@ def operation(endpoint: Endpoint) -> Schema:
     described: Schema = {
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
+        "description": endpoint.description,
         "operationId": endpoint.handler.__name__,
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint),
@@ -156,6 +158,9 @@ def _responses(endpoint: Endpoint) -> Schema:
         }
     for status, codes in error_codes(endpoint).items():
         found[str(status)] = failure(status, codes)
+    if not any(status.startswith("4") for status in found):
+        # An operation that refuses nobody; its path refuses other methods.
+        found["4XX"] = {"$ref": "#/components/responses/Unrouted"}
     return found
 
 
@@ -193,11 +198,30 @@ def failure(status: int, codes: list[Code]) -> Schema:
     names = ["X-Request-ID"]
     if status in _TELLING:
         names.append(_TELLING[status])
-    examples = {code.value: {"$ref": f"#/components/examples/{code}_{status}"} for code in codes}
     return {
         "description": "; ".join(f"`{code}`" for code in codes),
         "headers": _headers(*names),
-        "content": {"application/json": {"schema": _ENVELOPE, "examples": examples}},
+        "content": {
+            "application/json": {"schema": _ENVELOPE, "examples": _examples(codes, status)}
+        },
+    }
+
+
+def unrouted() -> Schema:
+    """The answers where no operation is: 404 for a path, 405 for a method."""
+    codes = (Code.NOT_FOUND, Code.METHOD_NOT_ALLOWED)
+    allow = answer_header("The methods of this path, with 405", {"type": "string"}, required=False)
+    return {
+        "description": "`NOT_FOUND` for another path; `METHOD_NOT_ALLOWED` for another method",
+        "headers": {**_headers("X-Request-ID"), "Allow": allow},
+        "content": {"application/json": {"schema": _ENVELOPE, "examples": _examples(codes)}},
+    }
+
+
+def _examples(codes: Iterable[Code], status: int | None = None) -> Schema:
+    return {
+        code.value: {"$ref": f"#/components/examples/{code}_{status or STATUS[code]}"}
+        for code in codes
     }
 
 

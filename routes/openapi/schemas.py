@@ -4,6 +4,7 @@ Rule: a schema allows what the handlers accept and promises what they return. Wh
 stricter than the schema that a library derives, this module corrects the schema.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -59,7 +60,9 @@ def _sent(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
     schemas: dict[str, Schema] = found.get("$defs", {})
     for schema in schemas.values():
         schema["properties"] = {
-            name: found for name, found in schema["properties"].items() if _writable(found)
+            name: _optional(found)
+            for name, found in schema["properties"].items()
+            if _writable(found)
         }
     return schemas
 
@@ -67,6 +70,18 @@ def _sent(endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
 def _writable(schema: Schema) -> bool:
     """Whether a client has a reason to send the field."""
     return not schema.get("readOnly")
+
+
+def _optional(schema: Schema) -> Schema:
+    """Say a default in words: generators of types take a field that has one as always there."""
+    if "default" not in schema:
+        return schema
+    rest = {name: said for name, said in schema.items() if name != "default"}
+    if schema["default"] is None:
+        return rest
+    told = f"`{json.dumps(schema['default'])}` if it is left out"
+    about = rest.get("description")
+    return {**rest, "description": f"{about}; {told}" if about else told}
 
 
 def _null_as_answered(sent: Schema, answered: Schema) -> None:

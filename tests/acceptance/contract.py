@@ -83,6 +83,7 @@ class AnswerChecker:
         code = value["error"]["code"]
         answer.expect(code in known, f"{code} is no answer to a path or method that is not there")
         self._check_headers(answer, known[code]["headers"])
+        answer.expect("allow" in answer.headers or code == "NOT_FOUND", "it lacks Allow")
         return value
 
     def check_common(self, status: int, headers: Mapping[str, str]) -> None:

@@ -126,6 +126,28 @@ def test_only_files_of_the_page_are_left_out(described: dict[str, Any]) -> None:
     assert all(path.startswith("/docs/") for path in left_out)
 
 
+def test_every_operation_is_described(described: dict[str, Any]) -> None:
+    for _, path, found in operations(described):
+        assert found["description"].endswith("."), path
+        assert found["description"] != f"{found['summary']}.", path
+
+
+def test_a_default_makes_no_field_of_a_body_required(described: dict[str, Any]) -> None:
+    """Generators of types take a property with a default as one that is always there."""
+    for name in BODIES:
+        properties = schema(described, name)["properties"]
+        assert not [field for field, told in properties.items() if "default" in told], name
+    move = schema(described, "SeatMove")["properties"]
+    assert move["on_conflict"]["description"].endswith('; `"fail"` if it is left out')
+
+
+def test_every_operation_can_refuse(described: dict[str, Any]) -> None:
+    for _, path, found in operations(described):
+        assert [status for status in found["responses"] if status.startswith("4")], path
+    refusals = operation(described, "GET", "/healthz")["responses"]["4XX"]
+    assert refusals == {"$ref": "#/components/responses/Unrouted"}
+
+
 def test_every_error_code_is_documented_with_an_example(described: dict[str, Any]) -> None:
     found = {
         code
