@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 
 from tests.acceptance.service import Service
 from tests.acceptance.service_process import INTERNAL_KEY, ROOT
+from tests.acceptance.test_documentation import blocks
 
 PROJECT = '''\
 """Books a seat, and gives it back."""
@@ -118,6 +119,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "book.py").write_text(PROJECT, encoding="utf-8")
     (folder / "slips.py").write_text(SLIPS, encoding="utf-8")
+    for n, example in enumerate(blocks("clients/python/README.md", "python")):
+        (folder / f"example_{n}.py").write_text(example, encoding="utf-8")
     shutil.copytree(
         ROOT / "clients" / "python",
         folder / "client",
@@ -136,10 +139,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-async def test_the_project_is_type_checked_strictly(project: Path) -> None:
+async def test_the_project_and_the_examples_are_type_checked_strictly(project: Path) -> None:
     python = str(project / ".venv" / "bin" / "python")
     command = (sys.executable, "-m", "mypy", "--strict", "--python-executable", python)
-    done = await run(*command, "book.py", "slips.py", folder=project)
+    examples = [f"example_{n}.py" for n in range(len(blocks("clients/python/README.md", "python")))]
+    assert examples
+    done = await run(*command, "book.py", "slips.py", *examples, folder=project)
     errors = re.findall(r"^(\S+):(\d+): error: .*\[([a-z-]+)\]$", done.stdout, re.MULTILINE)
     assert {file for file, *_ in errors} == {"slips.py"}, done.stdout
     first = SLIPS.splitlines().index('    await events.reserve("id", "2")') + 1

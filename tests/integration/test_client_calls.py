@@ -324,6 +324,22 @@ async def test_a_given_session_is_used_and_left_open(server: Server) -> None:
     assert server.seen[0].headers["X-API-Key"] == "key"
 
 
+async def test_a_given_session_keeps_its_middlewares(server: Server) -> None:
+    async def signs(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers["X-Signed"] = "yes"
+        return await handler(request)
+
+    server.answer = refuses(404, "EVENT_NOT_FOUND")
+    async with aiohttp.ClientSession(middlewares=(signs,)) as session:
+        admin = AdminClient(server.url, Tokens("a", "r"), session=session)
+        for call in (admin.get_event(EVENT_ID), admin.update_event(EVENT_ID, 1, name="Aida")):
+            with pytest.raises(EventServiceError):
+                await call
+    assert [request.headers.get("X-Signed") for request in server.seen] == ["yes", "yes"]
+
+
 async def test_a_tls_context_says_whom_to_trust(tmp_path: Path) -> None:
     file = tmp_path / "localhost.pem"
     file.write_text(LOCALHOST)

@@ -110,6 +110,8 @@ class AdminClient(AdminEvents, AdminVenues):
             return
         if login.renewal is None:
             login.renewal = asyncio.create_task(self._refresh(used))
+            # Whoever still waits is told of a failure; there may be nobody left.
+            login.renewal.add_done_callback(lambda done: done.cancelled() or done.exception())
         # A refresh token works once: a caller who is cancelled must not take the next pair along.
         await asyncio.shield(login.renewal)
 

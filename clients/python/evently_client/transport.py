@@ -82,8 +82,9 @@ class HttpTransport:
     async def send(self, request: Request, timeout_s: float) -> Answer | Failure:
         """The answer, or why there is none."""
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._limits.connect_s)
+        session = self._session()
         try:
-            async with self._session().request(
+            async with session.request(
                 request.method,
                 URL(f"{self._base}{request.target}", encoded=True),
                 data=request.body,
@@ -91,7 +92,7 @@ class HttpTransport:
                 timeout=timeout,
                 allow_redirects=False,
                 ssl=self._ssl,
-                middlewares=(_Once(),) if request.method in _RESENT else (),
+                middlewares=_middlewares(session) if request.method in _RESENT else None,
             ) as response:
                 raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -126,6 +127,11 @@ class HttpTransport:
 
 # aiohttp sends these again by itself when a kept connection breaks.
 _RESENT = frozenset({"PUT", "DELETE"})
+
+
+def _middlewares(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """Those of the session, which has no public name for them, and the one that sends once."""
+    return (*getattr(session, "_middlewares", ()), _Once())
 
 
 class _Once:
