@@ -12,9 +12,10 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 # In a test's id: the service that it shares, as the fixtures of tests/acceptance name it, or the
-# module whose tests share a primary with its standby.
+# modules whose tests share a primary with its standby, or a service for the client.
 _SHARED = re.compile(
-    r"\[(?:.*-)?(?P<service>\d-workers?|cluster-of-\d)[-\]]|(?P<module>test_standby\.py)"
+    r"\[(?:.*-)?(?P<service>\d-workers?|cluster-of-\d)[-\]]"
+    r"|(?P<module>test_standby\.py|acceptance/test_client_)"
 )
 
 

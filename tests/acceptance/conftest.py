@@ -13,6 +13,7 @@ import pytest
 from evently.embedded import EmbeddedPostgres
 from tests.acceptance.cluster import all_ready
 from tests.acceptance.contract import AnswerChecker
+from tests.acceptance.place import Place, opened_place
 from tests.acceptance.service import Service, running
 from tests.acceptance.target import Target, new_target
 
@@ -54,6 +55,16 @@ def workers(
     with running(Service(postgres.dsn(name), request.param)) as service:
         yield service
         service.process.verify()
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def place(postgres: EmbeddedPostgres, template: str) -> Iterator[Place]:
+    """One service for all tests of the client, and one admin: each new one costs a bcrypt hash."""
+    name = f"client_{uuid4().hex}"
+    postgres.create_database(name, template)
+    with opened_place(postgres.dsn(name)) as place:
+        yield place
     postgres.drop_database(name)
 
 

@@ -5,8 +5,7 @@ Rule: no test knows which of the two it runs on.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -14,7 +13,6 @@ from uuid import uuid4
 
 import pytest
 
-from evently.embedded import EmbeddedPostgres
 from evently_client import (
     AdminClient,
     ClientLimits,
@@ -30,15 +28,13 @@ from evently_client import (
     OutcomeUnknown,
     Refused,
     SeatsExceedCapacity,
-    SyncAdminClient,
     SyncEventServiceClient,
-    Tokens,
     Unauthorized,
     key_of,
 )
 from evently_client.testing import Break, FakeEventService
 from evently_client.transport import Answer, HttpTransport, Request
-from tests.acceptance.service import Service, running
+from tests.acceptance.place import Place
 from tests.acceptance.service_process import INTERNAL_KEY
 from tests.until import until
 
@@ -146,32 +142,6 @@ class ServiceStage:
     async def cancel(self, event_id: str) -> None:
         version = (await self._admin.get_event(event_id)).version
         await self._admin.cancel_event(event_id, version)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where events are made: at a real service, by an admin, in a venue."""
-
-    url: str
-    tokens: Tokens
-    venue_id: str
-
-
-@pytest.fixture(scope="module")
-def place(postgres: EmbeddedPostgres, template: str) -> Iterator[Place]:
-    """One service for this module, and one admin, since each new one costs a bcrypt hash."""
-    name = f"contract_{uuid4().hex}"
-    postgres.create_database(name, template)
-    with running(Service(postgres.dsn(name), 1)) as service:
-        with SyncAdminClient(service.process.url) as admin:
-            admin.register(f"{uuid4().hex}@example.org", "correct horse battery", "Ada")
-            venue = admin.create_venue(
-                name="Hall", address="1 Street", city="Oslo", country="Norway", capacity=1000
-            )
-            assert admin.tokens is not None
-            yield Place(service.process.url, admin.tokens, venue.venue_id)
-        service.process.verify()
-    postgres.drop_database(name)
 
 
 @pytest.fixture(params=["fake", "service"])

@@ -12,13 +12,16 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.acceptance.service import Service
+from evently_client import AdminClient
+from tests.acceptance.place import Place
 from tests.acceptance.service_process import INTERNAL_KEY, ROOT
 from tests.acceptance.test_documentation import blocks
 
@@ -152,11 +155,22 @@ async def test_the_project_and_the_examples_are_type_checked_strictly(project: P
     assert {kind for *_, kind in errors} == {"arg-type", "call-arg", "attr-defined"}
 
 
-async def test_the_project_books(project: Path, service: Service) -> None:
+async def test_the_project_books(project: Path, place: Place) -> None:
     assert len([line for line in PROJECT.splitlines() if line.strip()]) <= 33
-    event = await service.clients.published_event(total_capacity=3)
+    start = datetime.now(UTC) + timedelta(days=30)
+    async with AdminClient(place.url, place.tokens) as admin:
+        event = await admin.create_event(
+            name="Night",
+            venue_id=place.venue_id,
+            event_type="concert",
+            start_datetime=start,
+            end_datetime=start + timedelta(hours=3),
+            total_capacity=3,
+            base_price=Decimal("25.50"),
+        )
+        await admin.publish_event(event.event_id, event.version)
     python = str(project / ".venv" / "bin" / "python")
-    command = (python, "book.py", service.process.url, INTERNAL_KEY, event["event_id"])
+    command = (python, "book.py", place.url, INTERNAL_KEY, event.event_id)
     done = await run(*command, folder=project)
     said = "Night in Oslo, 25.5 each\n1 left, then 3\n"
     assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)

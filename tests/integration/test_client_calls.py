@@ -529,6 +529,7 @@ def test_every_call_has_its_synchronous_form(
 
 
 def test_threads_share_a_client() -> None:
+    before = set(threading.enumerate())
     fake = FakeEventService()
     event_id = fake.add_event(seats=100)
     with fake.sync_client() as events:
@@ -541,7 +542,7 @@ def test_threads_share_a_client() -> None:
         for thread in threads:
             thread.join()
         assert events.with_options(timeout_s=3).get_event(event_id).available_seats == 60
-    assert not [found for found in threading.enumerate() if found.name == "evently-client"]
+    assert set(threading.enumerate()) == before
 
 
 def test_an_interrupted_call_ends_and_tells_its_key() -> None:

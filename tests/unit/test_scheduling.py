@@ -15,6 +15,8 @@ STATE, WORKERS = "tests/acceptance/test_state.py", "tests/acceptance/test_worker
         (f"{STATE}::test_a_move[draft-2-workers]", "2-workers"),
         (f"{WORKERS}::test_a_kill[cluster-of-4-0.8]", "cluster-of-4"),
         ("tests/integration/test_standby.py::test_a_commit[ask]", "test_standby.py"),
+        ("tests/acceptance/test_client_install.py::test_it_books", "acceptance/test_client_"),
+        ("tests/acceptance/test_client_contract.py::test_it[fake]", "acceptance/test_client_"),
     ],
 )
 def test_what_shares_a_service_shares_a_process(test: str, group: str) -> None:
