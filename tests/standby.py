@@ -11,7 +11,12 @@ from evently.embedded.cluster import FOLDER
 from tests.chaos.server import Server
 
 DATABASE = "sold"
-CONFIG = {"max_connections": "100", "wal_receiver_status_interval": "'100ms'"}
+CONFIG = {
+    "max_connections": "100",
+    "wal_receiver_status_interval": "'100ms'",
+    # A standby is ready when it can be read.
+    "hot_standby": "on",
+}
 SYNCHRONOUS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
 STREAMING_S = 20.0
 

@@ -5,6 +5,8 @@ Rules
 1. A backup, and a restored cluster, is written completely under another name, checked against its
    manifest, and then renamed: a partial one is never found under its name.
 2. Nothing is deleted: the cluster that a restored one replaces is kept beside it.
+3. A restored cluster begins a new timeline, by which whatever remembers the former one (the
+   lineage, the feed of changes, consumers of WAL) can tell the two histories apart.
 
 A backup is a copy of the files (pg_basebackup), not a dump. A dump holds one snapshot for as long
 as it takes, and meanwhile no dead version of a hot event's row can be removed: its sales slow down
@@ -29,6 +31,8 @@ from evently.embedded.programs import run_program
 from evently.embedded.system_user import give, make_data_dir, server_user
 
 MANIFEST = "backup_manifest"
+# With this file the server ends its recovery by beginning a new timeline, and removes it.
+RECOVERY_SIGNAL = "recovery.signal"
 # A copy takes as long as it takes; whoever waits sees its progress and may interrupt it.
 UNBOUNDED = None
 
@@ -78,6 +82,7 @@ def restore_backup(
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=root))
         try:
             _copy(backup, unfinished, advance)
+            (unfinished / RECOVERY_SIGNAL).touch(mode=0o600)
             for path in (*unfinished.rglob("*"), unfinished):
                 give(path, user)
             # A thousand files, each synced by itself, take as many seconds as this takes moments.

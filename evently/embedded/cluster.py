@@ -37,6 +37,10 @@ CONFIG: Mapping[str, str] = {
     "min_wal_size": "'1GB'",
     # A consumer that never comes back must not fill the disk.
     "max_slot_wal_keep_size": "'4GB'",
+    # Asked for after a restore only, and then for nothing: a backup holds all the WAL it needs.
+    "restore_command": "'/bin/false'",
+    # Ready means that it takes writes, so not before the recovery after a restore has ended.
+    "hot_standby": "off",
     "logging_collector": "off",
     "log_min_messages": "warning",
     "log_checkpoints": "off",

@@ -60,6 +60,11 @@ def data(folder: Path) -> Path:
     return folder / "data"
 
 
+def timeline(data_dir: Path) -> int:
+    with EmbeddedPostgres(data_dir) as server:
+        return int(server.psql("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"), 16)
+
+
 def venues(data_dir: Path) -> int:
     with EmbeddedPostgres(data_dir) as server:
         return int(server.psql("SELECT count(*) FROM venues", "evently"))
@@ -78,6 +83,14 @@ def test_what_was_backed_up_is_restored_elsewhere_with_its_keys(folder: Path, da
         assert (path / "secrets.env").stat().st_mode & 0o077 == 0
     assert (folder / "backups" / "one").stat().st_mode & 0o077 == 0
     assert "every event equals its ledger" in succeed(copy, "verify")
+
+
+def test_every_restore_begins_a_history_of_its_own(folder: Path, data: Path) -> None:
+    before = timeline(data)
+    succeed(data, "restore", folder / "backup", "--replace")
+    assert timeline(data) == before + 1
+    # No longer than for the first start.
+    assert timeline(data) == before + 1
 
 
 def test_a_present_database_is_replaced_only_on_request_and_kept(folder: Path, data: Path) -> None:

@@ -49,7 +49,10 @@ def servers() -> Iterator[tuple[Server, Server]]:
     """A primary, and a standby that follows it asynchronously."""
     with tempfile.TemporaryDirectory(prefix="evently-replica-") as name:
         folder = Path(name)
-        primary, standby = Server(folder / "primary"), Server(folder / "standby")
+        folder.chmod(0o711)
+        # A standby is ready when it can be read.
+        config = {"hot_standby": "on"}
+        primary, standby = Server(folder / "primary"), Server(folder / "standby", config)
         try:
             primary.start()
             primary.create_database(DATABASE)
