@@ -180,7 +180,7 @@ NO_PATHS = (
     *("/api//v1/events", f"/api/v1/events/{ID}/", f"/api/v1/events/{ID}//availability"),
     *("/healthz/", "/HEALTHZ", "/api/v1/Events", "/docs/", "/docs/../docs", "/docs/%2e%2e/x"),
     *("/docs/oauth2-redirect.html", "/docs/swagger-ui.css.map", "/api/v1/events;x=1", "/*"),
-    *(f"/internal/events/{ID}/", "/internal/events", "/.env", "/favicon.ico", "/%68ealthz"),
+    *(f"/internal/events/{ID}/", "/internal/event", "/.env", "/favicon.ico", "/%68ealthz"),
 )
 
 
