@@ -139,6 +139,10 @@ class Supervisor:
             return 1
         finally:
             self._kill_all()
+            # Python ends with the default action in place of handlers: one more signal would kill
+            # the process then, and hide its exit code.
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             for end in (self._wake, self._woken, *(slot.listener for slot in self._slots)):
                 end.close()

@@ -8,13 +8,14 @@ import http.client
 import json
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 
+from evently.supervisor import GRACE_S
 from tests.acceptance.cluster import (
     CLIENTS,
     PROBE_EVERY_S,
@@ -146,12 +147,16 @@ async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Ser
             connection = stack.enter_context(raw_socket(cluster))
             connection.sendall(head + b"Content-Length: 10\r\n\r\n")
         await until(lambda: cluster.process.probe("/healthz") == 200, 10, "an answer after them")
-        # Signals that come at once are one wish to stop; one that comes later is in earnest.
-        for _ in range(6):
+
+        def impatient() -> bool:
+            """Signals that come at once are one wish to stop; one that comes later is in earnest,
+            and those that come after it, until the process is gone, change nothing.
+            """
             cluster.process.terminate()
-            with suppress(AssertionError):
-                await until(lambda: cluster.process.ended is not None, 0.5)
-                break
+            return cluster.process.ended is not None
+
+        # Without a second signal it would wait for those requests for GRACE_S.
+        await until(impatient, GRACE_S - 3.0, "the end")
     assert cluster.process.ended == 1
     cluster.process.assert_gone(within_s=2)
 
