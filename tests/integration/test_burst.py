@@ -143,7 +143,7 @@ async def test_all_seats_are_sold_once(service: Service, mode: str) -> None:
     assert found["mode"] == mode
     assert box.available == 0 or mode == "strict"
     assert found["sold"] == f"{150 - box.available} seats in {150 - box.available} moves"
-    assert "INSUFFICIENT_SEATS" in found["refused"]
+    assert mode == "strict" or "INSUFFICIENT_SEATS" in found["refused"]
     assert result.stdout.splitlines()[-1] == "nothing oversold: seats and versions add up"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import cast
 
@@ -104,7 +104,9 @@ async def test_a_head_that_drips_is_waited_for_no_longer_either() -> None:
         while not ended.done():
             writer.write(b"b")
             await asyncio.wait({ended}, timeout=KEEP_ALIVE / 20)
-        assert await ended == b""
+        # A byte that crosses the end is answered with a reset.
+        with suppress(ConnectionResetError):
+            assert await ended == b""
 
 
 @pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED.keys())
