@@ -97,11 +97,13 @@ class Database(Session):
         commit_dsn: str | None = None,
         pool_max: int = POOL_MAX,
         writable: bool = True,
+        acquire_s: float = ACQUIRE_S,
     ) -> None:
         super().__init__(None)
         self.dsn = dsn
         self._pool_max = pool_max
         self._writable = writable
+        self._acquire_s = acquire_s
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.witness = Witness(commit_dsn or dsn)
         # Raised whenever a connection is made; see EventStore.load.
@@ -122,7 +124,7 @@ class Database(Session):
             target_session_attrs=PRIMARY if self._writable else ANY_SERVER,
         )
         await self._pool
-        self._executor = _Acquiring(self._pool)
+        self._executor = _Acquiring(self._pool, self._acquire_s)
 
     async def close(self) -> None:
         """Close every connection, the ones in use after their statement if that ends soon."""
@@ -159,7 +161,10 @@ class Database(Session):
         """One transaction on one connection: committed at the end, rolled back when left early."""
         assert self._pool is not None, "the database is not open"
         with translated():
-            async with acquired(self._pool) as connection, connection.transaction():
+            async with (
+                acquired(self._pool, self._acquire_s) as connection,
+                connection.transaction(),
+            ):
                 yield Session(connection)
 
     async def __aenter__(self) -> Self:
@@ -173,8 +178,9 @@ class Database(Session):
 class _Acquiring:
     """Gives each statement a connection of the pool."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_s: float) -> None:
         self._pool = pool
+        self._acquire_s = acquire_s
 
     async def fetch(
         self,
@@ -182,26 +188,26 @@ class _Acquiring:
         *args: object,
         timeout: float | None,  # noqa: ASYNC109 - a connection calls it so
     ) -> Any:
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, self._acquire_s) as connection:
             return await connection.fetch(sql, *args, timeout=timeout)
 
     async def fetchrow(self, sql: str, *args: object) -> Any:
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, self._acquire_s) as connection:
             return await connection.fetchrow(sql, *args)
 
     async def execute(self, sql: str, *args: object) -> Any:
-        async with acquired(self._pool) as connection:
+        async with acquired(self._pool, self._acquire_s) as connection:
             return await connection.execute(sql, *args)
 
 
 @asynccontextmanager
-async def acquired(pool: "asyncpg.Pool[asyncpg.Record]") -> AsyncIterator[Any]:
+async def acquired(pool: "asyncpg.Pool[asyncpg.Record]", acquire_s: float) -> AsyncIterator[Any]:
     """A connection of the pool. Raises Overloaded or DatabaseUnavailable: nothing was sent.
 
     Raises AnswerLost at the end if something was committed without the synchronous standby.
     """
     try:
-        connection = await pool.acquire(timeout=ACQUIRE_S)
+        connection = await pool.acquire(timeout=acquire_s)
     except TimeoutError as error:
         if pool.get_size() < pool.get_max_size():
             raise DatabaseUnavailable("no host of the database answers in time") from error

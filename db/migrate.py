@@ -31,6 +31,8 @@ LOCK_WAIT_MS = 60_000
 # A change of a table that waits for its lock holds up all that comes after it: rather fail, and
 # be called again, than hold up sales.
 TABLE_LOCK_WAIT_MS = 5_000
+# After the server's own limit for its turn: when this strikes, the network is the problem.
+SAID_S = 60.0
 # Over what rewriting the largest table takes; whatever the connection's own bound is.
 MIGRATION_S = 3600.0
 # Any other statement: no caller waits for a command, but one that hangs longer is stuck.
@@ -84,10 +86,12 @@ def _read(file: Traversable) -> Migration:
 async def pending(
     connection: "asyncpg.Connection[asyncpg.Record]",
     known: Sequence[Migration] | None = None,
+    *,
+    server_version_min: int = SERVER_VERSION_MIN,
 ) -> tuple[Migration, ...]:
     """What is still to be applied. Raises MigrationError when the database does not fit."""
     known = migrations() if known is None else known
-    _check_server(connection)
+    _check_server(connection, server_version_min)
     if not await connection.fetchval(load(Statement.HAS_MIGRATIONS_TABLE)):
         return tuple(known)
     rows = await connection.fetch(load(Statement.APPLIED_MIGRATIONS))
@@ -95,12 +99,10 @@ async def pending(
     return tuple(known[len(rows) :])
 
 
-def _check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+def _check_server(connection: "asyncpg.Connection[asyncpg.Record]", version_min: int) -> None:
     major = connection.get_server_version().major
-    if major < SERVER_VERSION_MIN:
-        raise MigrationError(
-            f"PostgreSQL {SERVER_VERSION_MIN} or newer is needed; this one is {major}"
-        )
+    if major < version_min:
+        raise MigrationError(f"PostgreSQL {version_min} or newer is needed; this one is {major}")
     encoding = connection.get_settings().server_encoding
     if encoding != ENCODING:
         raise MigrationError(
@@ -133,16 +135,20 @@ def _check_history(applied: Mapping[int, str], known: Sequence[Migration]) -> No
 async def migrate(
     connection: "asyncpg.Connection[asyncpg.Record]",
     known: Sequence[Migration] | None = None,
+    *,
+    server_version_min: int = SERVER_VERSION_MIN,
+    lock_wait_ms: int = LOCK_WAIT_MS,
+    table_lock_wait_ms: int = TABLE_LOCK_WAIT_MS,
 ) -> tuple[Migration, ...]:
     """Apply what is missing, each file in a transaction of its own; what was applied."""
     known = migrations() if known is None else known
-    _check_server(connection)
-    await _take_turn(connection)
+    _check_server(connection, server_version_min)
+    await _take_turn(connection, lock_wait_ms)
     try:
         await _make_table(connection)
-        missing = await pending(connection, known)
+        missing = await pending(connection, known, server_version_min=server_version_min)
         for migration in missing:
-            await _apply(connection, migration)
+            await _apply(connection, migration, table_lock_wait_ms)
         return missing
     finally:
         # A connection that is gone has given the lock back.
@@ -160,27 +166,29 @@ async def _make_table(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         ) from error
 
 
-async def _take_turn(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _take_turn(connection: "asyncpg.Connection[asyncpg.Record]", lock_wait_ms: int) -> None:
     try:
         async with connection.transaction():
             await connection.execute(
-                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {LOCK_WAIT_MS}"
+                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {lock_wait_ms}"
             )
             # Held by the session, so it outlives this transaction.
             await connection.execute(
-                "SELECT pg_advisory_lock($1)", LOCK_ID, timeout=2 * LOCK_WAIT_MS / 1000
+                "SELECT pg_advisory_lock($1)", LOCK_ID, timeout=lock_wait_ms / 1000 + SAID_S
             )
     except asyncpg.LockNotAvailableError as error:
         raise MigrationError(
-            f"another migration has run for {LOCK_WAIT_MS // 1000} s: wait for it, or end it"
+            f"another migration has run for {lock_wait_ms // 1000} s: wait for it, or end it"
         ) from error
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+async def _apply(
+    connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration, lock_wait_ms: int
+) -> None:
     try:
         async with connection.transaction():
             await connection.execute(
-                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {TABLE_LOCK_WAIT_MS}"
+                f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {lock_wait_ms}"
             )
             await connection.execute(migration.sql, timeout=MIGRATION_S)
             await connection.execute(

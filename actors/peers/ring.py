@@ -17,11 +17,11 @@ MEMO_MAX = 65_536
 class Ring:
     """The workers `0 .. workers - 1`, in the order in which they would own an event."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, memo_max: int = MEMO_MAX) -> None:
         if workers < 1:
             raise ValueError("a ring needs at least one worker")
         self._seeds = [f"worker-{index}".encode() for index in range(workers)]
-        self.order = lru_cache(MEMO_MAX)(self._order)
+        self.order = lru_cache(memo_max)(self._order)
 
     def owner(self, event_id: str) -> int:
         """The worker that owns the event."""

@@ -34,13 +34,15 @@ POLL_S = 0.05
 
 
 @contextmanager
-def command_dsn(settings: Settings, *, may_make: bool = False) -> Iterator[str]:
+def command_dsn(
+    settings: Settings, *, may_make: bool = False, starting_s: float = STARTING_S
+) -> Iterator[str]:
     """The URL of the database, which is available inside the context.
 
     Enter it from the main thread. Raises EmbeddedPostgresError, also if there is no embedded
     database and the command may not make one.
     """
-    with _server(settings, may_make=may_make) as (dsn, _):
+    with _server(settings, may_make=may_make, starting_s=starting_s) as (dsn, _):
         yield dsn
 
 
@@ -97,7 +99,9 @@ def telling_why() -> Iterator[None]:
 
 
 @contextmanager
-def _server(settings: Settings, *, may_make: bool) -> Iterator[tuple[str, bool]]:
+def _server(
+    settings: Settings, *, may_make: bool, starting_s: float = STARTING_S
+) -> Iterator[tuple[str, bool]]:
     """The database's URL, and whether this command started its server."""
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
@@ -111,7 +115,7 @@ def _server(settings: Settings, *, may_make: bool) -> Iterator[tuple[str, bool]]
             "EVENTLY_DATABASE_URL; `evently serve`, `seed` and `migrate` make a new database"
         )
     click.echo(f"database: embedded, in {folder}", err=True)
-    server = _start_unless_running(settings.data_dir)
+    server = _start_unless_running(settings.data_dir, starting_s)
     if isinstance(server, str):
         yield server, False
         return
@@ -128,9 +132,9 @@ def _without_secrets(dsn: str) -> str:
     return f"{hosts}{url.path}"
 
 
-def _start_unless_running(data_dir: Path) -> EmbeddedPostgres | str:
+def _start_unless_running(data_dir: Path, starting_s: float) -> EmbeddedPostgres | str:
     """A server that has just been started, or the URL of one that is already running."""
-    deadline_s = time.monotonic() + STARTING_S
+    deadline_s = time.monotonic() + starting_s
     while True:
         dsn = running_dsn(data_dir)
         if dsn is not None:

@@ -24,12 +24,12 @@ class DataDirLock:
         self._root = root
         self._file: IO[str] | None = None
 
-    def take(self) -> None:
+    def take(self, lock_s: float = LOCK_S) -> None:
         """Take it, unless it is already held. Raises DataDirInUse."""
         if self._file is not None:
             return
         lock = os.fdopen(os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
-        deadline_s = time.monotonic() + LOCK_S
+        deadline_s = time.monotonic() + lock_s
         while not _locked(lock):
             lock.seek(0)
             holder = lock.read().strip()

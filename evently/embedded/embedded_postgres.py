@@ -20,7 +20,7 @@ from typing import Self
 from evently.embedded.cluster import FOLDER, Cluster
 from evently.embedded.data_dir_lock import DataDirLock
 from evently.embedded.errors import EmbeddedPostgresError
-from evently.embedded.postmaster import POLL_S, Postmaster, end
+from evently.embedded.postmaster import ORPHAN_S, POLL_S, Postmaster, end
 from evently.embedded.programs import binaries, identity, run_program
 from evently.embedded.system_user import give, make_data_dir, server_user
 from evently.embedded.unix_socket import DATABASE, dsn_of, make_socket_dir
@@ -46,8 +46,14 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, data_dir: Path, config: Mapping[str, str] | None = None, *, durable: bool = True
+        self,
+        data_dir: Path,
+        config: Mapping[str, str] | None = None,
+        *,
+        durable: bool = True,
+        orphan_s: float = ORPHAN_S,
     ) -> None:
+        self._orphan_s = orphan_s
         self._root = data_dir.absolute()
         self._cluster = Cluster(self._root, config, durable=durable)
         self._postmaster = Postmaster(self._cluster.path)
@@ -90,7 +96,7 @@ class EmbeddedPostgres:
             make_data_dir(self._root)
             self._lock.take()
             self._user = server_user(self._root)
-            self._postmaster.end_orphan()
+            self._postmaster.end_orphan(self._orphan_s)
             self._cluster.make(self._user)
             self._socket_dir = make_socket_dir(self._root)
             give(self._socket_dir, self._user)

@@ -62,10 +62,10 @@ class Postmaster:
         path = line(self._pid_file, _SOCKET_DIR_LINE)
         return Path(path) if path else None
 
-    def end_orphan(self) -> None:
+    def end_orphan(self, orphan_s: float = ORPHAN_S) -> None:
         """End the server of a killed service, unless it is already shutting down by itself."""
         patience = ((signal.SIGINT, STOP_S), (signal.SIGQUIT, QUIT_S), (signal.SIGKILL, QUIT_S))
-        gone = self._wait_gone(ORPHAN_S)
+        gone = self._wait_gone(orphan_s)
         for sent, patience_s in patience:
             if gone:
                 break

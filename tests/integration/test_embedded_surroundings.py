@@ -1,5 +1,6 @@
 """What the embedded server may find where it starts: leftovers, other users, odd environments."""
 
+import fcntl
 import os
 import signal
 import stat
@@ -17,9 +18,9 @@ from evently.embedded import (
     DataDirInUse,
     EmbeddedPostgres,
     EmbeddedPostgresError,
-    postmaster,
     running_dsn,
 )
+from evently.embedded.data_dir_lock import DataDirLock
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -95,8 +96,19 @@ def test_a_directory_in_use_is_told_from_other_failures(used_dir: Path) -> None:
         assert server.psql("SELECT 1").strip() == "1"
 
 
-def test_an_orphan_that_stays_is_ended(used_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postmaster, "ORPHAN_S", 0.0)
+def test_a_lock_of_an_unknown_owner_is_waited_for_no_longer_than_its_bound(
+    tmp_path: Path,
+) -> None:
+    lock = DataDirLock(tmp_path)
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(DataDirInUse, match="process id \\?"):
+            lock.take(lock_s=0.1)
+    lock.take(lock_s=0.0)
+    lock.release()
+
+
+def test_an_orphan_that_stays_is_ended(used_dir: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", DEAF_OWNER, str(used_dir)],
         cwd=REPOSITORY,
@@ -107,7 +119,7 @@ def test_an_orphan_that_stays_is_ended(used_dir: Path, monkeypatch: pytest.Monke
         orphan = int(owner.stdout.readline())
         owner.kill()
     assert running_dsn(used_dir) is not None
-    with EmbeddedPostgres(used_dir, durable=False) as server:
+    with EmbeddedPostgres(used_dir, durable=False, orphan_s=0.0) as server:
         assert server.pid != orphan
         assert server.psql("SELECT 1").strip() == "1"
 

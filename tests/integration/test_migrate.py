@@ -9,7 +9,6 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from db import migrate as module
 from db.migrate import (
     LOCK_ID,
     MigrationError,
@@ -144,18 +143,14 @@ async def test_one_that_fails_leaves_nothing_and_those_before_it_stay(
 
 
 async def test_one_that_waits_for_a_busy_table_gives_up(
-    connection: Connection,
-    folder: Path,
-    empty_database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    connection: Connection, folder: Path, empty_database_url: str
 ) -> None:
-    monkeypatch.setattr(module, "TABLE_LOCK_WAIT_MS", 10)
     await migrate(connection, migrations(folder)[:1])
     other = await asyncpg.connect(empty_database_url)
     async with other.transaction():
         await other.execute("SELECT * FROM one")
         with pytest.raises(MigrationError, match=r"0002_second was not applied: .* lock timeout"):
-            await migrate(connection, migrations(folder))
+            await migrate(connection, migrations(folder), table_lock_wait_ms=10)
     await other.close()
     assert len(await migrate(connection, migrations(folder))) == 1
 
@@ -171,16 +166,12 @@ async def test_two_at_once_take_turns(
 
 
 async def test_waiting_for_ones_turn_is_bounded(
-    connection: Connection,
-    folder: Path,
-    empty_database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    connection: Connection, folder: Path, empty_database_url: str
 ) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT_MS", 10)
     other = await asyncpg.connect(empty_database_url)
     await other.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
     with pytest.raises(MigrationError, match="another migration"):
-        await migrate(connection, migrations(folder))
+        await migrate(connection, migrations(folder), lock_wait_ms=10)
     assert not await exists(connection, "schema_migrations")
     await other.close()
 
@@ -206,13 +197,10 @@ async def test_a_migration_is_not_cut_by_the_connections_own_bounds(
     await opened.close()
 
 
-async def test_an_old_server_is_refused(
-    connection: Connection, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SERVER_VERSION_MIN", 99)
+async def test_an_old_server_is_refused(connection: Connection, folder: Path) -> None:
     for ask in (pending, migrate):
         with pytest.raises(MigrationError, match="PostgreSQL 99 or newer is needed"):
-            await ask(connection, migrations(folder))
+            await ask(connection, migrations(folder), server_version_min=99)
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

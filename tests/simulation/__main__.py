@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.simulation.checker import Checker
@@ -31,20 +31,25 @@ def simulate(seed: int) -> Checker:
     return checker
 
 
-def known_seeds() -> list[int]:
+def known_seeds(seeds_file: Path = SEEDS_FILE) -> list[int]:
     """Seeds that have failed before."""
-    lines = SEEDS_FILE.read_text(encoding="utf-8").splitlines()
+    lines = seeds_file.read_text(encoding="utf-8").splitlines()
     return [int(line.partition("#")[0]) for line in lines if line.partition("#")[0].strip()]
 
 
-def note(seed: int) -> None:
+def note(seed: int, seeds_file: Path = SEEDS_FILE) -> None:
     """Try this seed first from now on."""
-    if seed not in known_seeds():
-        with SEEDS_FILE.open("a", encoding="utf-8") as file:
+    if seed not in known_seeds(seeds_file):
+        with seeds_file.open("a", encoding="utf-8") as file:
             file.write(f"{seed}\n")
 
 
-def main(arguments: Iterable[str] | None = None) -> int:
+def main(
+    arguments: Iterable[str] | None = None,
+    *,
+    play: Callable[[int], Checker] = simulate,
+    seeds_file: Path = SEEDS_FILE,
+) -> int:
     """Run the seeds; 1 if any of them fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="how many (default 2000)")
@@ -54,13 +59,13 @@ def main(arguments: Iterable[str] | None = None) -> int:
     started_s = time.perf_counter()
     counts: Counter[str] = Counter()
     slowest_s, failed, seeds = 0.0, 0, 0
-    for seed in _seeds(given.seeds, given.seed):
+    for seed in _seeds(given.seeds, given.seed, seeds_file):
         seeds += 1
         try:
-            checker = simulate(seed)
+            checker = play(seed)
         except AssertionError as error:
             failed += 1
-            note(seed)
+            note(seed, seeds_file)
             again = f"python -m tests.simulation --seed {seed}"
             sys.stdout.write(f"{error}\nagain: {again}\n")
             continue
@@ -75,11 +80,11 @@ def main(arguments: Iterable[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _seeds(number: int, only: int | None) -> Iterator[int]:
+def _seeds(number: int, only: int | None, seeds_file: Path) -> Iterator[int]:
     if only is not None:
         yield only
         return
-    known = known_seeds()
+    known = known_seeds(seeds_file)
     fresh = (seed for seed in itertools.count(1) if seed not in known)
     yield from known
     yield from itertools.islice(fresh, number)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.peers import ring as ring_module
 from actors.peers.ring import Ring
 
 ROOT = Path(__file__).parents[2]
@@ -107,9 +106,8 @@ def test_an_order_is_remembered() -> None:
     assert ring.order.cache_info().hits == 1
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring_module, "MEMO_MAX", 10)
-    ring = Ring(2)
+def test_the_number_of_remembered_orders_is_bounded() -> None:
+    ring = Ring(2, memo_max=10)
     orders = [ring.order(event_id) for event_id in EVENT_IDS[:30]]
     assert ring.order.cache_info().currsize == 10
     assert [ring.order(event_id) for event_id in EVENT_IDS[:30]] == orders

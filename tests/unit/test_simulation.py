@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation import __main__ as simulation
 from tests.simulation.__main__ import known_seeds, main, simulate
+from tests.simulation.checker import Checker
 from tests.simulation.virtual_loop import NothingLeftToDo, in_virtual_time, run
 from tests.simulation.world import WEATHERS, World
 
@@ -55,20 +55,17 @@ def test_every_weather_comes_and_something_happens_in_it() -> None:
 
 
 def test_a_seed_that_fails_is_noted_and_says_how_to_repeat_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seeds = tmp_path / "seeds.txt"
     seeds.write_text("# none yet\n", encoding="utf-8")
 
-    def fail(seed: int) -> object:
+    def fail(seed: int) -> Checker:
         raise AssertionError(f"seed {seed} breaks the promise")
 
-    monkeypatch.setattr(simulation, "SEEDS_FILE", seeds)
-    monkeypatch.setattr(simulation, "simulate", fail)
+    assert main(["--seed", "42"], play=fail, seeds_file=seeds) == 1
 
-    assert main(["--seed", "42"]) == 1
-
-    assert known_seeds() == [42]
+    assert known_seeds(seeds) == [42]
     assert "again: python -m tests.simulation --seed 42" in capsys.readouterr().out
 
 

@@ -8,12 +8,16 @@ import pytest
 from db.database import Database
 from tests.integration.auth.service import MakeService, Service
 
+# A hundred at once share a few connections, however slow the machine: what is tested is the
+# throttle, not the pool.
+ACQUIRE_S = 60.0
+
 
 @pytest.fixture
 async def make_service(database_url: str) -> AsyncIterator[MakeService]:
     """Makes workers with settings of a test's own, on one database."""
     made: list[Service] = []
-    async with Database(database_url) as database:
+    async with Database(database_url, acquire_s=ACQUIRE_S) as database:
 
         def make(**settings: Any) -> Service:
             made.append(Service(database, database_url, **settings))
