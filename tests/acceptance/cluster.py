@@ -9,11 +9,12 @@ from tests.acceptance.service import Service
 from tests.acceptance.service_clients import Heard
 from tests.until import until
 
-# Until an event answers again whose owner was killed.
-RECOVERED_S = 2.0
+# Until an event answers again whose owner was killed: 0.2 s is the median of chaos runs, and 2.4 s
+# were measured with seven programs for every processor.
+RECOVERED_S = 3.0
 # Until a service that was killed is ready again, for each of its workers: a second and a half on
-# an idle machine, and twice as much on a busy one.
-RESTARTED_S = 5.0
+# an idle machine, and 7 s with seven programs for every processor.
+RESTARTED_S = 10.0
 # The watchdog's patience with a silent worker, and the time it takes to notice.
 WATCHDOG_S = 2.0
 CLIENTS = 64

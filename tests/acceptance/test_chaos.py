@@ -28,7 +28,8 @@ PACE = Pace(seconds=5.0, faults_min=len(KINDS), calm_s=1.0, kinds=KINDS)
 def test_nothing_is_sold_twice_or_lost_whatever_fails(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         (outcome,) = play(SEED, PACE)
-    assert outcome.verdict.violations == []
+    violations = [found.what for found in outcome.verdict.violations]
+    assert not violations, "\n".join(violations)
     # It was no walk in the park.
     assert set(outcome.faults) == set(KINDS), report.faults(outcome)
     assert outcome.counts["ok"] > 100
