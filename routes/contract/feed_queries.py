@@ -140,7 +140,21 @@ class ChangesQuery(Query):
 class SnapshotQuery(Query):
     """Which part of the snapshot, or which events."""
 
-    after: Annotated[Uuid | None, BLANK_IS_ABSENT] = None
+    after: Annotated[
+        Annotated[
+            Uuid,
+            WithJsonSchema(
+                {
+                    "type": "string",
+                    "pattern": f"^(?:{_ID}|)$",
+                    "description": "The `next` of the last answer; absent for the first event",
+                    "examples": ["0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"],
+                }
+            ),
+        ]
+        | None,
+        BLANK_IS_ABSENT,
+    ] = None
     limit: PageSize = LIMIT_MAX
     ids: Annotated[Ids | None, BLANK_IS_ABSENT] = None
 

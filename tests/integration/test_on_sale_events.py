@@ -13,6 +13,7 @@ from db.database import Database, Session
 from db.on_sale_events import OnSaleEvents
 from db.on_sale_index import OnSaleFilter
 from db.statements import Statement
+from evently.domain.errors import DatabaseUnavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 NOW = datetime.now(UTC)
@@ -306,7 +307,7 @@ async def test_an_error_leaves_the_next_call_to_try_again(setting: Setting) -> N
     ids = await setting.add(2)
     await setting.ids()
     await setting.other.execute("ALTER TABLE list_changes RENAME TO gone")
-    with pytest.raises(asyncpg.UndefinedTableError):
+    with pytest.raises(DatabaseUnavailable):
         await setting.ids()
     await setting.other.execute("ALTER TABLE gone RENAME TO list_changes")
     ids += await setting.add()
