@@ -23,6 +23,7 @@ from routes.contract.answers import EventList
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.services import Services
 from tests.examples import reserve
+from tests.until import until
 
 # Far over what a read takes, far under the time for which the lists below hang.
 AT_ONCE_S = 1.0
@@ -50,9 +51,10 @@ async def services(database_url: str) -> AsyncIterator[Services]:
             "jwt_secret": "Xa7-kP2_mQ9zR4tB8vN1cW6yL3dF5gH0",
         }
     )
-    async with running_services(
-        settings, database_url, make_metrics(), LocalRevision()
-    ) as services:
+    metrics = make_metrics()
+    async with running_services(settings, database_url, metrics, LocalRevision()) as services:
+        # The watch of the tables reads at the start, and would wait for the locks of the tests.
+        await until(lambda: b"evently_table_bytes{" in metrics.exposition())
         yield services
 
 
