@@ -30,6 +30,7 @@ from evently.domain.outcomes import (
     SeatsExceedCapacity,
     StaleVersion,
 )
+from evently.exposition import EVERY_S, Exposition
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
@@ -103,8 +104,9 @@ class Metrics:
 
     asks_for_names = False
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, every_s: float = EVERY_S) -> None:
         self._registry = registry
+        self._exposition = Exposition(self._text, every_s=every_s)
         self._polls: list[Callable[[], None]] = []
         self._calls = Counter(
             "evently_internal_calls_total",
@@ -293,9 +295,12 @@ class Metrics:
         for read in self._polls:
             read()
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """The metrics of all workers as Prometheus text."""
         self.poll()
+        return await self._exposition.text()
+
+    def _text(self) -> bytes:
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self._registry)
         everyone = CollectorRegistry()

@@ -28,6 +28,6 @@ class Observer(Protocol):
         """A seat move (`reserve` or `return`) was decided."""
         ...
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """The metrics of all workers as Prometheus text."""
         ...

@@ -37,7 +37,7 @@ def _not_ready(message: str, database: str) -> ApiError:
 
 async def metrics(call: Call) -> Raw:
     """The metrics of all workers, for Prometheus."""
-    return Raw(call.services.observer.exposition(), METRICS_TYPE)
+    return Raw(await call.services.observer.exposition(), METRICS_TYPE)
 
 
 ENDPOINTS = (

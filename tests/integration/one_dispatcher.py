@@ -35,7 +35,7 @@ class Observed:
     def moved(self, kind: str, answer: Answer) -> None:
         raise AssertionError("no seat moves here")
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         return b""
 
 

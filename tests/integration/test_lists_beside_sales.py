@@ -53,8 +53,12 @@ async def services(database_url: str) -> AsyncIterator[Services]:
     )
     metrics = make_metrics()
     async with running_services(settings, database_url, metrics, LocalRevision()) as services:
+
+        async def measured() -> bool:
+            return b"evently_table_bytes{" in await metrics.exposition()
+
         # The watch of the tables reads at the start, and would wait for the locks of the tests.
-        await until(lambda: b"evently_table_bytes{" in metrics.exposition())
+        await until(measured)
         yield services
 
 
