@@ -64,6 +64,11 @@ class Ledger:
     wrong_at: int | None = None
     impossible_at: int | None = None
 
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is wrong with it in itself."""
+        return not _ledger_faults(self)
+
 
 @value
 class Replayed:
@@ -173,10 +178,11 @@ class EventCheck:
 
 
 def _replayed(row: asyncpg.Record) -> Replayed:
-    return Replayed(str(row["event_id"]), _row(row), _ledger(row))
+    return Replayed(str(row["event_id"]), row_of(row), _ledger(row))
 
 
-def _row(row: asyncpg.Record) -> EventRow | None:
+def row_of(row: asyncpg.Record) -> EventRow | None:
+    """What the event's row says, or None where there is none."""
     if row["version"] is None:
         return None
     return EventRow(

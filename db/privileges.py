@@ -31,6 +31,7 @@ NEEDED = {
     "event_changes": (SELECT, INSERT),
     # The triggers on events and venues write it, as whoever writes those.
     "list_changes": (SELECT, INSERT, UPDATE),
+    "event_proofs": (SELECT, INSERT, UPDATE),
     "event_sales_kept": (SELECT, INSERT, UPDATE),
     "event_sales_by_day": (SELECT, INSERT, UPDATE),
 }

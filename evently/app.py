@@ -191,7 +191,7 @@ async def running_services(
                 lambda: float(keeping_up.usable),
             )
         if node is None or node.index == 0:
-            watching = watching_database(dsn, database, metrics.watch, metrics.watch_total)
+            watching = watching_database(commit_dsn, database, metrics.watch, metrics.watch_total)
             await stack.enter_async_context(watching)
             await stack.enter_async_context(watching_tables(database, metrics.watch_each))
             await stack.enter_async_context(pruning_refusals(store, metrics.watch_total))

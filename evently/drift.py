@@ -1,30 +1,33 @@
 """Checks in the background for events that differ from their ledgers and consumers that lag.
 
-Rule: it costs the database little, however many events there are: one slice of events at a time,
-and after each slice a pause of many times its duration. It changes nothing, and waits while the
-database does not answer.
+Rules:
+
+1. It costs the database little, however many events there are and however long their ledgers: a
+   slice of events or some thousand versions at a time, and then a pause of many times its duration.
+2. One node checks; the others wait for its connection to end, and know of nothing that differs.
+3. It changes no event, and waits while the database does not answer.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from db.database import Session
-from db.event_check import EventCheck, Replayed
+from db.event_check import Replayed
+from db.ledger_proofs import SLICE_EVENTS, VERSIONS_MAX, WHOLE_EVERY_S, LedgerProofs, Standing
 from db.replication_slots import SlotLag, read_slot_lag
 from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
 
-# With a thousand versions for each event, a slice takes some 30 ms.
-SLICE_EVENTS = 50
 # At most one twentieth of one connection's time, and at most one slice a second.
 PAUSE_FACTOR = 20.0
 PAUSE_MIN_S = 1.0
-# After a pass through all events, which may be none, or while the database is down.
+# After a pass through all events, which may be none, or while the database is down or another node
+# checks.
 IDLE_S = 10.0
 # Lag grows with every commit; Prometheus scrapes every 15 s.
 SLOTS_EVERY_S = 5.0
@@ -50,13 +53,21 @@ class DriftCheck:
     """Checks all events again and again; its properties say what it has found."""
 
     def __init__(
-        self, dsn: str, *, slice_events: int = SLICE_EVENTS, sleep: Sleep = asyncio.sleep
+        self,
+        dsn: str,
+        *,
+        slice_events: int = SLICE_EVENTS,
+        versions_max: int = VERSIONS_MAX,
+        whole_every_s: float = WHOLE_EVERY_S,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._dsn = dsn
         self._slice_events = slice_events
+        self._versions_max = versions_max
+        self._whole_every_s = whole_every_s
         self._sleep = sleep
         self._differing: dict[str, int] = {}
-        self.checked = 0
+        self.checked = self.replayed = 0
 
     @property
     def seats(self) -> int:
@@ -72,7 +83,9 @@ class DriftCheck:
         """Check until cancelled."""
         while True:
             try:
-                await self.check_all()
+                async with self._proofs() as proofs:
+                    while await self._check(proofs):
+                        await self._sleep(IDLE_S)
             except Fault as fault:
                 log.warning("the drift check waits for the database: %s", fault)
             # A check that ended unnoticed would find nothing any more.
@@ -80,16 +93,40 @@ class DriftCheck:
                 log.exception("the drift check failed and starts again")
             await self._sleep(IDLE_S)
 
-    async def check_all(self) -> None:
-        """Check every event once. Raises the faults of the database."""
-        async with EventCheck(self._dsn, page_events=self._slice_events) as check:
-            started_s = time.monotonic()
-            async for page in check.pages():
-                took_s = time.monotonic() - started_s
-                for replayed in page:
+    async def check_all(self) -> bool:
+        """Check every event once; False while another node does. Raises the database's faults."""
+        async with self._proofs() as proofs:
+            return await self._check(proofs)
+
+    def _proofs(self) -> LedgerProofs:
+        return LedgerProofs(
+            self._dsn,
+            slice_events=self._slice_events,
+            versions_max=self._versions_max,
+            whole_every_s=self._whole_every_s,
+        )
+
+    async def _check(self, proofs: LedgerProofs) -> bool:
+        if not await proofs.lead():
+            self._differing.clear()
+            return False
+        started_s = time.monotonic()
+        async for standings in proofs.slices():
+            left: Sequence[Standing] = standings
+            while True:
+                before = sum(standing.left for standing in left)
+                whole, left = await proofs.advance(left)
+                for replayed in whole:
                     self._note(replayed)
-                await self._sleep(max(PAUSE_MIN_S, PAUSE_FACTOR * took_s))
+                self.replayed += before - sum(standing.left for standing in left)
+                await self._pause(time.monotonic() - started_s)
                 started_s = time.monotonic()
+                if not left:
+                    break
+        return True
+
+    async def _pause(self, took_s: float) -> None:
+        await self._sleep(max(PAUSE_MIN_S, PAUSE_FACTOR * took_s))
 
     def _note(self, replayed: Replayed) -> None:
         self.checked += 1
@@ -139,6 +176,11 @@ async def watching_database(
         "evently_drift_checked_events_total",
         "Events compared with their ledgers since the start",
         lambda: drift.checked,
+    )
+    watch_total(
+        "evently_drift_replayed_versions_total",
+        "Versions of ledgers replayed by the check since the start",
+        lambda: drift.replayed,
     )
     watch(
         "evently_replication_slot_lag_bytes",

@@ -2,17 +2,35 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from db.database import Database
+from db.ledger_proofs import WHOLE_EVERY_S
 from db.replication_slots import SlotLag, read_slot_lag
 from db.statements import Statement
 from evently.drift import DriftCheck, SlotWatch, watching_database
 from tests.integration.test_verify import ADD_EVENT, ADD_VENUE, ADD_VERSION, LEDGER, VENUE
 from tests.until import until
+
+# The next version, by one seat.
+SELL = """
+WITH event AS (
+    UPDATE events
+       SET version = version + 1, available_seats = available_seats - 1, revenue = revenue + 10
+     WHERE event_id = $1
+    RETURNING *
+)
+INSERT INTO event_ledger (event_id, version, kind, seat_delta, capacity_delta, money_delta,
+                          available_seats, status, request_key, request, caller, request_id)
+SELECT event_id, version, 'reserved', -1, 0, 10, available_seats, status, 'key ' || version, '',
+       'internal:test', 'request'
+  FROM event
+"""
+OLD = timedelta(seconds=WHOLE_EVERY_S + 1)
 
 
 @pytest.fixture
@@ -97,6 +115,110 @@ async def test_it_pauses_after_each_slice_for_much_longer_than_the_slice_took(
     await DriftCheck(database_url, slice_events=2, sleep=sleep).check_all()
     assert len(pauses) >= 2
     assert min(pauses) >= 1.0
+
+
+async def test_only_versions_that_are_new_are_replayed_also_by_the_next_node(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    events = [await add_event(connection) for _ in range(5)]
+    for new, replayed in ((0, 20), (0, 0), (1, 1)):
+        if new:
+            await connection.execute(SELL, events[2])
+        check = DriftCheck(database_url, slice_events=2, sleep=no_pause)
+        await check.check_all()
+        assert (check.checked, check.replayed, check.events) == (5, replayed, 0)
+
+
+async def test_a_long_ledger_is_replayed_in_pieces_with_a_pause_after_each(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    for _ in range(9):
+        await connection.execute(SELL, event_id)
+    steps = [0]
+
+    async def sleep(_: float) -> None:
+        steps.append(check.replayed)
+
+    check = DriftCheck(database_url, versions_max=5, sleep=sleep)
+    await check.check_all()
+    assert steps == [0, 5, 10, 13]
+    assert (check.checked, check.events) == (1, 0)
+
+
+async def test_a_check_that_was_interrupted_goes_on_where_it_was(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    await add_event(connection)
+    await add_event(connection)
+
+    class Interrupted(Exception):
+        pass
+
+    async def interrupt(_: float) -> None:
+        raise Interrupted
+
+    check = DriftCheck(database_url, versions_max=6, sleep=interrupt)
+    with pytest.raises(Interrupted):
+        await check.check_all()
+    assert (check.checked, check.replayed) == (1, 6)
+    check = DriftCheck(database_url, versions_max=6, sleep=no_pause)
+    await check.check_all()
+    assert (check.checked, check.replayed, check.events) == (2, 2, 0)
+
+
+async def test_history_that_was_proven_is_replayed_again_now_and_then(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    assert await DriftCheck(database_url, sleep=no_pause).check_all()
+    change = "UPDATE event_ledger SET available_seats = 91 WHERE event_id = $1 AND version = 3"
+    await connection.execute(change, event_id)
+    check = DriftCheck(database_url, sleep=no_pause)
+    await check.check_all()
+    assert (check.replayed, check.events) == (0, 0)
+    await connection.execute("UPDATE event_proofs SET since = now() - $1::interval", OLD)
+    for _ in range(2):
+        await check.check_all()
+        assert check.events == 1
+    await connection.execute(change.replace("91", "92"), event_id)
+    await check.check_all()
+    assert check.events == 0
+    replayed = check.replayed
+    await check.check_all()
+    assert check.replayed == replayed
+
+
+async def test_a_ledger_that_is_shorter_than_what_was_proven_is_replayed_anew(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    await connection.execute(SELL, event_id)
+    assert await DriftCheck(database_url, sleep=no_pause).check_all()
+    await connection.execute("DELETE FROM event_ledger WHERE version = 5")
+    check = DriftCheck(database_url, sleep=no_pause)
+    await check.check_all()
+    assert (check.replayed, check.seats, check.events) == (4, 1, 1)
+
+
+async def test_one_node_checks_and_the_next_takes_over_when_it_is_gone(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    await connection.execute("UPDATE events SET revenue = 49 WHERE event_id = $1", event_id)
+    first = DriftCheck(database_url, sleep=no_pause)
+    second = DriftCheck(database_url, sleep=no_pause)
+    await second.check_all()
+    task = asyncio.create_task(first.run())
+    await until(lambda: first.checked >= 3)
+    assert not await second.check_all()
+    assert (first.events, second.events) == (1, 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(5):
+        while not await second.check_all():
+            await asyncio.sleep(0.01)
+    assert second.events == 1
 
 
 async def test_a_database_that_does_not_answer_is_waited_for(

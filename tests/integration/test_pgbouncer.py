@@ -13,6 +13,7 @@ from db.connect import SERVER_SETTINGS
 from db.database import _POOL_SETTINGS as POOL
 from db.event_check import _SETTINGS as VERIFY
 from db.event_store import _LANE_SETTINGS as LANE
+from db.ledger_proofs import _SETTINGS as DRIFT
 from db.migrate import check_database
 from db.serving import TwoDatabases, check_serving
 from evently.domain.errors import Fault
@@ -121,7 +122,7 @@ async def test_commits_that_would_go_to_another_database_are_refused(
 
 
 def test_the_documented_start_up_parameters_are_all_that_are_sent() -> None:
-    sent = {*SERVER_SETTINGS, *POOL, *LANE, *VERIFY} - TRACKED
+    sent = {*SERVER_SETTINGS, *POOL, *LANE, *VERIFY, *DRIFT} - TRACKED
     assert set(START_UP_PARAMETERS.split(", ")) == sent
     documented = Path("docs/scaling.md").read_text(encoding="utf-8")
     assert f"ignore_startup_parameters = {START_UP_PARAMETERS}" in documented

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.event_check import EventCheck
+from db.event_check import EventCheck, Replayed
+from db.ledger_proofs import LedgerProofs
 from evently.commands.verify import Verified, line_of, verify, verify_events
 from evently.embedded import EmbeddedPostgres
 from tests.databases import Databases
@@ -100,82 +101,83 @@ async def test_a_database_without_events_is_right(setting: Setting) -> None:
     assert await setting.verify() == (Verified(0, 0, 0), [])
 
 
-@pytest.mark.parametrize(
-    ("sql", "line"),
-    [
+# How an event is tampered with, and what is said of it.
+TAMPERED = [
+    (
+        "UPDATE events SET version = 5 WHERE event_id = $1",
+        "version is 5 in the row, 4 in the ledger",
+    ),
+    (
+        "UPDATE events SET available_seats = 94 WHERE event_id = $1",
+        "available_seats is 94 in the row, 95 in the ledger",
+    ),
+    (
+        "UPDATE events SET total_capacity = 101 WHERE event_id = $1",
+        "total_capacity is 101 in the row, 100 in the ledger",
+    ),
+    (
+        "UPDATE events SET revenue = 49.99 WHERE event_id = $1",
+        "revenue is 49.99 in the row, 50.00 in the ledger",
+    ),
+    (
+        "UPDATE events SET status = 'cancelled' WHERE event_id = $1",
+        "status is cancelled in the row, published in the ledger",
+    ),
+    (
+        "UPDATE events SET available_seats = -1 WHERE event_id = $1",
+        "available_seats is -1 in the row, 95 in the ledger; available_seats is -1 of 100",
+    ),
+    (
+        "DELETE FROM event_ledger WHERE event_id = $1 AND version = 2",
+        "the ledger has 3 of 4 versions, the first gap before version 3",
+    ),
+    (
+        "DELETE FROM event_ledger WHERE event_id = $1 AND version = 4",
         (
-            "UPDATE events SET version = 5 WHERE event_id = $1",
-            "version is 5 in the row, 4 in the ledger",
+            "version is 4 in the row, 3 in the ledger; "
+            "available_seats is 95 in the row, 92 in the ledger; "
+            "revenue is 50.00 in the row, 80.00 in the ledger"
         ),
+    ),
+    (
+        "UPDATE event_ledger SET available_seats = 91 WHERE event_id = $1 AND version = 3",
+        "the ledger's available_seats is not the sum up to version 3",
+    ),
+    (
         (
-            "UPDATE events SET available_seats = 94 WHERE event_id = $1",
-            "available_seats is 94 in the row, 95 in the ledger",
+            "UPDATE event_ledger SET capacity_delta = 7, seat_delta = -7 "
+            "WHERE event_id = $1 AND version = 2"
         ),
+        "total_capacity is 100 in the row, 107 in the ledger",
+    ),
+    (
         (
-            "UPDATE events SET total_capacity = 101 WHERE event_id = $1",
-            "total_capacity is 101 in the row, 100 in the ledger",
+            "UPDATE event_ledger SET seat_delta = CASE version WHEN 2 THEN 5 ELSE -13 END, "
+            "available_seats = available_seats + CASE version WHEN 2 THEN 5 ELSE 0 END "
+            "WHERE event_id = $1 AND version IN (2, 3)"
         ),
-        (
-            "UPDATE events SET revenue = 49.99 WHERE event_id = $1",
-            "revenue is 49.99 in the row, 50.00 in the ledger",
-        ),
-        (
-            "UPDATE events SET status = 'cancelled' WHERE event_id = $1",
-            "status is cancelled in the row, published in the ledger",
-        ),
-        (
-            "UPDATE events SET available_seats = -1 WHERE event_id = $1",
-            "available_seats is -1 in the row, 95 in the ledger; available_seats is -1 of 100",
-        ),
-        (
-            "DELETE FROM event_ledger WHERE event_id = $1 AND version = 2",
-            "the ledger has 3 of 4 versions, the first gap before version 3",
-        ),
-        (
-            "DELETE FROM event_ledger WHERE event_id = $1 AND version = 4",
-            (
-                "version is 4 in the row, 3 in the ledger; "
-                "available_seats is 95 in the row, 92 in the ledger; "
-                "revenue is 50.00 in the row, 80.00 in the ledger"
-            ),
-        ),
-        (
-            "UPDATE event_ledger SET available_seats = 91 WHERE event_id = $1 AND version = 3",
-            "the ledger's available_seats is not the sum up to version 3",
-        ),
-        (
-            (
-                "UPDATE event_ledger SET capacity_delta = 7, seat_delta = -7 "
-                "WHERE event_id = $1 AND version = 2"
-            ),
-            "total_capacity is 100 in the row, 107 in the ledger",
-        ),
-        (
-            (
-                "UPDATE event_ledger SET seat_delta = CASE version WHEN 2 THEN 5 ELSE -13 END, "
-                "available_seats = available_seats + CASE version WHEN 2 THEN 5 ELSE 0 END "
-                "WHERE event_id = $1 AND version IN (2, 3)"
-            ),
-            "the ledger leaves 0 to capacity at version 2",
-        ),
-        (
-            "UPDATE event_ledger SET money_delta = 81 WHERE event_id = $1 AND version = 3",
-            "revenue is 50.00 in the row, 51.00 in the ledger",
-        ),
-        (
-            "UPDATE event_ledger SET status = 'sold_out' WHERE event_id = $1 AND version = 4",
-            "status is published in the row, sold_out in the ledger",
-        ),
-        (
-            "DELETE FROM events WHERE event_id = $1",
-            "the ledger has 4 versions of it, and there is no such event",
-        ),
-        (
-            "DELETE FROM event_ledger WHERE event_id = $1",
-            "version is 4, and it has no ledger",
-        ),
-    ],
-)
+        "the ledger leaves 0 to capacity at version 2",
+    ),
+    (
+        "UPDATE event_ledger SET money_delta = 81 WHERE event_id = $1 AND version = 3",
+        "revenue is 50.00 in the row, 51.00 in the ledger",
+    ),
+    (
+        "UPDATE event_ledger SET status = 'sold_out' WHERE event_id = $1 AND version = 4",
+        "status is published in the row, sold_out in the ledger",
+    ),
+    (
+        "DELETE FROM events WHERE event_id = $1",
+        "the ledger has 4 versions of it, and there is no such event",
+    ),
+    (
+        "DELETE FROM event_ledger WHERE event_id = $1",
+        "version is 4, and it has no ledger",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "line"), TAMPERED)
 async def test_what_was_tampered_with_is_one_line_that_says_it(
     setting: Setting, sql: str, line: str
 ) -> None:
@@ -185,6 +187,32 @@ async def test_what_was_tampered_with_is_one_line_that_says_it(
     verified, lines = await setting.verify()
     assert lines == [f"{event_id}: {line}"]
     assert verified.differing == 1
+
+
+@pytest.mark.parametrize("versions_max", [1, 3, 6, 100])
+@pytest.mark.parametrize(("sql", "line"), TAMPERED)
+async def test_what_is_replayed_piece_by_piece_is_the_same(
+    setting: Setting, sql: str, line: str, versions_max: int
+) -> None:
+    await setting.add()
+    event_id = await setting.add()
+    await setting.tamper(sql, event_id)
+    found = await replayed_by_pieces(setting.url, versions_max)
+    assert len(found) == 2
+    assert [one.event_id for one in found if one.differences()] == [event_id]
+    (tampered,) = [one for one in found if one.event_id == event_id]
+    assert "; ".join(tampered.differences()) == line
+
+
+async def replayed_by_pieces(url: str, versions_max: int) -> list[Replayed]:
+    found: list[Replayed] = []
+    async with LedgerProofs(url, versions_max=versions_max) as proofs:
+        async for standings in proofs.slices():
+            left = standings
+            while left:
+                whole, left = await proofs.advance(left)
+                found += whole
+    return found
 
 
 async def test_an_event_may_have_ended_since_its_last_version(setting: Setting) -> None:

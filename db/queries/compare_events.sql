@@ -1,0 +1,39 @@
+-- The events from $1 to $2 with the last version of their ledgers, as of one moment, and what was proven
+-- of these by a replay that began at version 1 in the last $3 seconds. The columns of a missing event, a
+-- missing ledger or a missing proof are null; no row: there are neither events nor ledgers.
+-- The ledgers are found by their first rows, however many each of them has.
+WITH RECURSIVE ledgers AS (
+    (SELECT event_id
+       FROM event_ledger
+      WHERE event_id BETWEEN $1 AND $2
+      ORDER BY event_id
+      LIMIT 1)
+     UNION ALL
+    SELECT (SELECT event_id
+              FROM event_ledger
+             WHERE event_id > last.event_id
+               AND event_id <= $2
+             ORDER BY event_id
+             LIMIT 1)
+      FROM ledgers AS last
+     WHERE last.event_id IS NOT NULL
+)
+SELECT coalesce(e.event_id, l.event_id) AS event_id,
+       e.version, e.total_capacity, e.available_seats, e.revenue, e.status,
+       l.last_version,
+       p.version AS proven, p.capacity, p.seats, p.money, p.status AS last_status
+  FROM (SELECT event_id, version, total_capacity, available_seats, revenue, status
+          FROM events
+         WHERE event_id BETWEEN $1 AND $2) AS e
+  FULL JOIN (
+       SELECT event_id,
+              (SELECT max(version)
+                 FROM event_ledger
+                WHERE event_id = ledgers.event_id) AS last_version
+         FROM ledgers
+        WHERE event_id IS NOT NULL) AS l USING (event_id)
+  LEFT JOIN event_proofs AS p
+         ON p.event_id = coalesce(e.event_id, l.event_id)
+        AND p.version <= l.last_version
+        AND p.since > now() - make_interval(secs => $3)
+ ORDER BY 1
