@@ -7,7 +7,7 @@ from datetime import datetime
 
 from actors.envelope import Request, canonical, repeated
 from evently.domain.commits import Noted
-from evently.domain.outcomes import Accepted, Answer, Done, KeyReused, Outcome
+from evently.domain.outcomes import Accepted, Answer, Done, KeyReused, Outcome, Unchanged
 from evently.domain.state import EventState
 
 
@@ -24,16 +24,24 @@ def committed(state: EventState, now: datetime) -> EventState:
         now,
         state.cancelled_as_draft,
         state.fence,
+        state.held_seats,
     )
 
 
 def answer_to(outcome: Outcome, now: datetime) -> Answer:
     """What the caller of a command hears once its batch is committed, at `now`."""
+    if isinstance(outcome, Unchanged):
+        return Done(
+            outcome.version, outcome.available_seats, outcome.status, now, hold=outcome.hold
+        )
     if not isinstance(outcome, Accepted):
         return outcome
     entry = outcome.entry
     state = committed(outcome.state, now) if entry.changes is not None else None
-    return Done(entry.version, entry.available_seats, entry.status, now, state, outcome.retried)
+    hold = entry.holds[0] if entry.holds else None
+    return Done(
+        entry.version, entry.available_seats, entry.status, now, state, outcome.retried, hold=hold
+    )
 
 
 def from_ledger(request: Request, known: Noted) -> Answer:

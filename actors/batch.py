@@ -12,7 +12,12 @@ Rules:
    the event's fence: what any other try under that key was decided on is gone, so nothing is done
    under a key that was refused.
 5. A command that raises fails alone; `decide` is pure, so nothing of it is left behind.
-6. A change that needs room at its venue is the last of its batch: if the venue has none, it is
+6. Nobody is refused for want of seats while a hold may have expired that nobody has looked for:
+   they wait until that is known.
+7. That there is nothing to do is answered under a caller's key once that key was looked up: it may
+   be this very request that has done it.
+8. What needs the row of a hold is decided once that was read for it; what came later waits too.
+9. A change that needs room at its venue is the last of its batch: if the venue has none, it is
    clear which command is refused.
 """
 
@@ -21,9 +26,21 @@ from dataclasses import replace
 from datetime import datetime
 
 from actors.envelope import Envelope
+from actors.hold_rows import NOTHING_READ, HoldsRead
+from evently.domain.commands import Expire
 from evently.domain.commits import Batch, Record, Refused
 from evently.domain.event import decide
-from evently.domain.outcomes import Accepted, Outcome, StaleVersion
+from evently.domain.holds import Hold
+from evently.domain.outcomes import (
+    Accepted,
+    HoldExpired,
+    HoldNotFound,
+    InsufficientSeats,
+    Outcome,
+    Refusal,
+    StaleVersion,
+    Unchanged,
+)
 from evently.domain.state import EventState
 from evently.domain.value import value
 
@@ -33,7 +50,9 @@ class Plan:
     """What to do with the envelopes that were taken.
 
     `batch` is None when there is nothing to commit. `replies` wait for the batch, `unproven` are
-    decided again after a read, `postponed` in the next batch; `failures` met a bug.
+    decided again after a read, `postponed` in the next batch; `failures` met a bug. `hopeful` are
+    decided again once expired holds were looked for. The plan ended at the first that is postponed
+    because a row was `unread`, if so.
     """
 
     batch: Batch | None
@@ -41,52 +60,128 @@ class Plan:
     unproven: list[Envelope]
     failures: list[tuple[Envelope, Exception]]
     postponed: Sequence[Envelope] = ()
+    hopeful: Sequence[Envelope] = ()
+    unread: bool = False
 
 
-def plan(state: EventState, envelopes: Sequence[Envelope], now: datetime) -> Plan:
-    """Decide `envelopes` in order on `state`."""
-    after = state
-    records: list[Record] = []
-    refused: list[Refused] = []
-    replies: list[tuple[Envelope, Outcome]] = []
-    unproven: list[Envelope] = []
-    postponed: Sequence[Envelope] = ()
-    failures: list[tuple[Envelope, Exception]] = []
+def plan(
+    state: EventState,
+    envelopes: Sequence[Envelope],
+    now: datetime,
+    read: HoldsRead = NOTHING_READ,
+) -> Plan:
+    """Decide `envelopes` in order on `state`, with what was `read` of its holds."""
+    planned = _Planning(state, read)
     for position, envelope in enumerate(envelopes, 1):
-        request = envelope.request
         try:
-            outcome = decide(after, request.command, now)
+            outcome = decide(planned.after, envelope.request.command, now, planned.rows)
         except Exception as error:  # noqa: BLE001 - rule 5: whatever it is, its neighbours go on
-            failures.append((envelope, error))
+            planned.failures.append((envelope, error))
             continue
         if isinstance(outcome, Accepted):
-            after = outcome.state
-            records.append(
-                Record(
-                    outcome.entry,
-                    request.key,
-                    envelope.text,
-                    request.origin,
-                )
-            )
+            planned.accept(envelope, outcome)
             if outcome.entry.needs_room:
-                replies.append((envelope, outcome))
-                postponed = envelopes[position:]
+                planned.postponed = envelopes[position:]
                 break
-        elif not envelope.checked and _is_ahead(outcome):
-            unproven.append(envelope)
-            continue
-        elif request.keyed:
-            refused.append(Refused(outcome, request.key, envelope.text, request.origin))
-        replies.append((envelope, outcome))
-    if refused:
-        after = replace(after, fence=state.fence + 1)
-    if records or refused:
-        batch = Batch(state, after, tuple(records), tuple(refused))
-        return Plan(batch, replies, unproven, failures, postponed)
-    unproven.extend(envelope for envelope, _ in replies if not envelope.checked)
-    replies = [(envelope, outcome) for envelope, outcome in replies if envelope.checked]
-    return Plan(None, replies, unproven, failures)
+        elif _is_unread(envelope, outcome, read):
+            planned.postponed, planned.unread = envelopes[position - 1 :], True
+            break
+        else:
+            planned.refuse(envelope, outcome)
+    return planned.done()
+
+
+class _Planning:
+    """A plan while it is made: `after` is the state, and `rows` are the holds, that it led to."""
+
+    __slots__ = (
+        "_base",
+        "_changed",
+        "_hopeful",
+        "_read",
+        "_records",
+        "_refused",
+        "_replies",
+        "_unproven",
+        "after",
+        "failures",
+        "postponed",
+        "rows",
+        "unread",
+    )
+
+    def __init__(self, state: EventState, read: HoldsRead) -> None:
+        self._base = self.after = state
+        self._read = read
+        self.rows: dict[str, Hold | None] = dict(read.rows)
+        self.failures: list[tuple[Envelope, Exception]] = []
+        self.postponed: Sequence[Envelope] = ()
+        self.unread = False
+        self._changed: dict[str, Hold] = {}
+        self._records: list[Record] = []
+        self._refused: list[Refused] = []
+        self._replies: list[tuple[Envelope, Outcome]] = []
+        self._unproven: list[Envelope] = []
+        self._hopeful: list[Envelope] = []
+
+    def accept(self, envelope: Envelope, outcome: Accepted) -> None:
+        request, entry = envelope.request, outcome.entry
+        self.after = outcome.state
+        for hold in entry.holds:
+            self.rows[hold.hold_id] = self._changed[hold.hold_id] = hold
+        self._records.append(Record(entry, request.key, envelope.text, request.origin))
+        self._replies.append((envelope, outcome))
+
+    def refuse(self, envelope: Envelope, outcome: Refusal | Unchanged) -> None:
+        request, held = envelope.request, self.after.held_seats
+        if not envelope.checked and (
+            _is_ahead(outcome) or (request.keyed and isinstance(outcome, Unchanged))
+        ):
+            self._unproven.append(envelope)
+            return
+        if held and self._read.hopes and _lacks_seats(outcome):
+            self._hopeful.append(envelope)
+            return
+        if held and isinstance(outcome, InsufficientSeats):
+            outcome = replace(outcome, next_hold_expires_at=self._read.next_expires_at)
+        if request.keyed and not isinstance(outcome, Unchanged):
+            self._refused.append(Refused(outcome, request.key, envelope.text, request.origin))
+        self._replies.append((envelope, outcome))
+
+    def done(self) -> Plan:
+        batch, replies, unproven = None, self._replies, self._unproven
+        after = self.after
+        if self._refused:
+            after = replace(after, fence=self._base.fence + 1)
+        if self._records or self._refused:
+            records, refused = tuple(self._records), tuple(self._refused)
+            batch = Batch(self._base, after, records, refused, tuple(self._changed.values()))
+        else:
+            unproven += [envelope for envelope, _ in replies if not envelope.checked]
+            replies = [(envelope, outcome) for envelope, outcome in replies if envelope.checked]
+        return Plan(
+            batch,
+            replies,
+            unproven,
+            self.failures,
+            self.postponed,
+            self._hopeful,
+            self.unread,
+        )
+
+
+def _is_unread(envelope: Envelope, outcome: Outcome, read: HoldsRead) -> bool:
+    """Whether it was decided without the rows that it needs."""
+    if isinstance(outcome, HoldNotFound):
+        return outcome.hold_id not in read.rows
+    return isinstance(envelope.request.command, Expire) and not read.looked
+
+
+def _lacks_seats(outcome: Outcome) -> bool:
+    """Whether a hold that has expired could help it."""
+    if isinstance(outcome, InsufficientSeats | HoldExpired):
+        return outcome.requested > outcome.available
+    return False
 
 
 def _is_ahead(outcome: Outcome) -> bool:

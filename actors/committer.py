@@ -15,6 +15,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from actors.actor_phase import Phase
@@ -29,6 +30,7 @@ from evently.domain.commits import (
     Committed,
     EventKey,
     FateUnknown,
+    FoundHolds,
     KeyTaken,
     Locked,
     NotDone,
@@ -42,6 +44,7 @@ from evently.domain.errors import (
     Overloaded,
     RowLocked,
 )
+from evently.domain.holds import HoldStatus
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,10 @@ class CommitObserver(Protocol):
         """A statement failed, for a reason of a short list."""
         ...
 
+    def hold_ended(self, end: str, late_s: float) -> None:
+        """A hold was `confirmed`, `retaken`, `released` or `expired`, this long after its time."""
+        ...
+
 
 Work = tuple[EventActor, Batch]
 
@@ -91,8 +98,10 @@ class Committer:
         observer: CommitObserver,
         forget: Callable[[EventActor], None],
         went_back: Callable[[EventActor, EventState | None], None],
+        holding: Callable[[EventActor], None],
     ) -> None:
         self._went_back = went_back
+        self._holding = holding
         self._store = store
         self._clock = clock
         self._resolver = resolver
@@ -167,6 +176,34 @@ class Committer:
 
     async def _inform(self, actors: Sequence[EventActor]) -> None:
         """Ask the database what the actors must know before they can decide."""
+        await self._read_states(actors)
+        # After the states: these rows are of the same version, or of a later one that the commit's
+        # check finds.
+        if asking := [actor for actor in actors if actor.wants_rows]:
+            await self._read_holds(asking)
+
+    async def _read_holds(self, actors: Sequence[EventActor]) -> None:
+        named: dict[str, list[str]] = {}
+        due: list[str] = []
+        for actor in actors:
+            its_holds, looks = actor.hold_questions()
+            named[actor.event_id] = its_holds
+            if looks:
+                due.append(actor.event_id)
+        asked = [(event_id, hold_id) for event_id, its in named.items() for hold_id in its]
+        try:
+            found = await self._store.find_holds(asked) if asked else FoundHolds({}, {})
+            expired = await self._store.due_holds(due) if due else {}
+        except Fault as fault:
+            for actor in actors:
+                actor.not_loaded(_of_a_read(fault))
+            return
+        for actor in actors:
+            event_id = actor.event_id
+            rows = {hold_id: found.rows.get((event_id, hold_id)) for hold_id in named[event_id]}
+            actor.holds_read(rows, found.versions.get(event_id), expired.get(event_id))
+
+    async def _read_states(self, actors: Sequence[EventActor]) -> None:
         asking: list[EventActor] = []
         keys: list[EventKey] = []
         for actor in actors:
@@ -183,11 +220,8 @@ class Committer:
             loaded = await self._store.load([actor.event_id for actor in asking])
             noted = await self._store.recall(keys) if keys else {}
         except Fault as fault:
-            # A read whose answer was lost has changed nothing.
-            lost = isinstance(fault, AnswerLost)
-            told = DatabaseUnavailable(str(fault)) if lost else fault
             for actor in asking:
-                actor.not_loaded(told)
+                actor.not_loaded(_of_a_read(fault))
             return
         self._clock.tell(loaded.now, asked_at_s)
         by_event: dict[str, dict[CallerKey, Noted]] = {}
@@ -198,6 +232,8 @@ class Committer:
             if actor.known.lost(state, actor.known.asked_at_s):
                 self._went_back(actor, state)
             actor.loaded(state, by_event.get(actor.event_id, {}))
+            if state is not None and state.held_seats:
+                self._holding(actor)
 
     def _plan(self, actors: Sequence[EventActor]) -> tuple[list[Work], int]:
         """The batches of as many actors as one statement takes, and how many those are."""
@@ -210,7 +246,7 @@ class Committer:
             batch = actor.plan()
             if batch is not None:
                 work.append((actor, batch))
-                rows += len(batch.records) + len(batch.refused)
+                rows += len(batch.records) + len(batch.refused) + len(batch.holds)
         return work, planned
 
     async def _commit(self, work: Sequence[Work], taken: int = 0) -> None:
@@ -247,6 +283,8 @@ class Committer:
         for actor, batch in work:
             if batch.event_id in done.event_ids:
                 actor.settle(done.now)
+                if batch.holds:
+                    self._settle_holds(actor, batch, done.now)
             elif batch.event_id in done.no_room:
                 actor.no_room()
             else:
@@ -254,6 +292,15 @@ class Committer:
                 actor.overtaken()
         if overtaken:
             self._observer.overtaken(overtaken)
+
+    def _settle_holds(self, actor: EventActor, batch: Batch, now: datetime) -> None:
+        if batch.after.held_seats:
+            self._holding(actor)
+        for record in batch.records:
+            for hold in record.entry.holds:
+                if hold.status is not HoldStatus.HELD:
+                    end = "retaken" if hold.retaken else hold.status
+                    self._observer.hold_ended(end, (now - hold.expires_at).total_seconds())
 
     async def _isolate(self, work: Sequence[Work], error: Locked | Broken) -> None:
         if len(work) > 1:
@@ -301,6 +348,11 @@ class Committer:
             log.warning("the database is back")
             self._reachable = True
             return
+
+
+def _of_a_read(fault: Fault) -> Fault:
+    """The fault of a read: one whose answer was lost has changed nothing."""
+    return DatabaseUnavailable(str(fault)) if isinstance(fault, AnswerLost) else fault
 
 
 def _without_taken(work: Sequence[Work], event_id: str | None) -> Sequence[Work]:

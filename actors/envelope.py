@@ -5,9 +5,19 @@ it is open waits for the same answer.
 """
 
 import asyncio
+import json
 from typing import TypeAlias
 
-from evently.domain.commands import Command, Reserve, Return
+from evently.domain.commands import (
+    ChangeHold,
+    Command,
+    Confirm,
+    Expire,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+)
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.value import value
@@ -46,10 +56,28 @@ def canonical(command: Command) -> str:
             quantity = -seats
         case Return(seats, version, retry):
             quantity = seats
+        case PlaceHold(_, seats, duration_s, reference, version, retry):
+            # Its id follows from the key, and the time when it expires from the duration.
+            named = "" if reference is None else f" as {json.dumps(reference)}"
+            return f"hold {seats} for {duration_s} s{named} {_at(version, retry=retry)}"
+        case ChangeHold(hold_id, new_seats, new_duration_s):
+            seats_to = "" if new_seats is None else f" to {new_seats}"
+            time_to = "" if new_duration_s is None else f" for {new_duration_s} s"
+            return f"change {hold_id}{seats_to}{time_to}"
+        case Confirm(hold_id, amount, retake):
+            paid = "" if amount is None else f" for {amount}"
+            return f"confirm {hold_id}{paid}{'' if retake else ' if not late'}"
+        case Release(hold_id):
+            return f"release {hold_id}"
+        case Expire():
+            return "expire holds"
         case _:
             return f"{type(command).__name__.lower()} at {command.version}"
-    at = "*" if version is None else version
-    return f"{quantity:+d} at {at}{' or retry' if retry else ''}"
+    return f"{quantity:+d} {_at(version, retry=retry)}"
+
+
+def _at(version: int | None, *, retry: bool) -> str:
+    return f"at {'*' if version is None else version}{' or retry' if retry else ''}"
 
 
 class Envelope:
@@ -158,4 +186,5 @@ def repeated(answer: Answer) -> Answer:
         answer.committed_at,
         state=answer.state,
         replayed=True,
+        hold=answer.hold,
     )

@@ -22,14 +22,18 @@ from actors.actor_phase import Phase, Step, after
 from actors.answers import answer_to, committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
-from actors.envelope import CallerKey, Envelope, OpenKeys, Request, canonical, repeated
+from actors.envelope import CallerKey, Envelope, Request
+from actors.expire_request import expiry
+from actors.hold_rows import NOTHING_READ, HoldRows
 from actors.key_memory import KeyMemory
 from actors.known_state import KnownState
 from actors.mailbox import MAILBOX_MAX, Mailbox
+from actors.replies import Replies
 from actors.unknown_outcomes import UnknownOutcomes
-from evently.domain.commits import Batch, Noted
+from evently.domain.commits import Batch, DueHolds, Noted
 from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded, RowLocked
-from evently.domain.outcomes import NO_ROOM, Answer, Done, KeyReused, NotFound
+from evently.domain.holds import Holds
+from evently.domain.outcomes import NO_ROOM, Answer, Done, NotFound, Unchanged
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -52,16 +56,15 @@ class EventActor:
 
     __slots__ = (
         "_clock",
+        "_holds",
         "_in_front",
-        "_keys",
         "_mailbox",
         "_one_by_one",
-        "_open",
         "_parked_until_s",
         "_phase",
         "_plan",
         "_reading",
-        "_unknown",
+        "_replies",
         "event_id",
         "known",
         "touched_at_s",
@@ -79,22 +82,20 @@ class EventActor:
         self.known = KnownState(clock)
         self.touched_at_s = clock.monotonic()
         self._clock = clock
-        self._keys = keys
-        self._unknown = unknown
+        self._replies = Replies(event_id, clock, keys, unknown)
         self._mailbox = Mailbox(mailbox_max)
         self._phase = Phase.UNREAD
         # The envelopes that wait for a read, and those of the batch in progress.
         self._reading: Sequence[Envelope] = ()
         self._plan: Plan | None = None
-        self._open = OpenKeys()
+        # None as long as it has no holds: most events have none.
+        self._holds: HoldRows | None = None
         # So many envelopes in front are decided without those behind them, or one by one.
-        self._in_front = 0
-        self._one_by_one = False
+        self._in_front, self._one_by_one = 0, False
         self._parked_until_s = float("-inf")
 
     def __repr__(self) -> str:
-        version = self.state.version if self.state else None
-        phase = self._phase.name.lower()
+        version, phase = self.state.version if self.state else None, self._phase.name.lower()
         return f"<EventActor {self.event_id} v{version} {phase} waiting={self.waiting}>"
 
     # What waits
@@ -135,27 +136,18 @@ class EventActor:
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True
-        scope = request.scope
-        remembered = self._keys.recall(self.event_id, scope, now_s)
-        if remembered is None:
-            return self._ask_keyed(scope, request, future)
-        if not self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
+        remembered = self._replies.remembered(request, now_s)
+        if remembered is not None:
+            if self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
+                self._replies.repeat(remembered, request, future)
+                return False
             # Only the database can tell: one that went back in time has lost it.
             self.question()
-            return self._ask_keyed(scope, request, future)
-        self._unknown.answered(self.event_id, request)
-        same = remembered.request == canonical(request.command)
-        future.set_result(repeated(remembered.answer) if same else KeyReused(request.key))
-        return False
-
-    def _ask_keyed(
-        self, scope: CallerKey, request: Request, future: "asyncio.Future[Answer]"
-    ) -> bool:
-        if self._open.join(scope, request, future):
+        if self._replies.open.join(request.scope, request, future):
             return False
         envelope = Envelope(request, future)
         self._mailbox.put(envelope)
-        self._open.add(envelope)
+        self._replies.open.add(envelope)
         return True
 
     # What the database says
@@ -169,7 +161,7 @@ class EventActor:
             return False, []
         self._step(Step.READ_BEGUN)
         self.known.ask()
-        self._reading = self._take(BATCH_MAX)
+        self._reading = self._replies.take_wanted(self._mailbox, BATCH_MAX)
         # Every key, also one that was not there before: a state that another writer left may
         # hold it now. A key of ours that was tried is asked for too, for a try may come twice.
         return True, [e.scope for e in self._reading if e.request.keyed or e.attempts]
@@ -193,14 +185,14 @@ class EventActor:
             envelope.checked = True
             known = noted.get(envelope.scope)
             if known is not None and not known.proven:
-                self._fail(envelope, OutcomeUnknown(envelope.request.key))
+                self._replies.fail(envelope, OutcomeUnknown(envelope.request.key))
             elif known is not None:
-                self._answer(envelope, from_ledger(envelope.request, known))
+                self._replies.answer(envelope, from_ledger(envelope.request, known))
             elif state is None:
-                self._answer(envelope, NotFound())
+                self._replies.answer(envelope, NotFound())
             elif envelope.attempts and envelope.request.deadline_s < self.known.asked_at_s:
                 # Nothing under its key is there, so its last try was not committed.
-                self._fail(envelope, Overloaded("the deadline passed while it was tried"))
+                self._replies.fail(envelope, Overloaded("the deadline passed while it was tried"))
             else:
                 rest.append(envelope)
         self._reading = ()
@@ -230,6 +222,41 @@ class EventActor:
         now_s = self.touched_at_s = self._clock.monotonic()
         return self.known.state if self.known.fresh(now_s, max_age_s) else None
 
+    @property
+    def holds(self) -> HoldRows:
+        """What it knows of its event's holds."""
+        if self._holds is None:
+            self._holds = HoldRows(self._clock)
+        return self._holds
+
+    @property
+    def wants_rows(self) -> bool:
+        """Whether somebody may wait for the rows of holds."""
+        return self._holds is not None and self._holds.wanted and self._phase is Phase.READY
+
+    def hold_questions(self) -> tuple[list[str], bool]:
+        """The holds to read before the next plan, and whether expired ones are looked for."""
+        return self.holds.questions(self._mailbox.peek(BATCH_MAX))
+
+    def holds_read(self, rows: Holds, version: int | None, due: DueHolds | None) -> None:
+        """Take over rows of this `version`; of another than the known one, read the event first.
+
+        Nothing is taken over if the state was questioned meanwhile.
+        """
+        if self._phase is not Phase.READY:
+            return
+        assert self.state is not None, "a state that is ready was read"
+        if version in {None, self.state.version}:
+            self.holds.read(rows, due)
+        else:
+            self._step(Step.UNPROVEN)
+            self.known.doubt()
+
+    def look_for_expired(self) -> None:
+        """Expire, before all that wait, the holds whose time has passed."""
+        self.holds.looking()
+        self._mailbox.put_back([expiry(self._clock.monotonic(), self.holds.missed)])
+
     # What is decided, and what became of it
 
     def plan(self) -> Batch | None:
@@ -239,11 +266,16 @@ class EventActor:
         if state is None or self._phase is not Phase.READY:
             return None
         self.known.ask()
-        planned = plan(state, self._take_next(), self._clock.now())
+        read = NOTHING_READ if self._holds is None else self._holds.take()
+        planned = plan(state, self._take_next(), self._clock.now(), read)
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
-            self._fail(envelope, CommandFailed())
-        self._mailbox.put_back([*planned.unproven, *planned.postponed])
+            self._replies.fail(envelope, CommandFailed())
+        self._mailbox.put_back([*planned.unproven, *planned.hopeful, *planned.postponed])
+        if planned.unread:
+            self.holds.wanted = True
+        if planned.hopeful:
+            self.look_for_expired()
         if planned.batch is None:
             if planned.unproven:
                 self._step(Step.UNPROVEN)
@@ -259,6 +291,10 @@ class EventActor:
         in_part = self.known.questioned or planned.unproven
         self._step(Step.COMMITTED_IN_PART if in_part else Step.COMMITTED)
         self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
+        if batch.after.held_seats:
+            self.holds.committed(batch.holds, first=not batch.base.held_seats)
+            if self.holds.due:
+                self.look_for_expired()
         self._reply(planned, now)
 
     def overtaken(self, *, undone: bool = True) -> None:
@@ -276,7 +312,7 @@ class EventActor:
             if envelope.attempts < ATTEMPTS_MAX or not undone:
                 back.append(envelope)
             else:
-                self._fail(envelope, Overloaded("other writers were faster every time"))
+                self._replies.fail(envelope, Overloaded("other writers were faster every time"))
         self._mailbox.put_back(back)
 
     def no_room(self) -> None:
@@ -285,7 +321,7 @@ class EventActor:
         self._step(Step.NOT_COMMITTED)
         *others, (last, _) = planned.replies
         self._mailbox.put_back([envelope for envelope, _ in others])
-        self._answer(last, NO_ROOM)
+        self._replies.answer(last, NO_ROOM)
 
     def broken(self) -> None:
         """Decide one by one: the database calls the batch wrong, and one command makes it so."""
@@ -297,7 +333,7 @@ class EventActor:
             return
         for envelope, _ in planned.replies:
             log.error("the database refuses %r on version %d", envelope, batch.base.version)
-            self._fail(envelope, CommandFailed())
+            self._replies.fail(envelope, CommandFailed())
 
     def park(self, fault: Fault) -> None:
         """Refuse all who wait, and all who come for a while: another transaction holds the row."""
@@ -310,7 +346,7 @@ class EventActor:
         planned, _ = self._release()
         self._step(Step.NOT_COMMITTED)
         for envelope, _ in planned.replies:
-            self._fail(envelope, fault)
+            self._replies.fail(envelope, fault)
 
     def unresolved(self) -> None:
         """Wait for the resolver: the outcome of the batch is unknown."""
@@ -320,11 +356,11 @@ class EventActor:
         """Tell the batch's callers that its outcome is unknown: they have waited long enough."""
         assert self._plan is not None, "no batch is in progress"
         for envelope, _ in self._plan.replies:
-            self._tell(envelope, OutcomeUnknown(envelope.request.key))
+            self._replies.tell(envelope, OutcomeUnknown(envelope.request.key))
 
     def drop_overdue(self) -> None:
         """Fail those whose deadline has passed during a batch."""
-        self._mailbox.put_back(self._take(len(self._mailbox)))
+        self._mailbox.put_back(self._replies.take_wanted(self._mailbox, len(self._mailbox)))
 
     def evict(self, fault: Fault) -> None:
         """Fail all who wait, those of the batch as unknown; the actor is never used again."""
@@ -334,33 +370,17 @@ class EventActor:
             self._plan = None
         self._fail_all(fault)
 
-    # Its own
-
     def _step(self, step: Step) -> None:
         self._phase = after(self._phase, step)
 
     def _take_next(self) -> list[Envelope]:
         """What the next batch is planned from."""
         if not self._in_front:
-            return self._take(BATCH_MAX)
+            return self._replies.take_wanted(self._mailbox, BATCH_MAX)
         at_most = 1 if self._one_by_one else self._in_front
         self._in_front -= at_most
         self._one_by_one = self._one_by_one and self._in_front > 0
-        return self._take(at_most)
-
-    def _take(self, at_most: int) -> list[Envelope]:
-        """Envelopes whose answer somebody waits for; the others are dropped undone."""
-        now_s = self._clock.monotonic()
-        taken: list[Envelope] = []
-        while self._mailbox and len(taken) < at_most:
-            for envelope in self._mailbox.take(at_most - len(taken)):
-                if not envelope.wanted:
-                    self._open.remove(envelope)
-                elif envelope.request.deadline_s < now_s and not envelope.attempts:
-                    self._fail(envelope, Overloaded("the deadline passed while the command waited"))
-                else:
-                    taken.append(envelope)
-        return taken
+        return self._replies.take_wanted(self._mailbox, at_most)
 
     def _release(self) -> tuple[Plan, Batch]:
         planned, self._plan = self._plan, None
@@ -370,28 +390,11 @@ class EventActor:
 
     def _reply(self, planned: Plan, now: datetime) -> None:
         for envelope, outcome in planned.replies:
-            self._answer(envelope, answer_to(outcome, now))
-
-    def _answer(self, envelope: Envelope, answer: Answer) -> None:
-        request = envelope.request
-        if request.keyed:
-            # Those who were told that it is unknown ask again, and may meet a fault first.
-            if envelope.wanted:
-                self._unknown.answered(self.event_id, request)
-            self._open.remove(envelope)
-            now_s = self._clock.monotonic()
-            self._keys.remember(self.event_id, envelope.scope, envelope.text, answer, now_s)
-        envelope.answer(answer)
-
-    def _fail(self, envelope: Envelope, fault: Fault) -> None:
-        self._open.remove(envelope)
-        self._tell(envelope, fault)
-
-    def _tell(self, envelope: Envelope, fault: Fault) -> None:
-        envelope.fail(self._unknown.told(self.event_id, envelope.request, fault))
+            written = not isinstance(outcome, Unchanged)
+            self._replies.answer(envelope, answer_to(outcome, now), written=written)
 
     def _fail_all(self, fault: Fault) -> None:
-        waiting = (*self._reading, *self._take(len(self._mailbox)))
+        waiting = (*self._reading, *self._replies.take_wanted(self._mailbox, len(self._mailbox)))
         self._reading = ()
         for envelope in waiting:
-            self._fail(envelope, fault)
+            self._replies.fail(envelope, fault)

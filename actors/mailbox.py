@@ -34,6 +34,10 @@ class Mailbox:
         """Put envelopes that were taken in front again, in their order."""
         self._envelopes[:0] = envelopes
 
+    def peek(self, at_most: int) -> list[Envelope]:
+        """Up to `at_most` of the oldest, which stay."""
+        return self._envelopes[:at_most]
+
     def take(self, at_most: int) -> list[Envelope]:
         """Up to `at_most` of the oldest."""
         taken = self._envelopes[:at_most]

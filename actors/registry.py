@@ -15,6 +15,7 @@ from actors.clock import DatabaseClock
 from actors.committer import CommitObserver, Committer
 from actors.envelope import Request
 from actors.event_actor import SNAPSHOT_MAX_AGE_S, EventActor
+from actors.expiry import TICK_S, Expiry
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX
 from actors.resolver import Resolver
@@ -71,13 +72,21 @@ class Registry:
         self._pending = 0
         self._reader = StateReader(store, clock, self._arrived)
         self._resolver = Resolver(store, clock, self._forget)
+        self._expiry = Expiry(self._lives, self._has_something)
         self._committer = Committer(
-            store, clock, self._resolver, observer, self._forget, self._went_back
+            store,
+            clock,
+            self._resolver,
+            observer,
+            self._forget,
+            self._went_back,
+            self._expiry.note,
         )
         self._observer = observer
         self._forgot_at_s = float("-inf")
         store.when_lost(self._question_all)
         self._sweeper: asyncio.Task[None] | None = None
+        self._ticker: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._settled_at_s = self._loop.time()
         self._stopping = False
@@ -90,13 +99,15 @@ class Registry:
         """Begin to serve."""
         self._committer.start()
         self._sweeper = asyncio.create_task(self._sweep_now_and_then(), name="sweeper")
+        self._ticker = asyncio.create_task(self._expire_now_and_then(), name="expiry")
 
     async def stop(self) -> None:
         """Answer everything that was admitted, and refuse what comes after it; then end."""
         self._stopping = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for task in (self._sweeper, self._ticker):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self._committer.stop()
         await self._reader.stop()
 
@@ -205,6 +216,8 @@ class Registry:
             return None
         actor = actor or self._activate(event_id)
         actor.refreshed(loaded, asked_at_s)
+        if loaded.held_seats:
+            self._expiry.note(actor)
         if lost:
             return loaded
         if actor.state is not None and actor.state.version > loaded.version:
@@ -254,6 +267,12 @@ class Registry:
         if self._actors.get(actor.event_id) is actor:
             del self._actors[actor.event_id]
 
+    def _lives(self, actor: EventActor) -> bool:
+        return self._actors.get(actor.event_id) is actor
+
+    def _has_something(self, actor: EventActor) -> None:
+        self._committer.ready(actor)
+
     def sweep(self, idle_s: float, at_most: int | None = None) -> int:
         """Evict the actors that have been idle for `idle_s`, or the first of them; how many."""
         before_s = self._clock.monotonic() - idle_s
@@ -271,3 +290,9 @@ class Registry:
         while True:
             await asyncio.sleep(SWEEP_S)
             self.sweep(self._idle_s)
+
+    async def _expire_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self._committer.reachable:
+                self._expiry.tick()

@@ -7,7 +7,16 @@ its errors mean.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from evently.domain.commits import Batch, Committed, EventKey, Loaded, Noted
+from evently.domain.commits import (
+    Batch,
+    Committed,
+    DueHolds,
+    EventHold,
+    EventKey,
+    FoundHolds,
+    Loaded,
+    Noted,
+)
 
 
 class Lane(Protocol):
@@ -39,4 +48,12 @@ class EventStore(Protocol):
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]:
         """What was done or finally refused under these keys; absent where nothing was."""
+        ...
+
+    async def find_holds(self, holds: Sequence[EventHold]) -> FoundHolds:
+        """The rows of these holds, as of one moment."""
+        ...
+
+    async def due_holds(self, event_ids: Sequence[str]) -> Mapping[str, DueHolds]:
+        """Those of each event whose time has passed, by the database's clock."""
         ...

@@ -23,7 +23,7 @@ def delta_name(name: str) -> str:
 
 
 BATCH_ROW = RowType(
-    "batch_row_1",
+    "batch_row_2",
     {
         "event_id": "uuid",
         "base_version": "bigint",

@@ -41,6 +41,7 @@ class EventRow:
     version: int
     total_capacity: int
     available_seats: int
+    held_seats: int
     revenue: Decimal
     status: str
 
@@ -50,14 +51,15 @@ class Ledger:
     """What an event's ledger replays to.
 
     `gap_at` is the first version whose predecessor is missing, `wrong_at` the first that notes
-    other seats than the sum up to it, `impossible_at` the first whose sum is below 0 or over the
-    capacity.
+    other seats than the sum up to it, `impossible_at` the first whose sum is below 0 or, with the
+    seats in holds, over the capacity.
     """
 
     versions: int
     last_version: int
     capacity: int
     seats: int
+    held: int
     money: Decimal
     status: str
     gap_at: int | None = None
@@ -72,11 +74,15 @@ class Ledger:
 
 @value
 class Replayed:
-    """One event, as its row and as its ledger tell it; either may be missing."""
+    """One event, as its row and as its ledger tell it; either may be missing.
+
+    `in_holds` are the seats of its holds that are stored as held.
+    """
 
     event_id: str
     row: EventRow | None
     ledger: Ledger | None
+    in_holds: int = 0
 
     def differences(self) -> list[str]:
         """What does not agree, each as a phrase; empty for an event that is right."""
@@ -86,7 +92,12 @@ class Replayed:
             return [f"the ledger has {ledger.versions} versions of it, and there is no such event"]
         if ledger is None:
             return [f"version is {row.version}, and it has no ledger"]
-        return [*_disagreements(row, ledger), *_ledger_faults(ledger)]
+        return [*_disagreements(row, ledger), *_ledger_faults(ledger), *self._hold_faults(row)]
+
+    def _hold_faults(self, row: EventRow) -> list[str]:
+        if row.held_seats == self.in_holds:
+            return []
+        return [f"held_seats is {row.held_seats} in the row, {self.in_holds} in its holds"]
 
 
 def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
@@ -94,6 +105,7 @@ def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
         ("version", row.version, ledger.last_version),
         ("total_capacity", row.total_capacity, ledger.capacity),
         ("available_seats", row.available_seats, ledger.seats),
+        ("held_seats", row.held_seats, ledger.held),
         ("revenue", row.revenue, ledger.money),
         ("status", row.status, _stored(ledger.status, row.status)),
     )
@@ -102,8 +114,9 @@ def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
         for name, told, replayed in pairs
         if told != replayed
     ]
-    if not 0 <= row.available_seats <= row.total_capacity:
-        found.append(f"available_seats is {row.available_seats} of {row.total_capacity}")
+    if not 0 <= row.available_seats <= row.total_capacity - row.held_seats:
+        held = f" with {row.held_seats} held" if row.held_seats else ""
+        found.append(f"available_seats is {row.available_seats} of {row.total_capacity}{held}")
     return found
 
 
@@ -178,7 +191,7 @@ class EventCheck:
 
 
 def _replayed(row: asyncpg.Record) -> Replayed:
-    return Replayed(str(row["event_id"]), row_of(row), _ledger(row))
+    return Replayed(str(row["event_id"]), row_of(row), _ledger(row), row["in_holds"])
 
 
 def row_of(row: asyncpg.Record) -> EventRow | None:
@@ -189,6 +202,7 @@ def row_of(row: asyncpg.Record) -> EventRow | None:
         version=row["version"],
         total_capacity=row["total_capacity"],
         available_seats=row["available_seats"],
+        held_seats=row["held_seats"],
         revenue=row["revenue"],
         status=row["status"],
     )
@@ -202,6 +216,7 @@ def _ledger(row: asyncpg.Record) -> Ledger | None:
         last_version=row["last_version"],
         capacity=row["capacity"],
         seats=row["seats"],
+        held=row["held"],
         money=row["money"],
         status=row["last_status"],
         gap_at=row["gap_at"],

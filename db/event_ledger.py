@@ -42,18 +42,22 @@ class EventSales:
     created_by: str
     total_capacity: int
     available_seats: int
+    held_seats: int
     revenue: Decimal
     version: int
 
     @property
-    def seats_out(self) -> int:
-        """Seats that have been reserved and not returned."""
-        return self.total_capacity - self.available_seats
+    def sold(self) -> int:
+        """Seats that have been sold and not returned."""
+        return self.total_capacity - self.available_seats - self.held_seats
 
 
 @value
 class EventVersion:
-    """One row of the ledger; `changes` maps an admin's changed fields to their new values."""
+    """One row of the ledger; `changes` maps an admin's changed fields to their new values.
+
+    `hold_id` is that of the hold that was answered, if it was about one.
+    """
 
     version: int
     kind: LedgerKind
@@ -64,6 +68,8 @@ class EventVersion:
     status: Status
     request_id: str
     recorded_at: datetime
+    held_delta: int
+    hold_id: str | None
 
 
 @value
@@ -182,6 +188,7 @@ def _sales(row: asyncpg.Record, *, revenue: str = "revenue") -> EventSales:
         created_by=str(row["created_by"]),
         total_capacity=row["total_capacity"],
         available_seats=row["available_seats"],
+        held_seats=row["held_seats"],
         revenue=row[revenue],
         version=row["version"],
     )
@@ -198,4 +205,6 @@ def _version(row: asyncpg.Record) -> EventVersion:
         status=Status(row["status"]),
         request_id=row["request_id"],
         recorded_at=row["recorded_at"],
+        held_delta=row["held_delta"],
+        hold_id=row["hold_id"],
     )

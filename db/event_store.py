@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -19,6 +20,7 @@ from db.creations import note_creation, taken
 from db.database import Database
 from db.event_rows import state_of
 from db.failures import DRIVER_ERRORS, Meaning, meaning
+from db.hold_rows import hold_in, hold_of, hold_row
 from db.ledger_rows import columns, ledger_row
 from db.lineage import Lineage
 from db.new_events import create_events
@@ -30,8 +32,11 @@ from evently.domain.commits import (
     Batch,
     Broken,
     Committed,
+    DueHolds,
+    EventHold,
     EventKey,
     FateUnknown,
+    FoundHolds,
     KeyTaken,
     Loaded,
     Locked,
@@ -42,6 +47,7 @@ from evently.domain.commits import (
 )
 from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import Fault
+from evently.domain.holds import EXPIRED_MAX, HoldStatus
 from evently.domain.outcomes import Done, KeyReused
 from evently.domain.state import EventState, Status
 
@@ -84,7 +90,8 @@ _ERRORS: Mapping[Meaning, type[StoreError]] = {
 # in what the connection has prepared.)
 _HARMLESS = frozenset({Meaning.KEY_TAKEN, Meaning.LOCKED, Meaning.NOT_DONE})
 # Where COMMIT_BATCHES takes what the feed of changes tells.
-_TOLD = 3
+_TOLD = 4
+_COMMITS = (Statement.COMMIT_MOVES, Statement.COMMIT_HOLDS, Statement.COMMIT_BATCHES)
 _Prepared: TypeAlias = "asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]"
 # Of the server's message, in whatever language:
 # (event_id, request_key, caller)=(<event>, <key>, <caller>).
@@ -165,6 +172,29 @@ class EventStore:
             (str(row["event_id"]), row["caller"], row["request_key"]): _noted(row, proven)
             for row in rows
         }
+
+    async def find_holds(self, holds: Sequence[EventHold]) -> FoundHolds:
+        """The rows of these holds, as of one moment.
+
+        What has ended is told to those who ask again: where a synchronous standby is named, it is
+        given once a commit has come back that was sent after it was read. Raises domain faults.
+        """
+        rows = await self._database.fetch(Statement.FIND_HOLDS, *columns(holds), timeout_s=READ_S)
+        there = [row for row in rows if row["status"] is not None]
+        if any(row["replicated"] and row["status"] != HoldStatus.HELD for row in there):
+            await self._database.witness.prove(READ_S)
+        found = {(str(row["event_id"]), str(row["hold_id"])): hold_of(row) for row in there}
+        return FoundHolds(found, {str(row["event_id"]): row["version"] for row in rows})
+
+    async def due_holds(self, event_ids: Sequence[str]) -> Mapping[str, DueHolds]:
+        """Those of each event whose time has passed, by the database's clock."""
+        rows = await self._database.fetch(
+            Statement.FIND_DUE_HOLDS, event_ids, EXPIRED_MAX, timeout_s=READ_S
+        )
+        found: dict[str, list[asyncpg.Record]] = {event_id: [] for event_id in event_ids}
+        for row in rows:
+            found[str(row["event_id"])].append(row)
+        return {event_id: _due(its) for event_id, its in found.items()}
 
     async def _on_standby(self) -> bool:
         """Whether all that was read until now is on the synchronous standby."""
@@ -273,10 +303,7 @@ class CommitLane:
             connection.add_log_listener(self._wait.note)
             connection.add_termination_listener(self._ended)
             await self._lineage.check(connection)
-            self._prepared = {
-                wanted: await connection.prepare(load(wanted))
-                for wanted in (Statement.COMMIT_MOVES, Statement.COMMIT_BATCHES)
-            }
+            self._prepared = {wanted: await connection.prepare(load(wanted)) for wanted in _COMMITS}
         except DRIVER_ERRORS as error:
             self._drop()
             raise NotDone(f"{type(error).__name__}: {error}") from error
@@ -301,23 +328,40 @@ def _named(error: BaseException, found: Meaning) -> StoreError:
     return KeyTaken(message, whose[1] if whose else None)
 
 
+def _due(rows: Sequence[asyncpg.Record]) -> DueHolds:
+    """The first rows that are due, and when the one after them expires."""
+    rows = sorted(rows, key=itemgetter("expires_at"))
+    due = [row for row in rows if row["expires_at"] <= row["clock"]][:EXPIRED_MAX]
+    after = rows[len(due) :]
+    return DueHolds(tuple(map(hold_of, due)), after[0]["expires_at"] if after else None)
+
+
 def _noted(row: asyncpg.Record, proven: bool) -> Noted:
     if row["refusal"] is not None:
         return Noted(row["request"], refusal_in(row["refusal"]), proven)
-    done = Done(row["version"], row["available_seats"], Status(row["status"]), row["recorded_at"])
+    done = Done(
+        row["version"],
+        row["available_seats"],
+        Status(row["status"]),
+        row["recorded_at"],
+        hold=hold_in(row["hold"]),
+    )
     return Noted(row["request"], done, proven)
 
 
 def _statement(batches: Sequence[Batch]) -> tuple[Statement, list[list[tuple[Any, ...]]]]:
     """The statement that commits `batches`, and the rows it takes.
 
-    These are of the events, of their ledgers, and where there may be any, of refusals and of what
-    the feed of changes tells.
+    These are of the events, of their ledgers, and where there may be any, of holds, of refusals and
+    of what the feed of changes tells.
     """
     moved = [batch_row(batch) for batch in batches]
     noted = [ledger_row(batch.event_id, record) for batch in batches for record in batch.records]
+    kept = [hold_row(batch.event_id, hold) for batch in batches for hold in batch.holds]
     told = [row for batch in batches for row in change_rows(batch.event_id, batch.records)]
-    if not told and not any(batch.after.fence or batch.edits for batch in batches):
-        return Statement.COMMIT_MOVES, [moved, noted]
-    refused = [row for batch in batches for row in refusal_rows(batch)]
-    return Statement.COMMIT_BATCHES, [moved, noted, refused, told]
+    if told or any(batch.after.fence or batch.edits for batch in batches):
+        refused = [row for batch in batches for row in refusal_rows(batch)]
+        return Statement.COMMIT_BATCHES, [moved, noted, kept, refused, told]
+    if kept:
+        return Statement.COMMIT_HOLDS, [moved, noted, kept]
+    return Statement.COMMIT_MOVES, [moved, noted]

@@ -39,7 +39,7 @@ STATEMENT_S = 20.0
 LEAD_LOCK_ID = 0x4556444B
 
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
-_NOTHING = Ledger(0, 0, 0, 0, Decimal(0), "")
+_NOTHING = Ledger(0, 0, 0, 0, 0, Decimal(0), "")
 _SETTINGS = {
     **SERVER_SETTINGS,
     "application_name": "evently-drift",
@@ -54,7 +54,7 @@ _SETTINGS = {
 class Standing:
     """An event, how long its ledger is, and what that comes to as far as it was replayed.
 
-    `from_start` is set where this replay began at version 1.
+    `from_start` is set where this replay began at version 1. `in_holds` are the seats of its holds.
     """
 
     event_id: str
@@ -62,6 +62,7 @@ class Standing:
     last_version: int | None
     replayed: Ledger
     from_start: bool
+    in_holds: int
 
     @property
     def left(self) -> int:
@@ -71,7 +72,7 @@ class Standing:
     def whole(self) -> Replayed:
         """The event and its ledger, once nothing is left."""
         ledger = None if self.last_version is None else self.replayed
-        return Replayed(self.event_id, self.row, ledger)
+        return Replayed(self.event_id, self.row, ledger, self.in_holds)
 
 
 class LedgerProofs:
@@ -139,7 +140,7 @@ class LedgerProofs:
             asked.append(
                 (
                     *(one.event_id, known.last_version, upto),
-                    *(known.versions, known.seats, known.capacity),
+                    *(known.versions, known.seats, known.held, known.capacity),
                 )
             )
         rows = await self._session.fetch(Statement.REPLAY_VERSIONS, *columns(asked))
@@ -158,7 +159,7 @@ class LedgerProofs:
             proofs.append(
                 (
                     *(one.event_id, known.last_version, known.capacity),
-                    *(known.seats, known.money, known.status),
+                    *(known.seats, known.held, known.money, known.status),
                 )
             )
         begun = [one.event_id for one in right if one.from_start]
@@ -193,11 +194,17 @@ def _standing(row: asyncpg.Record) -> Standing:
             last_version=row["proven"],
             capacity=row["capacity"],
             seats=row["seats"],
+            held=row["held"],
             money=row["money"],
             status=row["last_status"],
         )
     return Standing(
-        str(row["event_id"]), row_of(row), row["last_version"], replayed, row["proven"] is None
+        event_id=str(row["event_id"]),
+        row=row_of(row),
+        last_version=row["last_version"],
+        replayed=replayed,
+        from_start=row["proven"] is None,
+        in_holds=row["in_holds"],
     )
 
 
@@ -210,6 +217,7 @@ def _further(before: Ledger, upto: int, row: asyncpg.Record | None) -> Ledger:
         last_version=upto,
         capacity=row["capacity"],
         seats=row["seats"],
+        held=row["held"],
         money=before.money + row["money"],
         status=row["last_status"] or before.status,
         gap_at=before.gap_at or row["gap_at"],

@@ -9,11 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from db.hold_rows import holds_to_json
 from db.row_types import RowType
 from evently.domain.commits import Record
 
 LEDGER_ROW = RowType(
-    "ledger_row_1",
+    "ledger_row_2",
     {
         "event_id": "uuid",
         "version": "bigint",
@@ -28,6 +29,8 @@ LEDGER_ROW = RowType(
         "caller": "text",
         "request_id": "text",
         "changes": "jsonb",
+        "held_delta": "integer",
+        "hold": "jsonb",
     },
 )
 
@@ -51,6 +54,8 @@ def ledger_row(event_id: str, record: Record) -> LedgerRow:
         origin.caller,
         origin.request_id,
         None if entry.changes is None else to_json(entry.changes),
+        entry.held_delta,
+        holds_to_json(entry.kind, entry.holds) if entry.holds else None,
     )
 
 

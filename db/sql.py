@@ -20,6 +20,7 @@ from importlib.resources import files
 
 from db.batch_rows import BATCH_ROW, delta_name
 from db.change_rows import CHANGE_ROW
+from db.hold_rows import HOLD_ROW
 from db.ledger_rows import LEDGER_ROW
 from db.refusal_rows import REFUSAL_ROW
 from db.row_types import RowType
@@ -34,14 +35,14 @@ _LINES = ",\n           "
 _HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
 # The database fills these in when an event is created.
-_FILLED_IN = frozenset({"created_at", "updated_at", "revenue", "fence"})
+_FILLED_IN = frozenset({"created_at", "updated_at", "revenue", "fence", "held_seats"})
 _FOLDED = {folded_name(name): column for name, column in _EVENT.items() if column.folded}
 _GIVEN = {
     **{name: column for name, column in _EVENT.items() if name not in _FILLED_IN},
     **_FOLDED,
 }
 ROW_TYPES: Mapping[str, RowType] = {
-    one.name: one for one in (BATCH_ROW, LEDGER_ROW, REFUSAL_ROW, CHANGE_ROW)
+    one.name: one for one in (BATCH_ROW, LEDGER_ROW, HOLD_ROW, REFUSAL_ROW, CHANGE_ROW)
 }
 
 
@@ -86,6 +87,10 @@ _FRAGMENTS: Mapping[str, Callable[[int], str]] = {
     "ledger_rows": LEDGER_ROW.rows,
     "refusal_rows": REFUSAL_ROW.rows,
     "change_rows": CHANGE_ROW.rows,
+    "hold_columns": lambda _: ", ".join(HOLD_ROW.columns),
+    "hold_values": lambda _: ", ".join(HOLD_ROW.values("h").values()),
+    "hold_changes": lambda _: ", ".join(f"{name} = EXCLUDED.{name}" for name in HOLD_ROW.columns),
+    "hold_rows": HOLD_ROW.rows,
 }
 
 

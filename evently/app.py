@@ -23,6 +23,7 @@ from db.audit_store import AuditStore
 from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.database import ACTOR_POOL_MAX, Database
+from db.event_holds import EventHolds
 from db.event_ledger import EventLedger
 from db.event_lists import EventListReader
 from db.event_store import EventStore
@@ -33,6 +34,7 @@ from db.venue_store import VenueStore
 from evently.database_check import checking_database
 from evently.domain.errors import Fault
 from evently.drift import watching_database
+from evently.hold_sweeping import sweeping_holds
 from evently.metrics import Metrics
 from evently.process_figures import watch_process
 from evently.refusal_pruning import pruning_refusals
@@ -191,10 +193,13 @@ async def running_services(
                 lambda: float(keeping_up.usable),
             )
         if node is None or node.index == 0:
-            watching = watching_database(commit_dsn, database, metrics.watch, metrics.watch_total)
-            await stack.enter_async_context(watching)
-            await stack.enter_async_context(watching_tables(database, metrics.watch_each))
-            await stack.enter_async_context(pruning_refusals(store, metrics.watch_total))
+            for chore in (
+                watching_database(commit_dsn, database, metrics.watch, metrics.watch_total),
+                watching_tables(database, metrics.watch_each),
+                pruning_refusals(store, metrics.watch_total),
+                sweeping_holds(dsn, events, metrics.watch),
+            ):
+                await stack.enter_async_context(chore)
         await stack.enter_async_context(_polling(metrics))
         keys = {
             name: [key.get_secret_value() for key in its]
@@ -210,6 +215,7 @@ async def running_services(
             lifecycle=Lifecycle(on_drain=drain),
             event_store=store,
             event_lists=event_lists,
+            holds=EventHolds(database),
             ledger=EventLedger(database),
             change_reader=change_reader,
             change_feed=change_feed,

@@ -45,8 +45,12 @@ def drift_seats(replayed: Replayed) -> int:
         return abs(ledger.capacity - ledger.seats) if ledger is not None else 0
     if ledger is None:
         return row.total_capacity - row.available_seats
-    capacity = abs(row.total_capacity - ledger.capacity)
-    return max(capacity, abs(row.available_seats - ledger.seats))
+    return max(
+        abs(row.total_capacity - ledger.capacity),
+        abs(row.available_seats - ledger.seats),
+        abs(row.held_seats - ledger.held),
+        abs(row.held_seats - replayed.in_holds),
+    )
 
 
 class DriftCheck:

@@ -20,11 +20,17 @@ from prometheus_client import (
     multiprocess,
 )
 
+from evently.domain.holds import HoldStatus
 from evently.domain.outcomes import (
     Answer,
     Done,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    HoldPriceChanged,
     InsufficientSeats,
     KeyReused,
+    MaxTicketsExceeded,
     NotFound,
     NotModifiable,
     SeatsExceedCapacity,
@@ -34,6 +40,8 @@ from evently.exposition import EVERY_S, Exposition
 
 LATENCY_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 COMMIT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
+# A second on a warm event, seven on a cold one.
+EXPIRY_DELAY_S = (0.1, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
 BATCH_MOVES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 _OUTCOMES: dict[type, str] = {
@@ -42,6 +50,11 @@ _OUTCOMES: dict[type, str] = {
     InsufficientSeats: "insufficient_seats",
     SeatsExceedCapacity: "exceeds_capacity",
     StaleVersion: "conflict",
+    MaxTicketsExceeded: "too_many_tickets",
+    HoldNotFound: "hold_not_found",
+    HoldNotActive: "hold_not_active",
+    HoldExpired: "hold_expired",
+    HoldPriceChanged: "hold_price_changed",
     KeyReused: "key_reused",
 }
 
@@ -172,6 +185,22 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self._holds = Counter(
+            "evently_holds_total", "Holds that ended, by how", ("end",), registry=registry
+        )
+        expiry_delay = Histogram(
+            "evently_hold_expiry_delay_seconds",
+            "Time from a hold's expiry to the commit that gives its seats back",
+            buckets=EXPIRY_DELAY_S,
+            registry=registry,
+        )
+        self._expiry_delay = _Observations(expiry_delay, EXPIRY_DELAY_S)
+        self._refusals = Counter(
+            "evently_refusals_total",
+            "Answers that are errors, by code",
+            ("code",),
+            registry=registry,
+        )
         self._logins = Counter(
             "evently_logins_total", "Logins by outcome", ("outcome",), registry=registry
         )
@@ -186,6 +215,8 @@ class Metrics:
         )
         starts.inc()
         self._move_counts: dict[tuple[str, str], _Count] = {}
+        self._hold_counts: dict[str, _Count] = {}
+        self._refusal_counts: dict[str, _Count] = {}
         self._latencies: dict[tuple[str, str, int], _Observations] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -244,6 +275,22 @@ class Metrics:
         """The oldest change that no client can read yet was committed `seconds` ago."""
         self._changes_lag.set(seconds)
 
+    def hold_ended(self, end: str, late_s: float) -> None:
+        """A hold ended, this long after its time."""
+        count = self._hold_counts.get(end)
+        if count is None:
+            count = self._hold_counts[end] = _Count(self._holds.labels(end))
+        count.add()
+        if end == HoldStatus.EXPIRED:
+            self._expiry_delay.observe(late_s)
+
+    def refused(self, code: str) -> None:
+        """A request was answered with an error."""
+        count = self._refusal_counts.get(code)
+        if count is None:
+            count = self._refusal_counts[code] = _Count(self._refusals.labels(code))
+        count.add()
+
     def login(self, outcome: str) -> None:
         """A login ended with `outcome`."""
         self._logins.labels(outcome).inc()
@@ -287,9 +334,15 @@ class Metrics:
 
     def poll(self) -> None:
         """Pass on what was counted since the last poll, and read all watched gauges."""
-        for observed in (*self._latencies.values(), self._commit, self._batch):
+        for observed in (*self._latencies.values(), self._commit, self._batch, self._expiry_delay):
             observed.pass_on()
-        counts = (*self._move_counts.values(), *self._call_counts.values())
+        by_label = (
+            self._move_counts,
+            self._call_counts,
+            self._hold_counts,
+            self._refusal_counts,
+        )
+        counts = [count for its in by_label for count in its.values()]
         for counted in (*counts, self._retried, self._rejected, self._events):
             counted.pass_on()
         for read in self._polls:

@@ -10,6 +10,7 @@ from routes.handlers import (
     changes,
     documentation,
     events,
+    holds,
     listings,
     monitoring,
     reports,
@@ -26,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *venues.ENDPOINTS,
     *seats.ENDPOINTS,
     *changes.ENDPOINTS,
+    *holds.ENDPOINTS,
     *monitoring.ENDPOINTS,
     *documentation.ENDPOINTS,
 )

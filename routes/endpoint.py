@@ -57,7 +57,7 @@ class SplitHandler(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One method on one path; `{event_id}` and `{venue_id}` in the path are UUIDs.
+    """One method on one path; ids like `{event_id}` in the path are UUIDs.
 
     `answer` is the struct of a success, or a media type where the answer is no JSON; `errors` are
     the codes beyond those that `access`, `body` and `query` imply. What `waits` takes its turn

@@ -25,7 +25,11 @@ class Observer(Protocol):
         ...
 
     def moved(self, kind: str, answer: Answer) -> None:
-        """A seat move (`reserve` or `return`) was decided."""
+        """A seat move or a hold's (`reserve`, `return`, `hold`, `confirm`, ...) was decided."""
+        ...
+
+    def refused(self, code: str) -> None:
+        """A request was answered with the error `code`."""
         ...
 
     async def exposition(self) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from actors.peers.forwarder import Events
 from db.change_feed import ChangeReader
 from db.creations import Creations
+from db.event_holds import EventHolds
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.readiness import ReadyCheck
@@ -56,6 +57,7 @@ class Services:
     events: Events
     event_store: EventStore
     event_lists: EventLists
+    holds: EventHolds
     ledger: EventLedger
     change_reader: ChangeReader
     change_feed: ChangeFeed

@@ -17,7 +17,18 @@ import pytest
 from actors.envelope import canonical
 from actors.store import Lane
 from evently.domain.commands import Command
-from evently.domain.commits import Batch, Broken, EventKey, KeyTaken, Loaded, Noted, Record
+from evently.domain.commits import (
+    Batch,
+    Broken,
+    DueHolds,
+    EventHold,
+    EventKey,
+    FoundHolds,
+    KeyTaken,
+    Loaded,
+    Noted,
+    Record,
+)
 from evently.domain.event import created
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
@@ -56,6 +67,10 @@ class Store(Protocol):
     async def load(self, event_ids: Sequence[str]) -> Loaded: ...
 
     async def recall(self, keys: Sequence[EventKey]) -> Mapping[EventKey, Noted]: ...
+
+    async def find_holds(self, holds: Sequence[EventHold]) -> FoundHolds: ...
+
+    async def due_holds(self, event_ids: Sequence[str]) -> Mapping[str, DueHolds]: ...
 
     async def create(self, state: EventState, record: Record) -> bool: ...
 

@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from actors.envelope import Request, canonical
-from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commands import Cancel, Command, PlaceHold, Reserve, Return, Update
 from evently.domain.commits import Batch, Record, Refused
 from evently.domain.event import created, decide
+from evently.domain.holds import NO_HOLDS, Hold, Holds, hold_id_of
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Accepted
+from evently.domain.outcomes import Accepted, Unchanged
 from evently.domain.state import EventDetails, EventState, Status
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -80,12 +81,36 @@ def give_back(seats: int = 1, version: int | None = None, *, retry: bool = False
     return Return(seats, version, retry)
 
 
-def after(state: EventState, *commands: Command, now: datetime = NOW) -> EventState:
-    """The state that `commands` lead to; each must be accepted."""
+def hold(
+    seats: int = 1,
+    name: str = "h",
+    *,
+    duration_s: int = 900,
+    version: int | None = None,
+    retry: bool = False,
+) -> PlaceHold:
+    """Holds seats, under the id that the key `name` gives."""
+    return PlaceHold(hold_id(name), seats, duration_s, "booking", version, retry)
+
+
+def hold_id(name: str = "h", event_id: str = EVENT) -> str:
+    """The id of the hold that was placed under the key `name`."""
+    return hold_id_of(event_id, ORIGIN.caller, name)
+
+
+def after(
+    state: EventState,
+    *commands: Command,
+    now: datetime = NOW,
+    holds: dict[str, Hold | None] | None = None,
+) -> EventState:
+    """The state that `commands` lead to; each must be accepted. `holds` has their rows after it."""
+    rows = {} if holds is None else holds
     for command in commands:
-        outcome = decide(state, command, now)
+        outcome = decide(state, command, now, rows)
         assert isinstance(outcome, Accepted), outcome
         state = outcome.state
+        rows |= {one.hold_id: one for one in outcome.entry.holds}
     return state
 
 
@@ -95,21 +120,25 @@ def batch(
     refused: Sequence[tuple[str, Command]] = (),
     origin: Origin = ORIGIN,
     now: datetime = NOW,
+    holds: Holds = NO_HOLDS,
 ) -> Batch:
     """The batch of accepted `moves`, and then of `refused` ones, (key, command) each."""
     state, records, refusals = base, [], []
+    rows, changed = dict(holds), dict[str, Hold]()
     for key, command in moves:
-        outcome = decide(state, command, now)
+        outcome = decide(state, command, now, rows)
         assert isinstance(outcome, Accepted), outcome
         state = outcome.state
+        for one in outcome.entry.holds:
+            rows[one.hold_id] = changed[one.hold_id] = one
         records.append(Record(outcome.entry, key, canonical(command), origin))
     for key, command in refused:
-        outcome = decide(state, command, now)
-        assert not isinstance(outcome, Accepted), outcome
+        outcome = decide(state, command, now, rows)
+        assert not isinstance(outcome, Accepted | Unchanged), outcome
         refusals.append(Refused(outcome, key, canonical(command), origin))
     if refusals:
         state = replace(state, fence=base.fence + 1)
-    return Batch(base, state, tuple(records), tuple(refusals))
+    return Batch(base, state, tuple(records), tuple(refusals), tuple(changed.values()))
 
 
 def request(

@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from operator import attrgetter
 from typing import ClassVar
 
 from evently.domain.commits import (
     Batch,
     Broken,
     Committed,
+    DueHolds,
+    EventHold,
     EventKey,
     FateUnknown,
+    FoundHolds,
     KeyTaken,
     Loaded,
     Locked,
@@ -26,11 +30,17 @@ from evently.domain.commits import (
     Refused,
 )
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
-from evently.domain.event import DETAIL_FIELDS, NO_MONEY
+from evently.domain.event import DETAIL_FIELDS
+from evently.domain.holds import EXPIRED_MAX, LIFE_MAX_S, Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import FINAL, Done, LedgerEntry, LedgerKind
+from evently.domain.seat_moves import NO_MONEY
 from evently.domain.state import ADDED, ON_SALE, SET, EventState, Status
 
+# Their ledger rows hold the one that was answered.
+ANSWERED_WITH_A_HOLD = frozenset(
+    {LedgerKind.HELD, LedgerKind.HOLD_CHANGED, LedgerKind.CONFIRMED, LedgerKind.RELEASED}
+)
 # How long a statement waits for a row that another one holds.
 LOCK_S = 1.0
 
@@ -68,7 +78,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a store: `kind` is commit, load, recall or create."""
+    """A call of a store: `kind` is the name of its method."""
 
     kind: str
     batches: Sequence[Batch] = ()
@@ -109,6 +119,7 @@ class MemoryDatabase:
     ledger: dict[str, list[LedgerRow]] = field(default_factory=dict)
     by_key: dict[EventKey, LedgerRow] = field(default_factory=dict)
     refusals: dict[EventKey, Refused] = field(default_factory=dict)
+    holds: dict[str, dict[str, Hold]] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
     held_until_s: dict[str, float] = field(default_factory=dict)
     watch: Callable[[EventState, Sequence[LedgerRow]], None] = lambda state, rows: None
@@ -144,14 +155,18 @@ class MemoryDatabase:
         now = self.now()
         no_room = [b.event_id for b in batches if self._is_current(b) and not self._has_room(b)]
         moved = [(batch, self._after(batch, now)) for batch in batches if self.stands(batch)]
-        for _, after in moved:
+        for batch, after in moved:
             _check(after)
+            for hold in batch.holds:
+                _check_hold(hold)
         rows = self._rows([batch for batch, _ in moved], now, writer, sent_s)
         for batch, after in moved:
             self.states[batch.event_id] = after
             self.ledger[batch.event_id].extend(rows[batch.event_id])
             for row in rows[batch.event_id]:
                 self.by_key[self.key(row.event_id, row.record)] = row
+            for hold in batch.holds:
+                self.holds.setdefault(batch.event_id, {})[hold.hold_id] = hold
             for one in batch.refused:
                 if one.final:
                     self.refusals[self.key(batch.event_id, one)] = one
@@ -183,12 +198,25 @@ class MemoryDatabase:
         row, refused = self.by_key.get(key), self.refusals.get(key)
         if row is not None:
             entry = row.record.entry
-            done = Done(entry.version, entry.available_seats, entry.status, row.recorded_at)
+            told = entry.holds[0] if entry.kind in ANSWERED_WITH_A_HOLD else None
+            done = Done(
+                entry.version, entry.available_seats, entry.status, row.recorded_at, hold=told
+            )
             return Noted(row.record.request, done)
         if refused is None:
             return None
         assert isinstance(refused.refusal, FINAL), "no other is kept"
         return Noted(refused.request, refused.refusal)
+
+    def due_holds(self, event_id: str) -> DueHolds:
+        """The event's holds whose time has passed, and when the next one expires."""
+        held = [
+            hold for hold in self.holds.get(event_id, {}).values() if hold.status is HoldStatus.HELD
+        ]
+        held.sort(key=attrgetter("expires_at"))
+        due = [hold for hold in held if hold.expires_at <= self.now()][:EXPIRED_MAX]
+        after = held[len(due) :]
+        return DueHolds(tuple(due), after[0].expires_at if after else None)
 
     def _is_taken(self, batch: Batch) -> bool:
         """Whether a refusal, or for a refusal a move, is there under one of the batch's keys.
@@ -289,8 +317,25 @@ def _check(state: EventState) -> None:
         "events_limit_positive": details.max_tickets_per_booking >= 1,
         "events_end_after_start": details.end_datetime > details.start_datetime,
         "events_status_known": state.status is not Status.COMPLETED,
+        "events_held_within_capacity": state.held_seats >= 0
+        and state.available_seats + state.held_seats <= state.total_capacity,
         "events_status_follows_seats": state.status not in ON_SALE
-        or (state.status is Status.SOLD_OUT) == (state.available_seats == 0),
+        or (state.status is Status.SOLD_OUT) == (state.available_seats == state.held_seats == 0),
+    }
+    for name, holds in held.items():
+        if not holds:
+            raise Broken(name)
+
+
+def _check_hold(hold: Hold) -> None:
+    life = hold.expires_at - hold.held_at
+    held = {
+        "event_holds_quantity_positive": hold.quantity >= 1,
+        "event_holds_closed_unless_held": (hold.status is HoldStatus.HELD)
+        == (hold.closed_at is None),
+        "event_holds_paid_if_confirmed": (hold.status is HoldStatus.CONFIRMED)
+        == (hold.amount is not None),
+        "event_holds_life_bounded": timedelta(0) < life <= timedelta(seconds=LIFE_MAX_S),
     }
     for name, holds in held.items():
         if not holds:
@@ -346,6 +391,27 @@ class MemoryStore:
                 noted[key] = replace(held, proven=proven)
         await self.pause(step.after_s)
         return noted
+
+    async def find_holds(self, holds: Sequence[EventHold]) -> FoundHolds:
+        """The rows of these holds, as of one moment."""
+        step = await self._begin(Call("find_holds"))
+        rows = self.database.holds
+        found = {
+            (event_id, hold_id): rows[event_id][hold_id]
+            for event_id, hold_id in holds
+            if hold_id in rows.get(event_id, {})
+        }
+        states = self.database.states
+        versions = {event_id: states[event_id].version for event_id, _ in holds}
+        await self.pause(step.after_s)
+        return FoundHolds(found, versions)
+
+    async def due_holds(self, event_ids: Sequence[str]) -> Mapping[str, DueHolds]:
+        """Those of each event whose time has passed, by the database's clock."""
+        step = await self._begin(Call("due_holds"))
+        found = {event_id: self.database.due_holds(event_id) for event_id in event_ids}
+        await self.pause(step.after_s)
+        return found
 
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small."""

@@ -11,7 +11,7 @@ its own part.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,18 @@ import msgspec
 
 from actors.envelope import Request
 from evently.domain.columns import types_of
-from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commands import (
+    Cancel,
+    ChangeHold,
+    Command,
+    Confirm,
+    Expire,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
+)
 from evently.domain.errors import (
     AnswerLost,
     CommandFailed,
@@ -30,15 +41,21 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import UPDATABLE
+from evently.domain.holds import Hold
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     Answer,
     CapacityBelowSold,
     Done,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    HoldPriceChanged,
     InsufficientSeats,
     InvalidFields,
     InvalidTransition,
     KeyReused,
+    MaxTicketsExceeded,
     NotFound,
     NotModifiable,
     NotOwner,
@@ -68,7 +85,14 @@ ANSWERS: tuple[type, ...] = (
     InvalidTransition,
     CapacityBelowSold,
     InvalidFields,
+    MaxTicketsExceeded,
+    HoldNotFound,
+    HoldNotActive,
+    HoldExpired,
+    HoldPriceChanged,
 )
+# What is asked about holds; a command's kind is its place here.
+HOLD_COMMANDS: tuple[type[Command], ...] = (PlaceHold, ChangeHold, Confirm, Release, Expire)
 # A fault's kind is its place here.
 FAULTS: tuple[type[Fault], ...] = (
     Overloaded,
@@ -101,8 +125,15 @@ class Edit(msgspec.Struct, array_like=True):
     seats_read: int | None = None
 
 
+class About(msgspec.Struct, array_like=True):
+    """A command about holds; `kind` is its place in HOLD_COMMANDS."""
+
+    kind: int
+    command: msgspec.Raw
+
+
 class AskFrame(msgspec.Struct, tag=1, array_like=True):
-    """A request to an event: a seat move of `quantity`, as clients send it, or an `edit`."""
+    """A request to an event: a seat move (`quantity` as clients send it), an `edit`, or `holds`."""
 
     id: int
     event_id: str
@@ -116,6 +147,7 @@ class AskFrame(msgspec.Struct, tag=1, array_like=True):
     deadline_s: float
     doubtful: bool
     edit: Edit | None = None
+    holds: About | None = None
 
 
 class ReadFrame(msgspec.Struct, tag=2, array_like=True):
@@ -129,7 +161,7 @@ class AnswerFrame(msgspec.Struct, tag=3, array_like=True):
     """An answer to an AskFrame; `kind` is its place in ANSWERS.
 
     The fields are those of Done. `more` is Done's state, if it has one, or the whole of any other
-    answer, whose fields here mean nothing.
+    answer, whose fields here mean nothing. `hold` is Done's hold, if it has one.
     """
 
     id: int
@@ -141,6 +173,7 @@ class AnswerFrame(msgspec.Struct, tag=3, array_like=True):
     retried: bool = False
     replayed: bool = False
     more: msgspec.Raw = _NOTHING
+    hold: msgspec.Raw = _NOTHING
 
 
 class FaultFrame(msgspec.Struct, tag=4, array_like=True):
@@ -165,8 +198,14 @@ _CHANGES: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Changes)
 _ANSWER: dict[int, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(answer) for kind, answer in enumerate(ANSWERS)
 }
+_HOLD_COMMAND: Mapping[int, msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(command) for kind, command in enumerate(HOLD_COMMANDS)
+}
 _STATE = msgspec.msgpack.Decoder(EventState | None)
-_KIND = {found: kind for kinds in (ANSWERS, FAULTS) for kind, found in enumerate(kinds)}
+_HOLD = msgspec.msgpack.Decoder(Hold)
+_KIND = {
+    found: kind for kinds in (ANSWERS, FAULTS, HOLD_COMMANDS) for kind, found in enumerate(kinds)
+}
 
 
 def encode(frame: Frame) -> bytes:
@@ -203,18 +242,20 @@ class FrameReader:
 def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     """`request` as a frame."""
     command, origin = request.command, request.origin
-    quantity, retry, edit = 0, False, None
+    quantity, version, retry, edit, holds = 0, None, False, None, None
     if isinstance(command, Reserve):
-        quantity, retry = -command.seats, command.retry
+        quantity, version, retry = -command.seats, command.version, command.retry
     elif isinstance(command, Return):
-        quantity, retry = command.seats, command.retry
+        quantity, version, retry = command.seats, command.version, command.retry
+    elif isinstance(command, Update | Cancel):
+        version, edit = command.version, _edit(command)
     else:
-        edit = _edit(command)
+        holds = About(_KIND[type(command)], msgspec.Raw(_ENCODER.encode(command)))
     return AskFrame(
         frame_id,
         event_id,
         quantity,
-        command.version,
+        version,
         retry,
         request.key,
         request.keyed,
@@ -223,6 +264,7 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
         request.deadline_s,
         request.doubtful,
         edit,
+        holds,
     )
 
 
@@ -249,6 +291,9 @@ def request_in(frame: AskFrame) -> Request:
 
 def _command(frame: AskFrame) -> Command:
     edit, version = frame.edit, frame.version
+    if frame.holds is not None:
+        command: Command = _HOLD_COMMAND[frame.holds.kind].decode(frame.holds.command)
+        return command
     if edit is None:
         if frame.quantity < 0:
             return Reserve(-frame.quantity, version, frame.retry)
@@ -269,7 +314,6 @@ def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:
     if not isinstance(answer, Done):
         more = msgspec.Raw(_ENCODER.encode(answer))
         return AnswerFrame(frame_id, _KIND[type(answer)], more=more)
-    state = answer.state
     return AnswerFrame(
         frame_id,
         DONE,
@@ -279,8 +323,13 @@ def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:
         answer.committed_at,
         answer.retried,
         answer.replayed,
-        _NOTHING if state is None else msgspec.Raw(_ENCODER.encode(state)),
+        _raw(answer.state),
+        _raw(answer.hold),
     )
+
+
+def _raw(part: EventState | Hold | None) -> msgspec.Raw:
+    return _NOTHING if part is None else msgspec.Raw(_ENCODER.encode(part))
 
 
 def answer_in(frame: AnswerFrame) -> Answer:
@@ -298,6 +347,7 @@ def answer_in(frame: AnswerFrame) -> Answer:
         None if frame.more == _NOTHING else _STATE.decode(frame.more),
         frame.retried,
         frame.replayed,
+        None if frame.hold == _NOTHING else _HOLD.decode(frame.hold),
     )
 
 

@@ -1,14 +1,14 @@
--- Moves each event from its base version and fence, and writes a ledger row for every version, a row for
--- every final refusal, and one for every change that the feed tells of. Where event_ids is null, all were
--- moved; else those that are not among them are unchanged: for those in no_room the venue had no room, the
--- others had another version or fence, have started, or hold one of the keys.
+-- Moves each event from its base version and fence, and writes a ledger row for every version, the rows of
+-- its holds, a row for every final refusal, and one for every change that the feed tells of. Where event_ids
+-- is null, all were moved; else those that are not among them are unchanged: for those in no_room the venue
+-- had no room, the others had another version or fence, have started, or have one of the keys.
 --
 -- The look-up of keys (`taken`) is exact: whatever writes an event's keys moves its version or fence
 -- in the same transaction, so an event that still has both was not written since this statement
 -- began to look. A key that is asked to move seats and is in the ledger meets its unique index.
 WITH taken AS (
     SELECT k.event_id
-      FROM {refusal_rows:3} AS k
+      FROM {refusal_rows:4} AS k
      WHERE (SELECT true FROM event_refusals AS r
              WHERE (r.event_id, r.request_key, r.caller) = (k.event_id, k.request_key, k.caller))
         OR (SELECT true FROM event_ledger AS l
@@ -49,10 +49,11 @@ moved AS (
     RETURNING e.event_id
 ),
 {write_ledger},
+{keep_holds},
 refused AS (
     INSERT INTO event_refusals (event_id, request_key, caller, request, refusal)
     SELECT r.event_id, r.request_key, r.caller, r.request, r.refusal::jsonb
-      FROM {refusal_rows:3} AS r
+      FROM {refusal_rows:4} AS r
       JOIN moved USING (event_id)
      WHERE r.refusal IS NOT NULL
 ),
@@ -60,7 +61,7 @@ told AS (
     INSERT INTO event_changes (position, event_id, version, kinds, data, available_seats, status)
     SELECT {position}, c.event_id, c.version, string_to_array(c.kinds, ','), c.data::jsonb,
            c.available_seats, c.status
-      FROM {change_rows:4} AS c
+      FROM {change_rows:5} AS c
       JOIN moved USING (event_id)
 )
 SELECT now() AS committed_at,

@@ -1,6 +1,6 @@
--- Does what commit_batches does, for batches that edit and refuse nothing and have no news for the feed of
--- changes, of events that never refused a key: there are no keys to look up then, no venues to hold, and no
--- field but the moved ones to write.
+-- Does what commit_batches does, for batches that edit, hold and refuse nothing and have no news for the feed
+-- of changes, of events that never refused a key: there are no keys to look up then, no venues to hold, and
+-- no field but the moved ones to write.
 WITH moved AS (
     UPDATE events AS e
        SET {moves},

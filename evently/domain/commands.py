@@ -4,6 +4,7 @@ Rule: a command says what is wanted and on whose word; it holds no answer and de
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from evently.domain.value import value
@@ -65,5 +66,56 @@ class Cancel:
     version: int
 
 
+@value
+class PlaceHold:
+    """Keep `seats` (1 or more) for a buyer for `duration_s`, under the id that its key gives.
+
+    `reference` is the booking's own id. `version` and `retry` as for Reserve.
+    """
+
+    hold_id: str
+    seats: int
+    duration_s: int
+    reference: str | None
+    version: int | None
+    retry: bool = False
+
+
+@value
+class ChangeHold:
+    """Give a hold another number of seats, a new duration from now on, or both."""
+
+    hold_id: str
+    seats: int | None
+    duration_s: int | None
+
+
+@value
+class Confirm:
+    """Sell the seats of a hold for `amount` in total; None for their price when it was placed.
+
+    With `retake`, seats whose hold has expired are sold if they are still there.
+    """
+
+    hold_id: str
+    amount: Decimal | None = None
+    retake: bool = True
+
+
+@value
+class Release:
+    """Give back the seats of a hold that is not wanted any more."""
+
+    hold_id: str
+
+
+@value
+class Expire:
+    """Give back the seats of holds whose time has passed, as many as one version takes."""
+
+
 SeatMove: TypeAlias = Reserve | Return
-Command: TypeAlias = Reserve | Return | Update | Cancel
+# These are about a hold that is there already, and need its row.
+HoldStep: TypeAlias = ChangeHold | Confirm | Release
+HOLD_STEPS = (ChangeHold, Confirm, Release)
+Command: TypeAlias = Reserve | Return | Update | Cancel | PlaceHold | HoldStep | Expire

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from evently.domain.holds import Hold
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     FINAL,
@@ -51,13 +52,15 @@ class Batch:
     """What one event becomes: from `base` to `after`, one record for each version between.
 
     With `refused`, `after` has another fence than `base`, whether the version moves or not: what
-    is still on its way under their keys was decided on a fence that is gone.
+    is still on its way under their keys was decided on a fence that is gone. `holds` are those that
+    change, each as it is after all of it.
     """
 
     base: EventState
     after: EventState
     records: tuple[Record, ...]
     refused: tuple[Refused, ...] = ()
+    holds: tuple[Hold, ...] = ()
 
     @property
     def event_id(self) -> str:
@@ -72,9 +75,9 @@ class Batch:
 
     @property
     def before_start(self) -> bool:
-        """Whether some of it may be done before the event has started only: all but returns."""
+        """Whether some of it may be done before the event has started only."""
         if self.base.status in ON_SALE:
-            return any(record.entry.kind is not LedgerKind.RETURNED for record in self.records)
+            return any(record.entry.needs_sale for record in self.records)
         # Of a draft only what was published before the start may be sold.
         return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
 
@@ -167,3 +170,24 @@ class Noted:
 
 # An event's id, the name of a caller, and the key under which it asked.
 EventKey = tuple[str, str, str]
+# An event's id, and that of a hold of it.
+EventHold = tuple[str, str]
+
+
+@value
+class FoundHolds:
+    """Rows of holds, absent where there is no such hold, and the versions of their events then."""
+
+    rows: Mapping[EventHold, Hold]
+    versions: Mapping[str, int]
+
+
+@value
+class DueHolds:
+    """The holds of an event whose time has passed, oldest first, as many as one version takes.
+
+    `next_expires_at` is when the next one after these expires, None if no other is held.
+    """
+
+    holds: tuple[Hold, ...]
+    next_expires_at: datetime | None

@@ -6,7 +6,7 @@ Rules:
    outcome, and the state that was passed in is never changed.
 2. An accepted command raises `version` by exactly one and says, in one ledger entry, all that
    it changed; a refused one is a value and leaves no trace.
-3. `0 <= available_seats <= total_capacity`, always.
+3. Free, held and sold seats are 0 or more, and add up to `total_capacity`, always.
 4. `terms_version` is the last version at which anything a buyer relies on (price, schedule,
    limits, venue, status other than published/sold_out) changed: a caller that saw that version
    or a later one saw the same offer, whatever the seat count.
@@ -16,39 +16,38 @@ Rules:
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, assert_never
 
+from evently.domain import hold_rules, seat_moves
 from evently.domain.columns import columns_of
-from evently.domain.commands import Cancel, Command, Reserve, Return, SeatMove, Update
-from evently.domain.notices import (
-    CANCELLED,
-    PUBLISHED,
-    REOPENED,
-    SOLD_OUT,
-    ChangeKind,
-    Notice,
+from evently.domain.commands import (
+    Cancel,
+    ChangeHold,
+    Command,
+    Confirm,
+    Expire,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
 )
+from evently.domain.holds import NO_HOLDS, Holds
+from evently.domain.notices import CANCELLED, PUBLISHED, ChangeKind, Notice
 from evently.domain.outcomes import (
     Accepted,
     CapacityBelowSold,
-    InsufficientSeats,
     InvalidFields,
     InvalidTransition,
     LedgerEntry,
     LedgerKind,
-    NotFound,
     NotModifiable,
     NotOwner,
     Outcome,
     Refusal,
-    SeatsExceedCapacity,
-    StaleVersion,
 )
-from evently.domain.state import ON_SALE, EventDetails, EventState, Status
-
-CENT = Decimal("0.01")
-NO_MONEY = Decimal("0.00")
+from evently.domain.seat_moves import AVAILABILITY, NO_MONEY, by_seats, stale
+from evently.domain.state import EventDetails, EventState, Status
 
 # The steps an admin may ask for. Published and sold_out change into each other by the seats
 # alone, completed comes by the clock, cancelled is final.
@@ -69,16 +68,23 @@ DETAIL_FIELDS = UPDATABLE & columns_of(EventDetails).keys()
 TERMS = frozenset(name for name, column in _COLUMNS.items() if column.term)
 
 
-_AVAILABILITY = {Status.SOLD_OUT: SOLD_OUT, Status.PUBLISHED: REOPENED}
+def decide(state: EventState, command: Command, now: datetime, holds: Holds = NO_HOLDS) -> Outcome:
+    """What `command` leads to in `state` at `now` (aware, the database's clock).
 
-
-def decide(state: EventState, command: Command, now: datetime) -> Outcome:
-    """What `command` leads to in `state` at `now` (aware, the database's clock)."""
+    `holds` are those that the command names, as they are stored at this version; for Expire, those
+    whose time may have passed.
+    """
     match command:
         case Reserve():
-            return _reserve(state, command, now)
+            return seat_moves.reserve(state, command, now)
         case Return():
-            return _return(state, command, now)
+            return seat_moves.give_back(state, command, now)
+        case PlaceHold():
+            return hold_rules.place(state, command, now)
+        case ChangeHold() | Confirm() | Release():
+            return hold_rules.step(state, command, now, holds)
+        case Expire():
+            return hold_rules.expire(state, now, holds)
         case Update():
             return _update(state, command, now)
         case Cancel():
@@ -117,87 +123,6 @@ def created(
     return state, entry
 
 
-def _reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
-    if state.status not in ON_SALE:
-        if not state.known:
-            return NotFound()
-        return NotModifiable(state.status, started=state.started(now))
-    if state.started(now):
-        return NotModifiable(state.status_at(now), started=True)
-    if command.seats > state.available_seats:
-        return InsufficientSeats(command.seats, state.available_seats)
-    if _is_stale(state, command):
-        return _stale(state, command.version, now)
-    money = command.seats * state.details.base_price
-    return _moved(state, command, LedgerKind.RESERVED, -command.seats, money, now)
-
-
-def _return(state: EventState, command: Return, now: datetime) -> Outcome:
-    if not state.known:
-        return NotFound()
-    if command.seats > state.seats_out:
-        return SeatsExceedCapacity(command.seats, state.seats_out)
-    if _is_stale(state, command):
-        return _stale(state, command.version, now)
-    money = -_share(state.revenue, command.seats, state.seats_out)
-    return _moved(state, command, LedgerKind.RETURNED, command.seats, money, now)
-
-
-def _moved(
-    state: EventState,
-    command: SeatMove,
-    kind: LedgerKind,
-    seat_delta: int,
-    money_delta: Decimal,
-    now: datetime,
-) -> Accepted:
-    available = state.available_seats + seat_delta
-    version = state.version + 1
-    after = EventState(
-        state.details,
-        state.total_capacity,
-        available,
-        _by_seats(state.status, available),
-        version,
-        state.terms_version,
-        state.revenue + money_delta,
-        state.updated_at,
-        state.cancelled_as_draft,
-        state.fence,
-    )
-    notice = None if after.status is state.status else _AVAILABILITY[after.status]
-    entry = LedgerEntry(
-        version, kind, seat_delta, 0, money_delta, available, after.status_at(now), None, notice
-    )
-    retried = command.version is not None and command.version != state.version
-    return Accepted(after, entry, retried)
-
-
-def _share(revenue: Decimal, seats: int, seats_out: int) -> Decimal:
-    """The part of `revenue` that `seats` of `seats_out` take back: all of it with the last."""
-    if seats == seats_out:
-        return revenue
-    return min(revenue, (revenue * seats / seats_out).quantize(CENT))
-
-
-def _by_seats(status: Status, available_seats: int) -> Status:
-    """The stored status once `available_seats` are left: on-sale events sell out and come back."""
-    if status in ON_SALE:
-        return Status.PUBLISHED if available_seats else Status.SOLD_OUT
-    return status
-
-
-def _is_stale(state: EventState, command: SeatMove) -> bool:
-    if command.version is None or command.version == state.version:
-        return False
-    return not (command.retry and state.terms_version <= command.version < state.version)
-
-
-def _stale(state: EventState, expected: int | None, now: datetime) -> StaleVersion:
-    assert expected is not None, "a move at any version is never stale"
-    return StaleVersion(expected, state.version, state.available_seats, state.status_at(now))
-
-
 def _cancel(state: EventState, command: Cancel, now: datetime) -> Outcome:
     refusal = _refuse_admin(state, command, now)
     if refusal is not None:
@@ -218,8 +143,8 @@ def _update(state: EventState, command: Update, now: datetime) -> Outcome:
             return InvalidTransition(state.status_at(now), str(asked))
         kind = steps[asked]
     capacity = changes.get("total_capacity", state.total_capacity)
-    if capacity < state.seats_out:
-        return CapacityBelowSold(capacity, state.seats_out)
+    if capacity < state.sold + state.held_seats:
+        return CapacityBelowSold(capacity, state.sold, state.held_seats)
     problems = tuple(_misfits(state, command, changes, now))
     if problems:
         return InvalidFields(problems)
@@ -234,7 +159,7 @@ def _refuse_admin(state: EventState, command: Update | Cancel, now: datetime) ->
     if state.status is Status.CANCELLED or began:
         return NotModifiable(state.status_at(now), started=state.started(now))
     if command.version != state.version:
-        return _stale(state, command.version, now)
+        return stale(state, command.version, now)
     return None
 
 
@@ -282,13 +207,14 @@ def _accepted_admin(
         details=replace(state.details, **edits) if edits else state.details,
         total_capacity=capacity,
         available_seats=available,
-        status=_by_seats(status, available),
+        status=by_seats(status, available, state.held_seats),
         version=version,
         terms_version=version if changes.keys() & TERMS else state.terms_version,
         revenue=state.revenue,
         updated_at=state.updated_at,
         cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,
         fence=state.fence,
+        held_seats=state.held_seats,
     )
     entry = LedgerEntry(
         version=version,
@@ -314,6 +240,6 @@ def _notice(before: EventState, after: EventState, changes: dict[str, Any]) -> N
         return CANCELLED
     kinds = [ChangeKind.UPDATED]
     if after.status is not before.status:
-        kinds = [*_AVAILABILITY[after.status].kinds, ChangeKind.UPDATED]
+        kinds = [*AVAILABILITY[after.status].kinds, ChangeKind.UPDATED]
     data = {name: {"from": _current(before, name), "to": to} for name, to in changes.items()}
     return Notice(tuple(kinds), data)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from evently.domain.commands import NEEDING_ROOM
+from evently.domain.holds import Hold, HoldStatus
 from evently.domain.notices import Notice
 from evently.domain.state import EventState, Status
 from evently.domain.value import value
@@ -24,6 +25,23 @@ class LedgerKind(StrEnum):
     CANCELLED = "cancelled"
     RESERVED = "reserved"
     RETURNED = "returned"
+    HELD = "held"
+    HOLD_CHANGED = "hold_changed"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+# What may come at any time, because it gives seats back or keeps a promise.
+AT_ANY_TIME = frozenset(
+    {
+        LedgerKind.RETURNED,
+        LedgerKind.HOLD_CHANGED,
+        LedgerKind.CONFIRMED,
+        LedgerKind.RELEASED,
+        LedgerKind.EXPIRED,
+    }
+)
 
 
 @value
@@ -32,8 +50,9 @@ class LedgerEntry:
 
     `seat_delta` is the change of `available_seats` by a seat move and `capacity_delta` that by a
     change of capacity: `available_seats` is the sum of both over all versions, `revenue` the sum
-    of `money_delta`. `changes` maps an admin's changed fields to their new values. `notice` is what
-    the feed of changes tells of it.
+    of `money_delta`, `held_seats` that of `held_delta`. `changes` maps an admin's changed fields to
+    their new values. `notice` is what the feed of changes tells of it. `holds` are the holds that
+    changed, as they are after it.
     """
 
     version: int
@@ -45,6 +64,15 @@ class LedgerEntry:
     status: Status
     changes: Mapping[str, Any] | None = None
     notice: Notice | None = None
+    held_delta: int = 0
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def needs_sale(self) -> bool:
+        """Whether it may be done while the event can still be sold or changed only."""
+        if self.kind is LedgerKind.HOLD_CHANGED:
+            return self.seat_delta < 0
+        return self.kind not in AT_ANY_TIME
 
     @property
     def needs_room(self) -> bool:
@@ -69,6 +97,19 @@ class Accepted:
 
 
 @value
+class Unchanged:
+    """The command finds its work done, and nothing is written: the event and the hold as they are.
+
+    `hold` is None where expired ones were looked for, and none was found.
+    """
+
+    version: int
+    available_seats: int
+    status: Status
+    hold: Hold | None
+
+
+@value
 class NotFound:
     """No such event, or a draft, which only admins know of."""
 
@@ -88,10 +129,15 @@ class NotModifiable:
 
 @value
 class InsufficientSeats:
-    """Fewer seats are left than were asked for."""
+    """Fewer seats are left than were asked for.
+
+    `held` seats are in holds; some may be free again at `next_hold_expires_at`, if that is known.
+    """
 
     requested: int
     available: int
+    held: int = 0
+    next_hold_expires_at: datetime | None = None
 
 
 @value
@@ -122,10 +168,53 @@ class InvalidTransition:
 
 @value
 class CapacityBelowSold:
-    """The new capacity is less than the seats that are out."""
+    """The new capacity is less than the seats that are sold or held."""
 
     total_capacity: int
     sold: int
+    held: int = 0
+
+
+@value
+class MaxTicketsExceeded:
+    """A hold is one booking, and would have more seats than a booking may."""
+
+    requested: int
+    max_tickets_per_booking: int
+
+
+@value
+class HoldNotFound:
+    """The event has no such hold."""
+
+    hold_id: str
+
+
+@value
+class HoldNotActive:
+    """The hold has ended, in another way than the command would end it."""
+
+    hold_id: str
+    status: HoldStatus
+
+
+@value
+class HoldExpired:
+    """The hold had expired when it was confirmed, and its seats are not retaken."""
+
+    hold_id: str
+    expired_at: datetime
+    requested: int
+    available: int
+
+
+@value
+class HoldPriceChanged:
+    """A hold cannot grow: the event has another price than when it was placed."""
+
+    hold_id: str
+    unit_price: Decimal
+    base_price: Decimal
 
 
 @value
@@ -148,19 +237,27 @@ Refusal: TypeAlias = (
     | InvalidTransition
     | CapacityBelowSold
     | InvalidFields
+    | MaxTicketsExceeded
+    | HoldNotFound
+    | HoldNotActive
+    | HoldExpired
+    | HoldPriceChanged
 )
-Outcome: TypeAlias = Accepted | Refusal
+Outcome: TypeAlias = Accepted | Unchanged | Refusal
 
 # The last word on a key: nothing is done under it any more. The others may hold differently later.
-FinalRefusal: TypeAlias = NotModifiable | InsufficientSeats | SeatsExceedCapacity
-FINAL = (NotModifiable, InsufficientSeats, SeatsExceedCapacity)
+FinalRefusal: TypeAlias = (
+    NotModifiable | InsufficientSeats | SeatsExceedCapacity | HoldExpired | HoldNotActive
+)
+FINAL = (NotModifiable, InsufficientSeats, SeatsExceedCapacity, HoldExpired, HoldNotActive)
 
 
 @value
 class Done:
     """The answer to a command that is committed: what its ledger row says, and the whole state.
 
-    `state` is None when the answer is an earlier one, read again from the ledger.
+    `state` is None when the answer is an earlier one, read again from the ledger. `hold` is the one
+    that the command was about.
     """
 
     version: int
@@ -170,6 +267,7 @@ class Done:
     state: EventState | None = None
     retried: bool = False
     replayed: bool = False
+    hold: Hold | None = None
 
 
 @value

@@ -64,6 +64,9 @@ class EventState:
     # Counts the batches that refused a request with its caller's key. A refusal is no change, so
     # the version stays; nobody is shown this.
     fence: Annotated[int, Column("bigint", listed=False, moved="set")] = 0
+    # Seats in holds whose stored status is `held`; an older release, which does not know of them,
+    # would take them for sold.
+    held_seats: Annotated[int, Column("integer", listed=False, moved="added")] = 0
 
     @property
     def known(self) -> bool:
@@ -71,9 +74,9 @@ class EventState:
         return self.status is not _DRAFT and not self.cancelled_as_draft
 
     @property
-    def seats_out(self) -> int:
-        """Seats that have been reserved and not returned."""
-        return self.total_capacity - self.available_seats
+    def sold(self) -> int:
+        """Seats that have been sold and not returned."""
+        return self.total_capacity - self.available_seats - self.held_seats
 
     @property
     def place(self) -> tuple[int, int]:

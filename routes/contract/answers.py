@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from evently.domain.holds import HoldStatus
 from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import Status
@@ -55,6 +56,47 @@ class SeatsMoved(msgspec.Struct):
     available_seats: int
     status: Status
     version: int
+
+
+class Hold(msgspec.Struct):
+    """Seats that are kept for a buyer; `amount` is what was paid for them in total."""
+
+    hold_id: str
+    quantity: int
+    unit_price: float
+    status: HoldStatus
+    reference: str | None
+    held_at: dt.datetime
+    expires_at: dt.datetime
+    latest_expires_at: dt.datetime
+    closed_at: dt.datetime | None
+    retaken: bool
+    amount: float | None
+
+
+class SeatsHeld(msgspec.Struct):
+    """The event after a committed change of a hold, and the hold."""
+
+    event_id: str
+    available_seats: int
+    status: Status
+    version: int
+    hold: Hold
+
+
+class EventHold(msgspec.Struct):
+    """A hold of an event."""
+
+    event_id: str
+    hold: Hold
+
+
+class EventHoldList(msgspec.Struct):
+    """One page of an event's holds; `next` is the `after` of the following one, null at the end."""
+
+    event_id: str
+    holds: list[Hold]
+    next: str | None
 
 
 class EventForBooking(msgspec.Struct):
@@ -187,7 +229,10 @@ class AdminEventDetail(EventDetail):
 
 
 class LedgerRow(msgspec.Struct):
-    """One version of an event: what made it, and what it left."""
+    """One version of an event: what made it, and what it left.
+
+    `quantity` is the change of free seats, `held` that of the seats in holds.
+    """
 
     version: int
     kind: LedgerKind
@@ -199,6 +244,8 @@ class LedgerRow(msgspec.Struct):
     status: Status
     request_id: str
     recorded_at: dt.datetime
+    held: int
+    hold_id: str | None
 
 
 class EventHistory(msgspec.Struct):

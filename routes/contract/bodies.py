@@ -19,10 +19,16 @@ from pydantic import (
 )
 
 from evently.domain.admins import Role
+from evently.domain.holds import (
+    DURATION_DEFAULT_S,
+    DURATION_MIN_S,
+    LIFE_MAX_S,
+)
 from evently.domain.text import fold
 from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
+    After,
     Body,
     DateFrom,
     DateTo,
@@ -49,6 +55,8 @@ from routes.contract.texts import (
     OptionalPhone,
     OptionalPlace,
     OptionalPostal,
+    OptionalReference,
+    OptionalReferenceFilter,
     Place,
 )
 
@@ -84,6 +92,15 @@ VersionOrAny = Annotated[
     BeforeValidator(_version_or_any),
     Field(description='The event\'s version as it was read, or "*" for any', examples=[42]),
 ]
+HoldDuration = Annotated[
+    int,
+    Field(
+        ge=DURATION_MIN_S,
+        le=LIFE_MAX_S,
+        description="How long the seats are kept, in seconds from now",
+        json_schema_extra={"format": "int32"},
+    ),
+]
 OnConflict = Annotated[
     Literal["fail", "retry"],
     Field(
@@ -109,6 +126,39 @@ class SeatReturn(Body):
     quantity: Positive
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
+
+
+class NewHold(Body):
+    """Seats to be kept for a buyer."""
+
+    quantity: Positive
+    duration_s: HoldDuration = DURATION_DEFAULT_S
+    reference: OptionalReference = None
+    version: VersionOrAny = "*"
+    on_conflict: OnConflict = "fail"
+
+
+class HoldChange(Body):
+    """Another number of seats, more time from now on, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    quantity: Positive | None = None
+    duration_s: HoldDuration | None = None
+
+
+class Confirmation(Body):
+    """What the buyer has paid in total, and what to do if the hold has expired."""
+
+    amount: Annotated[
+        Price | None, Field(description="In total; without it, what the seats cost when held")
+    ] = None
+    late: Annotated[
+        Literal["retake", "refuse"],
+        Field(
+            description="`retake` sells the seats of an expired hold if they are still free;"
+            " `refuse` does not"
+        ),
+    ] = "retake"
 
 
 class NewEvent(Body):
@@ -304,6 +354,21 @@ class EventListQuery(Paging):
         if since is not None and until is not None and since >= until:
             raise refusal("must not be before date_from")
         return until
+
+
+class HoldListQuery(Query):
+    """Which holds of an event."""
+
+    status: Annotated[
+        Literal["held", "confirmed", "released", "expired"] | None,
+        BLANK_IS_ABSENT,
+        Field(description="Only holds with this status now"),
+    ] = None
+    reference: Annotated[
+        OptionalReferenceFilter, Field(description="Only this booking's holds")
+    ] = None
+    limit: Limit = LIMIT_DEFAULT
+    after: Annotated[After | None, BLANK_IS_ABSENT] = None
 
 
 class AdminEventListQuery(Paging):

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from actors.made_keys import MADE
 from evently.domain.errors import (
     AnswerLost,
     DatabaseUnavailable,
@@ -22,9 +23,14 @@ from evently.domain.errors import (
 )
 from evently.domain.outcomes import (
     CapacityBelowSold,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    HoldPriceChanged,
     InsufficientSeats,
     InvalidFields,
     InvalidTransition,
+    MaxTicketsExceeded,
     NotFound,
     NotModifiable,
     NotOwner,
@@ -32,7 +38,6 @@ from evently.domain.outcomes import (
     SeatsExceedCapacity,
     StaleVersion,
 )
-from routes.contract.ids import MADE
 
 
 class Code(StrEnum):
@@ -42,6 +47,7 @@ class Code(StrEnum):
     UNAUTHORIZED = "UNAUTHORIZED"
     EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
     VENUE_NOT_FOUND = "VENUE_NOT_FOUND"
+    HOLD_NOT_FOUND = "HOLD_NOT_FOUND"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
@@ -50,6 +56,10 @@ class Code(StrEnum):
     INSUFFICIENT_SEATS = "INSUFFICIENT_SEATS"
     SEATS_EXCEED_CAPACITY = "SEATS_EXCEED_CAPACITY"
     EVENT_NOT_MODIFIABLE = "EVENT_NOT_MODIFIABLE"
+    MAX_TICKETS_EXCEEDED = "MAX_TICKETS_EXCEEDED"
+    HOLD_PRICE_CHANGED = "HOLD_PRICE_CHANGED"
+    HOLD_NOT_ACTIVE = "HOLD_NOT_ACTIVE"
+    HOLD_EXPIRED = "HOLD_EXPIRED"
     INVALID_STATUS_TRANSITION = "INVALID_STATUS_TRANSITION"
     CAPACITY_BELOW_SOLD = "CAPACITY_BELOW_SOLD"
     VENUE_IN_USE = "VENUE_IN_USE"
@@ -69,6 +79,7 @@ STATUS: Mapping[Code, int] = {
     Code.UNAUTHORIZED: 401,
     Code.EVENT_NOT_FOUND: 404,
     Code.VENUE_NOT_FOUND: 404,
+    Code.HOLD_NOT_FOUND: 404,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,
@@ -77,6 +88,10 @@ STATUS: Mapping[Code, int] = {
     Code.INSUFFICIENT_SEATS: 409,
     Code.SEATS_EXCEED_CAPACITY: 409,
     Code.EVENT_NOT_MODIFIABLE: 409,
+    Code.MAX_TICKETS_EXCEEDED: 409,
+    Code.HOLD_PRICE_CHANGED: 409,
+    Code.HOLD_NOT_ACTIVE: 409,
+    Code.HOLD_EXPIRED: 409,
     Code.INVALID_STATUS_TRANSITION: 409,
     Code.CAPACITY_BELOW_SOLD: 409,
     Code.VENUE_IN_USE: 409,
@@ -183,9 +198,50 @@ def refused(event_id: str, refusal: Refusal) -> ApiError:
             return forbidden("This event belongs to another admin", {"event_id": event_id})
         case InvalidFields():
             return invalid(*((f"body.{name}", text) for name, text in refusal.problems))
+        case HoldNotFound(hold_id):
+            return hold_not_found(event_id, hold_id)
+        case MaxTicketsExceeded() | HoldNotActive() | HoldExpired() | HoldPriceChanged():
+            code, message, details = _hold_conflict(refusal)
         case _:
             code, message, details = _conflict(refusal)
-            return ApiError(code, message, {"event_id": event_id, **details})
+    return ApiError(code, message, {"event_id": event_id, **details})
+
+
+def hold_not_found(event_id: str, hold_id: str) -> ApiError:
+    """404 for a hold that the event does not have."""
+    details = {"event_id": event_id, "hold_id": hold_id}
+    return ApiError(Code.HOLD_NOT_FOUND, "This event has no such hold", details)
+
+
+HoldConflict = MaxTicketsExceeded | HoldNotActive | HoldExpired | HoldPriceChanged
+
+
+def _hold_conflict(refusal: HoldConflict) -> tuple[Code, str, dict[str, Any]]:
+    match refusal:
+        case MaxTicketsExceeded(requested, most):
+            details: dict[str, Any] = {"requested": requested, "max_tickets_per_booking": most}
+            message = f"A booking of this event has {most} seats at most"
+            return Code.MAX_TICKETS_EXCEEDED, message, details
+        case HoldNotActive(hold_id, status):
+            details = {"hold_id": hold_id, "status": status}
+            return Code.HOLD_NOT_ACTIVE, f"The hold is {status}", details
+        case HoldExpired(hold_id, expired_at, requested, available):
+            details = {
+                "hold_id": hold_id,
+                "expired_at": expired_at,
+                "requested": requested,
+                "available": available,
+            }
+            message = "The hold has expired and its seats were not taken again"
+            return Code.HOLD_EXPIRED, message, details
+        case HoldPriceChanged(hold_id, unit_price, base_price):
+            details = {
+                "hold_id": hold_id,
+                "unit_price": float(unit_price),
+                "base_price": float(base_price),
+            }
+            message = "The price has changed since the hold was placed; place another one"
+            return Code.HOLD_PRICE_CHANGED, message, details
 
 
 Conflict = (
@@ -204,8 +260,13 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             why = "has started" if started else f"is {status}"
             details: dict[str, Any] = {"status": status}
             return Code.EVENT_NOT_MODIFIABLE, f"Event {why} and can no longer change", details
-        case InsufficientSeats(requested, available):
-            details = {"requested": requested, "available": available}
+        case InsufficientSeats(requested, available, held, next_hold_expires_at):
+            details = {
+                "requested": requested,
+                "available": available,
+                "held": held,
+                "next_hold_expires_at": next_hold_expires_at,
+            }
             return Code.INSUFFICIENT_SEATS, "Not enough seats available", details
         case SeatsExceedCapacity(requested, returnable):
             details = {"requested": requested, "returnable": returnable}
@@ -223,9 +284,9 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             details = {"from": current_status, "to": requested_status}
             message = f"Event cannot go from {current_status} to {requested_status}"
             return Code.INVALID_STATUS_TRANSITION, message, details
-        case CapacityBelowSold(capacity, sold):
-            details = {"total_capacity": capacity, "sold": sold}
-            message = f"total_capacity must be at least the {sold} seats already sold"
+        case CapacityBelowSold(capacity, sold, held):
+            details = {"total_capacity": capacity, "sold": sold, "held": held}
+            message = f"total_capacity must be at least the {sold + held} seats sold or held"
             return Code.CAPACITY_BELOW_SOLD, message, details
         case _:
             assert_never(refusal)

@@ -6,6 +6,7 @@ overflows, fullwidth digits) is refused here, with a message that says what is e
 
 import json
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -187,6 +188,21 @@ def _uuid(text: Any) -> str:
     return found
 
 
+def after_text(moment: datetime, row_id: str) -> str:
+    """Where a page ends, as its list gives it out and takes it again."""
+    plain = f"{moment.isoformat()} {row_id}"
+    return urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+
+def _after(text: Any) -> tuple[datetime, str]:
+    try:
+        plain = urlsafe_b64decode(f"{text}{'=' * (-len(text) % 4)}").decode()
+        moment, _, row_id = plain.partition(" ")
+        return parse_instant(moment), _uuid(row_id)
+    except (TypeError, ValueError, PydanticCustomError) as error:
+        raise refusal("must be the `next` of the page before") from error
+
+
 def _whole(at_most: int) -> dict[str, Any]:
     """The JSON schema of what `_counted` takes."""
     return {"type": "integer", "minimum": 1, "maximum": at_most}
@@ -263,6 +279,12 @@ DateTo = Annotated[
         _DATE_OR_TIME
         | {"description": "On at this RFC 3339 time or earlier, or on this UTC day or earlier"}
     ),
+]
+
+After = Annotated[
+    tuple[datetime, str],
+    BeforeValidator(_after),
+    WithJsonSchema({"type": "string", "description": "The `next` of the page before"}),
 ]
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,45 +1,14 @@
-"""Makes ids for requests, and keys for moves that come without one.
+"""Makes ids for requests.
 
-Rule: an id of a request is unique and not secret: every caller sees its own. A key is secret, for
-whoever foresees one could use it first; so it comes from the system's randomness, and never from
-the generator of the ids.
+Rule: an id of a request is unique and not secret: every caller sees its own. So no key of a move
+comes from this generator (`actors/made_keys.py` has theirs).
 """
 
-import os
 from random import Random
 
 _random = Random()  # noqa: S311 - unique, not secret
-
-# No client's key has this character (`routes/contract/headers.py` takes printable ASCII).
-MADE = "\u00a7"
-_KEY_BYTES = 16
-# A call of the system costs five times what a key does: one for every 256 of them.
-_POOL_BYTES = 4096
 
 
 def random_id() -> str:
     """32 random hexadecimal digits; a tenth of the cost of uuid4."""
     return _random.randbytes(16).hex()
-
-
-class _Keys:
-    """Draws keys, from bytes that this process alone has read."""
-
-    def __init__(self) -> None:
-        self._forget()
-        # A child would go on to draw the keys that its parent draws.
-        os.register_at_fork(after_in_child=self._forget)
-
-    def _forget(self) -> None:
-        self._pool, self._at = b"", 0
-
-    def draw(self) -> str:
-        at = self._at
-        if at == len(self._pool):
-            self._pool, at = os.urandom(_POOL_BYTES), 0
-        self._at = at + _KEY_BYTES
-        return MADE + self._pool[at : self._at].hex()
-
-
-# For a move that came without a key: 128 bits that nobody can foresee, in a space of their own.
-made_key = _Keys().draw

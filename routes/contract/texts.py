@@ -110,6 +110,9 @@ OptionalPlace = Annotated[
 OptionalPostal = Annotated[
     Annotated[str, NFC, _bounded(20), _ONE_LINE, _line_or_none(20)] | None, BLANK_IS_ABSENT
 ]
+OptionalReference = Annotated[
+    Annotated[str, NFC, _bounded(255), _ONE_LINE, _line_or_none(255)] | None, BLANK_IS_ABSENT
+]
 OptionalPhone = Annotated[
     Annotated[
         str,
@@ -134,4 +137,7 @@ Description = Annotated[str, NFC, _bounded(10_000)]
 # What lists are filtered by; any text may be asked for.
 OptionalFilter = Annotated[
     Annotated[str, NFC, _bounded(200), AfterValidator(_storable)] | None, BLANK_IS_ABSENT
+]
+OptionalReferenceFilter = Annotated[
+    Annotated[str, NFC, _bounded(255), AfterValidator(_storable)] | None, BLANK_IS_ABSENT
 ]

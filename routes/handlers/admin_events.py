@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from actors.envelope import Request
+from actors.made_keys import made_key
 from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
 from evently.domain.creations import CreatedBefore, Creation
@@ -24,7 +25,6 @@ from routes.contract.answers import AdminEventDetail, EventCancelled
 from routes.contract.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, invalid, refused
-from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint
 from routes.handlers.creation import created_before, creation_of, earlier, told_by_its_key
 from routes.handlers.event_detail import admin_event_detail

@@ -35,9 +35,9 @@ def _analytics(event_id: str, found: SalesByDay) -> EventAnalytics:
     sales = found.sales
     return EventAnalytics(
         event_id=event_id,
-        tickets_sold=sales.seats_out,
+        tickets_sold=sales.sold,
         revenue=float(sales.revenue),
-        capacity_utilization=_percent(sales.seats_out, sales.total_capacity),
+        capacity_utilization=_percent(sales.sold, sales.total_capacity),
         booking_trends=[
             BookingDay(day.date, day.tickets_sold, day.tickets_returned, float(day.revenue))
             for day in found.days
@@ -94,6 +94,8 @@ def _row(version: EventVersion) -> LedgerRow:
         status=version.status,
         request_id=version.request_id,
         recorded_at=version.recorded_at,
+        held=version.held_delta,
+        hold_id=version.hold_id,
     )
 
 

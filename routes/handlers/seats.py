@@ -7,6 +7,7 @@ Idempotency-Key tells what became of the move.
 import asyncio
 
 from actors.envelope import Request
+from actors.made_keys import made_key
 from evently.domain.commands import Reserve, Return, SeatMove
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import EventState
@@ -17,7 +18,6 @@ from routes.contract.bodies import SeatReturn
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, key_reused, refused
 from routes.contract.headers import idempotency_key
-from routes.contract.ids import made_key
 from routes.endpoint import Access, Endpoint, SplitHandler
 from routes.handlers.events import look_up
 

@@ -35,6 +35,7 @@ class Explained:
 
 
 _EVENT = {"event_id": "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"}
+_HOLD = {**_EVENT, "hold_id": "6f1c2b9e-4a5d-8c70-9b1e-2d3f4a5b6c7d"}
 _VENUE = {"venue_id": "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"}
 
 ERRORS: Mapping[Code, Explained] = {
@@ -61,6 +62,9 @@ ERRORS: Mapping[Code, Explained] = {
         "No such event, or none that this caller may see", "No", "Event not found", _EVENT
     ),
     Code.VENUE_NOT_FOUND: Explained("No such venue", "No", "Venue not found", _VENUE),
+    Code.HOLD_NOT_FOUND: Explained(
+        "The event has no such hold", "No", "This event has no such hold", _HOLD
+    ),
     Code.NOT_FOUND: Explained("No endpoint has this path", "No", "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: Explained(
         "The path exists, but not with this method; `Allow` lists the methods it has",
@@ -90,10 +94,17 @@ ERRORS: Mapping[Code, Explained] = {
         },
     ),
     Code.INSUFFICIENT_SEATS: Explained(
-        "Fewer seats are left than requested; final",
-        "No, not under this key; fewer seats under a new one",
+        "Fewer seats are left than requested; final. `held` ones are in holds; some may be free"
+        " again at `next_hold_expires_at`, if that is not null",
+        "No, not under this key; under a new one fewer seats, or the same once holds have expired",
         "Not enough seats available",
-        {**_EVENT, "requested": 5, "available": 3},
+        {
+            **_EVENT,
+            "requested": 5,
+            "available": 3,
+            "held": 4,
+            "next_hold_expires_at": "2035-05-02T09:45:00Z",
+        },
     ),
     Code.SEATS_EXCEED_CAPACITY: Explained(
         "More seats were returned than are sold",
@@ -114,10 +125,34 @@ ERRORS: Mapping[Code, Explained] = {
         {**_EVENT, "from": "published", "to": "draft"},
     ),
     Code.CAPACITY_BELOW_SOLD: Explained(
-        "The new capacity is below the number of seats sold",
-        "No; with `sold` or more",
-        "total_capacity must be at least the 120 seats already sold",
-        {**_EVENT, "total_capacity": 100, "sold": 120},
+        "The new capacity is below the number of seats that are sold or held",
+        "No; with `sold` and `held` together, or more",
+        "total_capacity must be at least the 124 seats sold or held",
+        {**_EVENT, "total_capacity": 100, "sold": 120, "held": 4},
+    ),
+    Code.MAX_TICKETS_EXCEEDED: Explained(
+        "A hold is one booking, and would have more seats than a booking may",
+        "No; with `max_tickets_per_booking` seats at most",
+        "A booking of this event has 8 seats at most",
+        {**_EVENT, "requested": 9, "max_tickets_per_booking": 8},
+    ),
+    Code.HOLD_PRICE_CHANGED: Explained(
+        "The hold cannot grow: the event has another price by now; the hold stays as it is",
+        "No; place another hold for the seats that are missing",
+        "The price has changed since the hold was placed; place another one",
+        {**_HOLD, "unit_price": 89.5, "base_price": 95},
+    ),
+    Code.HOLD_NOT_ACTIVE: Explained(
+        "The hold has ended in another way, or was confirmed for another amount; final",
+        "No; a confirmed one is returned with `return-seats`, for others place a new hold",
+        "The hold is released",
+        {**_HOLD, "status": "released"},
+    ),
+    Code.HOLD_EXPIRED: Explained(
+        "The hold had expired, and its seats are gone or were not to be taken again; final",
+        "No; refund the buyer, or place a new hold",
+        "The hold has expired and its seats were not taken again",
+        {**_HOLD, "expired_at": "2035-05-02T09:45:00Z", "requested": 2, "available": 0},
     ),
     Code.VENUE_IN_USE: Explained(
         "The venue has events, or one of its events needs the capacity",
@@ -202,9 +237,9 @@ def waiting() -> str:
         " the key."
     )
     tickets = (
-        "`max_tickets_per_booking` is not enforced here and has no error: a move may bundle"
-        " bookings, so the booking service enforces it, by what `GET /internal/events/{event_id}`"
-        " says."
+        "`max_tickets_per_booking` is enforced on holds, each of which is one booking. It is not on"
+        " seat moves, which may bundle bookings: there the booking service enforces it, by what"
+        " `GET /internal/events/{event_id}` says."
     )
     texts = (taken, again, tickets)
     return "\n\n".join(textwrap.fill(text, 100, break_on_hyphens=False) for text in texts)

@@ -11,6 +11,7 @@ from typing import Any
 EVENT_ID = "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"
 VENUE_ID = "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"
 CURSOR = "AfHmoMIbd0pYjlstPB8Km0QAABAAAAC8UwucHA5vCk0Ln0MMai88XREAAAAAAAAAKrr04P4"
+HOLD_ID = "6f1c2b9e-4a5d-8c70-9b1e-2d3f4a5b6c7d"
 ADMIN_ID = "c7a1f6de-52f0-4b6e-9a3b-7f5d2f0e8c44"
 REFRESH_TOKEN = "kq2vX0dU3mS9wJfY7bTz5nRcL1hGpE8aViOxW4yK6Qs"  # noqa: S105 - nobody's
 
@@ -92,6 +93,21 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         ),
         "return": Sent("Return two seats", {"quantity": 2, "version": "*"}),
     },
+    "NewHold": {
+        "hold": Sent(
+            "Keep two seats for ten minutes",
+            {"quantity": 2, "duration_s": 600, "reference": "booking-7f3a"},
+        ),
+        "least": Sent("Keep one seat for a quarter of an hour", {"quantity": 1}),
+    },
+    "HoldChange": {
+        "time": Sent("Ten minutes from now", {"duration_s": 600}),
+        "seats": Sent("Another number of seats", {"quantity": 1}),
+    },
+    "Confirmation": {
+        "paid": Sent("What was paid in total", {"amount": 179}),
+        "in_time": Sent("Only if the hold has not expired", {"late": "refuse"}),
+    },
     "SeatReturn": {"return": Sent("Return two seats", {"quantity": 2, "version": "*"})},
 }
 
@@ -110,6 +126,7 @@ FIELDS: Mapping[str, Any] = {
     "LedgerRow.quantity": -2,
     "LedgerRow.available_seats": 11998,
     "LedgerRow.changes": {},
+    "LedgerRow.held": 0,
     "Registered.name": "Ada",
     "Venue.name": _VENUE["name"],
     "VenueInEvent.name": _VENUE["name"],
@@ -123,6 +140,19 @@ FIELDS: Mapping[str, Any] = {
     "EventSnapshot.next": EVENT_ID,
     "at": "2035-05-02T09:30:00.250000Z",
     "not_found": [],
+    "SeatsHeld.version": 43,
+    "Hold.quantity": 2,
+    "Hold.status": "confirmed",
+    "Hold.amount": 179,
+    "hold_id": HOLD_ID,
+    "unit_price": 89.5,
+    "reference": "booking-7f3a",
+    "held_at": "2035-05-02T09:30:00.250000Z",
+    "expires_at": "2035-05-02T09:40:00.250000Z",
+    "latest_expires_at": "2035-05-02T11:30:00.250000Z",
+    "closed_at": "2035-05-02T09:34:10.500000Z",
+    "retaken": False,
+    "next": "MjAzNS0wNS0wMlQwOTozMDowMCswMDowMCA2ZjFjMmI5ZS00YTVkLThjNzAtOWIxZS0yZDNmNGE1YjZjN2Q",
     "event_id": EVENT_ID,
     "admin_id": ADMIN_ID,
     "created_by": ADMIN_ID,

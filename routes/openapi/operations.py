@@ -170,7 +170,7 @@ def _success(endpoint: Endpoint) -> Schema:
         names.append("Idempotent-Replayed")
     if has_etag(endpoint):
         names.append("ETag")
-    if endpoint.status == CREATED and endpoint.access is Access.ADMIN:
+    if endpoint.status == CREATED and endpoint.access is not Access.PUBLIC:
         names.append("Location")
     return {
         "description": _success_description(endpoint),

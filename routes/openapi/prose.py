@@ -32,6 +32,12 @@ TAGS: Mapping[str, str] = {
         " If several refusals apply, the answer is the first of these: not found, not"
         " modifiable, too few seats, stale version."
     ),
+    "Holds": (
+        "Seats that are kept while a buyer pays, for the booking service, with an internal key. A"
+        " hold is confirmed, released, or expires. If several refusals apply, the answer is the"
+        " first of these: not found, not modifiable, too many for a booking, the hold's own state,"
+        " too few seats, price, stale version."
+    ),
     "Monitoring": "For load balancers, orchestrators and Prometheus.",
     "Documentation": "This document, and a page that shows it.",
 }
@@ -48,9 +54,9 @@ An event has one `version`. Every change raises it by one, whether by an admin o
 - On seat moves, `"*"` accepts whatever version the event has.
 
 ## Idempotency
-Send an `Idempotency-Key` with every seat move, and when you create an event or a venue. The same
-key with the same body gets the first answer again, with `Idempotent-Replayed: true`: hours later,
-through any worker, after a crash. (A creation answers what it created, as it is by then.)
+Send an `Idempotency-Key` with every seat move and hold, and when you create an event or a venue.
+The same key with the same body gets the first answer again, with `Idempotent-Replayed: true`: hours
+later, through any worker, after a crash. (A creation answers what it created, as it is by then.)
 The same key with another body is 422. After 503 `OUTCOME_UNKNOWN`, a timeout or a lost
 connection, send the same request with the same key to learn the outcome. A final refusal is
 remembered for an hour; `CONCURRENT_UPDATE`, 429 and 503 never are.

@@ -140,6 +140,7 @@ class Admission:
         elif not isinstance(error, ApiError):
             log.error("%s %s failed", call.method, route, exc_info=error)
             error = internal_error()
+        self._observer.refused(error.code)
         call.headers.pop("ETag", None)
         call.headers.update(error.headers)
         head = head_of(error.status, JSON, NO_STORE)

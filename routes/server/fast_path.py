@@ -99,8 +99,10 @@ class Exchange:
         try:
             admit_caller(endpoint, call)
             if endpoint.body is not None:
-                expect_json(call.sent)
-                call.body = read_json(endpoint.body, received_body(payload))
+                body = received_body(payload)
+                if body or not endpoint.body_optional:
+                    expect_json(call.sent)
+                    call.body = read_json(endpoint.body, body)
             begun = handler.begin(call)
             if isinstance(begun, asyncio.Future):
                 self.future = begun

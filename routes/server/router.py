@@ -13,7 +13,11 @@ from routes.endpoint import Endpoint
 
 Methods = Mapping[str, Endpoint]
 
-_INVALID_ID = {"event_id": "Invalid event ID", "venue_id": "Invalid venue ID"}
+_INVALID_ID = {
+    "event_id": "Invalid event ID",
+    "hold_id": "Invalid hold ID",
+    "venue_id": "Invalid venue ID",
+}
 
 
 class _Node:

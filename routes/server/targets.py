@@ -40,7 +40,6 @@ class Targets:
         hot = [one for one in endpoints if isinstance(one.handler, SplitHandler)]
         for one in hot:
             assert one.access is not Access.ADMIN, "an admin's token is checked with an await"
-            assert not one.body_optional, "the fast path reads the body that is declared"
         self._router = Router(hot)
         self._targets_max = targets_max
         self._cached: dict[str, dict[str, Target]] = {one.method: {} for one in hot}
@@ -68,7 +67,8 @@ class Targets:
             found = Target(endpoint, canonical_ids(params), query_of(endpoint, target, message.url))
         except ApiError:
             return None
-        if len(target) <= CACHED_TARGET_BYTES_MAX:
+        # A hold is confirmed once: its target would only push out those that come again.
+        if len(target) <= CACHED_TARGET_BYTES_MAX and "hold_id" not in params:
             if len(cached) >= self._targets_max:
                 cached.clear()
             cached[target] = found

@@ -104,6 +104,8 @@ async def test_too_few_seats_come_before_a_stale_version(service: Service) -> No
         "event_id": event_id,
         "requested": 4,
         "available": 3,
+        "held": 0,
+        "next_hold_expires_at": None,
     }
     assert answer.json["error"]["message"] == "Not enough seats available"
     for endpoint in ("update-availability", "return-seats"):

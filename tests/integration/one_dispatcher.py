@@ -35,6 +35,8 @@ class Observed:
     def moved(self, kind: str, answer: Answer) -> None:
         raise AssertionError("no seat moves here")
 
+    def refused(self, code: str) -> None: ...
+
     async def exposition(self) -> bytes:
         return b""
 

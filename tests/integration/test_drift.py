@@ -30,6 +30,24 @@ SELECT event_id, version, 'reserved', -1, 0, 10, available_seats, status, 'key '
        'internal:test', 'request'
   FROM event
 """
+# The next version, by one seat that goes into a hold ($2).
+HOLD = """
+WITH event AS (
+    UPDATE events
+       SET version = version + 1, available_seats = available_seats - 1, held_seats = held_seats + 1
+     WHERE event_id = $1
+    RETURNING *
+), hold AS (
+    INSERT INTO event_holds (event_id, hold_id, quantity, unit_price, status, held_at, expires_at,
+                             retaken)
+    VALUES ($1, $2, 1, 10, 'held', now(), now() + interval '900 s', false)
+)
+INSERT INTO event_ledger (event_id, version, kind, seat_delta, held_delta, capacity_delta,
+                          money_delta, available_seats, status, request_key, request, caller, request_id)
+SELECT event_id, version, 'held', -1, 1, 0, 0, available_seats, status, 'key ' || version, '',
+       'internal:test', 'request'
+  FROM event
+"""
 OLD = timedelta(seconds=WHOLE_EVERY_S + 1)
 
 
@@ -127,6 +145,23 @@ async def test_only_versions_that_are_new_are_replayed_also_by_the_next_node(
         check = DriftCheck(database_url, slice_events=2, sleep=no_pause)
         await check.check_all()
         assert (check.checked, check.replayed, check.events) == (5, replayed, 0)
+
+
+async def test_held_seats_are_proven_and_compared_with_the_holds_each_time(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    check = DriftCheck(database_url, sleep=no_pause)
+    for replayed in (5, 6):
+        await connection.execute(HOLD, event_id, uuid4())
+        await check.check_all()
+        assert (check.seats, check.events, check.replayed) == (0, 0, replayed)
+    await connection.execute("DELETE FROM event_holds WHERE event_id = $1", event_id)
+    await check.check_all()
+    assert (check.seats, check.events, check.replayed) == (2, 1, 6)
+    await connection.execute("UPDATE events SET held_seats = 0 WHERE event_id = $1", event_id)
+    await check.check_all()
+    assert (check.seats, check.events, check.replayed) == (2, 1, 6), "as its proof knows"
 
 
 async def test_a_long_ledger_is_replayed_in_pieces_with_a_pause_after_each(

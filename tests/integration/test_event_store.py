@@ -19,6 +19,7 @@ from evently.domain.state import EventState, Status
 from evently.embedded import EmbeddedPostgres
 from tests.contracts import EventStoreContract, Version, _load, _published
 from tests.examples import ADMIN, ORIGIN, batch, reserve, update
+from tests.hold_contracts import HoldStoreContract
 
 SET_VENUE = """
 INSERT INTO venues (venue_id, name, address, city, country, capacity, created_by)
@@ -91,7 +92,7 @@ async def lane(setting: OnPostgres) -> AsyncIterator[CommitLane]:
     await lane.close()
 
 
-class TestEventStore(EventStoreContract):
+class TestEventStore(EventStoreContract, HoldStoreContract):
     @pytest.fixture
     async def setting(self, database_url: str) -> AsyncIterator[OnPostgres]:
         other = await asyncpg.connect(database_url)

@@ -44,6 +44,8 @@ class Overtakings:
 
     def failed(self, reason: str) -> None: ...
 
+    def hold_ended(self, end: str, late_s: float) -> None: ...
+
 
 class Pair:
     """Two registries that both take themselves for the owner of every event."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -23,9 +24,28 @@ from actors.event_actor import EventActor
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
 from actors.unknown_outcomes import UnknownOutcomes
-from evently.domain.commits import Batch, Committed, EventKey, Noted, Refused
+from evently.domain import hold_rules, seat_moves
+from evently.domain.commands import Confirm
+from evently.domain.commits import (
+    Batch,
+    Committed,
+    EventHold,
+    EventKey,
+    FoundHolds,
+    Noted,
+    Refused,
+)
 from evently.domain.errors import DatabaseUnavailable, Fault
-from evently.domain.outcomes import Done, NotFound, StaleVersion
+from evently.domain.holds import Hold, Holds, HoldStatus
+from evently.domain.outcomes import (
+    Accepted,
+    Done,
+    HoldExpired,
+    LedgerKind,
+    NotFound,
+    Outcome,
+    StaleVersion,
+)
 from evently.domain.state import EventState
 from tests.memory_store import Fate, MemoryDatabase, MemoryStore
 from tests.simulation.__main__ import simulate
@@ -80,7 +100,7 @@ def retry_with_a_new_key() -> Patches:
         for actor, _ in work:
             assert actor._plan is not None
             for envelope, _outcome in actor._plan.replies:
-                actor._open.remove(envelope)
+                actor._replies.open.remove(envelope)
                 key = f"{envelope.request.key} again"
                 envelope.request = replace(envelope.request, key=key, keyed=False)
             actor.overtaken()
@@ -252,6 +272,107 @@ def stop_before_the_search_has_ended() -> Patches:
         yield
 
 
+@contextmanager
+def confirm_without_the_clock() -> Patches:
+    with patch.object(Hold, "status_at", lambda self, now: self.status):
+        yield
+
+
+@contextmanager
+def retake_without_looking_at_the_seats() -> Patches:
+    original = hold_rules._confirm
+
+    def _confirm(state: EventState, command: Confirm, now: datetime, hold: Hold) -> Outcome:
+        outcome = original(state, command, now, hold)
+        if isinstance(outcome, HoldExpired) and command.retake:
+            return hold_rules._sold(state, command, now, hold, retaken=True)
+        return outcome
+
+    with patch.object(hold_rules, "_confirm", _confirm):
+        yield
+
+
+@contextmanager
+def free_expired_seats_twice() -> Patches:
+    original = seat_moves.moved
+
+    def moved(
+        state: EventState,
+        kind: LedgerKind,
+        now: datetime,
+        seat_delta: int,
+        *rest: Any,
+        **more: Any,
+    ) -> Accepted:
+        twice = 2 * seat_delta if kind is LedgerKind.EXPIRED else seat_delta
+        return original(state, kind, now, twice, *rest, **more)
+
+    with patch.object(hold_rules, "moved", moved):
+        yield
+
+
+@contextmanager
+def count_held_seats_as_sold() -> Patches:
+    with patch.object(
+        EventState, "sold", property(lambda self: self.total_capacity - self.available_seats)
+    ):
+        yield
+
+
+@contextmanager
+def release_what_was_confirmed() -> Patches:
+    original = hold_rules._release
+
+    def _release(state: EventState, now: datetime, hold: Hold) -> Outcome:
+        if hold.status is HoldStatus.CONFIRMED:
+            gone = replace(hold, status=HoldStatus.RELEASED, amount=None)
+            seats = hold.quantity
+            return seat_moves.moved(
+                state, LedgerKind.RELEASED, now, seats, 0, seat_moves.NO_MONEY, (gone,)
+            )
+        return original(state, now, hold)
+
+    with patch.object(hold_rules, "_release", _release):
+        yield
+
+
+@contextmanager
+def prolong_for_ever() -> Patches:
+    far = property(lambda self: self.held_at + timedelta(days=365))
+    with patch.object(Hold, "latest_expires_at", far):
+        yield
+
+
+@contextmanager
+def read_a_hold_once_and_keep_it() -> Patches:
+    kept: dict[EventHold, Hold] = {}
+    original = MemoryStore.find_holds
+
+    async def find_holds(self: MemoryStore, holds: Sequence[EventHold]) -> FoundHolds:
+        found = await original(self, holds)
+        for name, row in found.rows.items():
+            kept.setdefault(name, row)
+        return FoundHolds({name: kept[name] for name in found.rows}, found.versions)
+
+    with patch.object(MemoryStore, "find_holds", find_holds):
+        yield
+
+
+@contextmanager
+def take_rows_of_another_version() -> Patches:
+    def holds_read(self: EventActor, rows: Holds, version: int | None, due: Any) -> None:
+        self.holds.read(rows, due)
+
+    with patch.object(EventActor, "holds_read", holds_read):
+        yield
+
+
+@contextmanager
+def refuse_before_expired_holds_were_looked_for() -> Patches:
+    with patch.object(batch, "_lacks_seats", lambda outcome: False):
+        yield
+
+
 CANARIES: tuple[Callable[[], Any], ...] = (
     answer_before_commit,
     no_unique_key,
@@ -274,6 +395,15 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     refuse_what_the_ledger_has,
     let_all_callers_share_their_keys,
     call_what_is_unknown_unavailable,
+    confirm_without_the_clock,
+    retake_without_looking_at_the_seats,
+    free_expired_seats_twice,
+    count_held_seats_as_sold,
+    release_what_was_confirmed,
+    prolong_for_ever,
+    read_a_hold_once_and_keep_it,
+    take_rows_of_another_version,
+    refuse_before_expired_holds_were_looked_for,
 )
 
 

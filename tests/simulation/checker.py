@@ -10,17 +10,29 @@ Rules:
    after it; after a final one nothing at all, and it is what every repetition hears.
 4. After OUTCOME_UNKNOWN a worker says nothing else of a key until it has an answer.
 5. Versions have no gap, seats stay within bounds, and the row is what the ledger adds up to.
-6. A read is something that was committed, no older than what its worker has answered before.
+6. Free, held and sold seats add up, what is held is what the holds say, and a hold ends once, but
+   for one that is retaken. Nobody is refused for want of seats that an expired hold still has.
+7. A read is something that was committed, no older than what its worker has answered before.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from actors.envelope import canonical
 from actors.event_actor import SNAPSHOT_MAX_AGE_S
-from evently.domain.commands import Command, Reserve, Return, Update
+from actors.expire_request import ORIGIN
+from evently.domain.commands import (
+    ChangeHold,
+    Command,
+    Confirm,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
+)
 from evently.domain.commits import EventKey
 from evently.domain.errors import (
     AnswerLost,
@@ -30,19 +42,30 @@ from evently.domain.errors import (
     OutcomeUnknown,
 )
 from evently.domain.event import DETAIL_FIELDS, TERMS, decide
+from evently.domain.holds import Hold, Holds, HoldStatus
 from evently.domain.outcomes import (
     FINAL,
     NO_ROOM,
     Answer,
     Done,
+    InsufficientSeats,
     KeyReused,
     LedgerKind,
+    Unchanged,
 )
 from evently.domain.state import ON_SALE, EventState, Status
 from tests.memory_store import LedgerRow, MemoryDatabase
 
 # The database's clock as the actors know it may be as old as the slowest answer.
 CLOCK_S = 8.0
+# These may find their work done, and then write nothing.
+IDEMPOTENT = (ChangeHold, Confirm, Release)
+# What may become of a hold, by what it was; None before it was placed.
+ENDS: dict[HoldStatus | None, frozenset[HoldStatus]] = {
+    None: frozenset({HoldStatus.HELD}),
+    HoldStatus.HELD: frozenset(HoldStatus),
+    HoldStatus.EXPIRED: frozenset({HoldStatus.CONFIRMED}),
+}
 
 
 class End(Enum):
@@ -101,6 +124,8 @@ class Checker:
     bugs_planted: bool = False
     slowest_s: float = 0.0
     _states: dict[str, list[tuple[float, EventState]]] = field(default_factory=dict)
+    # The rows of holds at each version.
+    _holds: dict[str, list[dict[str, Hold | None]]] = field(default_factory=dict)
     _attempts: dict[EventKey, list[Attempt]] = field(default_factory=dict)
     _rows: dict[EventKey, LedgerRow] = field(default_factory=dict)
 
@@ -170,10 +195,15 @@ class Checker:
         states = self._states.setdefault(state.details.event_id, [])
         for row in rows:
             self._count("commits")
+            holds = self._holds.setdefault(state.details.event_id, [])
             if not states:
                 states.append((row.at_s, state))
+                holds.append({})
                 continue
+            holds.append({**holds[-1], **{one.hold_id: one for one in row.record.entry.holds}})
+            self._check_holds(row, holds[-2])
             states.append((row.at_s, self._next(states[-1][1], row)))
+            self._check_seats(states[-1][1], holds[-1], row)
             self._check_attempts(row)
         if not _same(state, states[-1][1]):
             self._violation(f"the row is not its ledger: {state} != {states[-1][1]}")
@@ -203,8 +233,9 @@ class Checker:
         available = state.available_seats + entry.seat_delta + entry.capacity_delta
         capacity = state.total_capacity + entry.capacity_delta
         status = Status(changes.get("status", state.status))
+        held = state.held_seats + entry.held_delta
         if status in ON_SALE:
-            status = Status.PUBLISHED if available else Status.SOLD_OUT
+            status = Status.PUBLISHED if available or held else Status.SOLD_OUT
         details = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
         after = EventState(
             details=replace(state.details, **details) if details else state.details,
@@ -215,22 +246,59 @@ class Checker:
             terms_version=row.version if changes.keys() & TERMS else state.terms_version,
             revenue=state.revenue + entry.money_delta,
             updated_at=row.recorded_at,
-            cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,
+            cancelled_as_draft=state.cancelled_as_draft
+            or (state.status is Status.DRAFT and status is Status.CANCELLED),
+            held_seats=held,
         )
         if entry.version != after.version:
             self._violation(f"version {entry.version} follows {state.version}: {row}")
-        if entry.available_seats != available or not 0 <= available <= capacity:
+        if entry.available_seats != available:
             self._violation(f"{available} of {capacity} seats: {row}")
-        if after.revenue < 0 or (after.revenue and available == capacity):
-            self._violation(f"revenue of {after.revenue} with {after.seats_out} seats out: {row}")
         return after
+
+    def _check_seats(self, state: EventState, holds: Holds, row: LedgerRow) -> None:
+        """The four numbers, without the help of the code that is looked at."""
+        free, held = state.available_seats, state.held_seats
+        sold = state.total_capacity - free - held
+        if min(free, held, sold) < 0:
+            self._violation(f"{free} free, {held} held, {sold} sold seats: {row}")
+        if state.revenue < 0 or (state.revenue and sold == 0):
+            self._violation(f"revenue of {state.revenue} with {sold} seats sold: {row}")
+        in_holds = sum(
+            one.quantity for one in holds.values() if one and one.status is HoldStatus.HELD
+        )
+        if in_holds != held:
+            self._violation(f"held_seats is {held}, the holds have {in_holds}: {row}")
+
+    def _check_holds(self, row: LedgerRow, before: Holds) -> None:
+        for hold in row.record.entry.holds:
+            was = before.get(hold.hold_id)
+            may = ENDS.get(was.status if was else None, frozenset())
+            if hold.status not in may:
+                self._violation(f"{was} became {hold}: {row}")
+            if hold.status is HoldStatus.EXPIRED and self._at(row.at_s) < hold.expires_at:
+                self._violation(f"expired before its time, {hold}: {row}")
+            if hold.status is HoldStatus.CONFIRMED:
+                self._check_confirmed(row, hold)
+
+    def _check_confirmed(self, row: LedgerRow, hold: Hold) -> None:
+        scope = (row.event_id, row.record.origin.caller, row.record.key)
+        tries = self._attempts.get(scope, [])
+        late = self._at(min(one.sent_s for one in tries)) > hold.expires_at if tries else False
+        if late and not hold.retaken:
+            self._violation(f"confirmed after its time as if it were held, {hold}: {row}")
+        if hold.retaken and row.record.request.endswith("if not late"):
+            self._violation(f"retaken against the caller's word, {hold}: {row}")
+
+    def _at(self, at_s: float) -> datetime:
+        return self.database.epoch + timedelta(seconds=at_s)
 
     def _check_attempts(self, row: LedgerRow) -> None:
         scope = (row.event_id, row.record.origin.caller, row.record.key)
         self._rows[scope] = row
         attempts = self._attempts.get(scope)
         if attempts is None:
-            if row.writer != "foreign":
+            if row.writer != "foreign" and row.record.origin != ORIGIN:
                 self._violation(f"nobody asked for {row}")
             return
         self._check_request(row, attempts)
@@ -248,19 +316,23 @@ class Checker:
     def _check_request(self, row: LedgerRow, attempts: Sequence[Attempt]) -> None:
         entry = row.record.entry
         wanted = {canonical(a.command): a.command for a in attempts}.get(row.record.request)
-        seats = {Reserve: -1, Return: 1}.get(type(wanted), 0) * getattr(wanted, "seats", 0)
-        if wanted is None or entry.seat_delta != seats:
+        sign = {Reserve: -1, PlaceHold: -1, Return: 1}.get(type(wanted), 0)
+        other = not isinstance(wanted, IDEMPOTENT) and (
+            entry.seat_delta != sign * getattr(wanted, "seats", 0)
+        )
+        if wanted is None or other:
             self._violation(f"another quantity than was asked for: {row}")
         start = self._states[row.event_id][-1][1].details.start_datetime
         sent_at = self.database.epoch + timedelta(seconds=min(a.sent_s for a in attempts))
         late = sent_at > start + timedelta(seconds=CLOCK_S)
-        if entry.kind is LedgerKind.RESERVED and late:
+        if entry.kind in {LedgerKind.RESERVED, LedgerKind.HELD} and late:
             self._violation(f"sold after the start: {row}")
 
     def _check_done(self, attempt: Attempt, done: Done) -> None:
         row = self._rows.get(attempt.scope)
         if row is None:
-            self._violation(f"answered, not in the ledger: {attempt}")
+            if not isinstance(attempt.command, IDEMPOTENT) or not self._was_done(attempt, done):
+                self._violation(f"answered, not in the ledger: {attempt}")
             return
         entry = row.record.entry
         told = (done.version, done.available_seats, done.status)
@@ -270,6 +342,21 @@ class Checker:
             self._violation(f"answered for another request, {row.record.request!r}: {attempt}")
         if done.committed_at != row.recorded_at:
             self._violation(f"committed at {row.recorded_at}, not {done.committed_at}: {attempt}")
+
+    def _was_done(self, attempt: Attempt, done: Done) -> bool:
+        """Whether it is true that there was nothing to do."""
+        states = self._states[attempt.event_id]
+        at_version = states[done.version - 1][1] if done.version <= len(states) else None
+        if at_version is None:
+            return False
+        holds = self._holds[attempt.event_id][done.version - 1]
+        # One that was placed in the same batch was placed at the same moment.
+        same = [done.hold.held_at] if done.hold is not None else []
+        for now in (self._at(attempt.ended_s), self._at(attempt.sent_s), *same):
+            outcome = decide(at_version, attempt.command, now, holds)
+            if isinstance(outcome, Unchanged) and outcome.hold == done.hold:
+                return True
+        return False
 
     def _check_refusal(self, attempt: Attempt, refusal: Answer) -> None:
         row = self._rows.get(attempt.scope)
@@ -283,14 +370,28 @@ class Checker:
         if row is not None:
             # Whoever decides on what the key itself has changed must find it in the ledger.
             states = [state for state in states if state.version < row.version]
+        told = refusal
+        if isinstance(refusal, InsufficientSeats):
+            told = replace(refusal, next_hold_expires_at=None)
         times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries)}
         for state in states:
+            holds = self._holds[attempt.event_id][state.version - 1]
+            if isinstance(told, InsufficientSeats) and self._is_helped(told, holds, min(tries)):
+                continue
             for at_s in times:
-                now = self.database.epoch + timedelta(seconds=at_s)
-                if decide(state, attempt.command, now) == refusal:
+                if decide(state, attempt.command, self._at(at_s), holds) == told:
                     return
         versions = [state.version for state in states]
         self._violation(f"a refusal that was never true in versions {versions}: {attempt}")
+
+    def _is_helped(self, refusal: InsufficientSeats, holds: Holds, sent_s: float) -> bool:
+        """Whether holds that had expired when it was asked for had the seats."""
+        due = sum(
+            one.quantity
+            for one in holds.values()
+            if one and one.status is HoldStatus.HELD and one.expires_at <= self._at(sent_s)
+        )
+        return due > 0 and refusal.requested <= refusal.available + due
 
     def _check_repetition(self, attempt: Attempt, refusal: Answer) -> None:
         """A final refusal is the only one that is heard under its key from then on."""

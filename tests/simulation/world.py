@@ -14,10 +14,21 @@ from decimal import Decimal
 from actors.clock import DatabaseClock
 from actors.envelope import Request
 from actors.registry import Registry
-from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commands import (
+    Cancel,
+    ChangeHold,
+    Command,
+    Confirm,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
+)
 from evently.domain.commits import Batch, Record
 from evently.domain.errors import Fault
 from evently.domain.event import created
+from evently.domain.holds import hold_id_of
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Done
 from evently.domain.state import EventState
@@ -52,6 +63,8 @@ WEATHERS: dict[str, dict[Fate, int]] = {
         Fate.KEY_TAKEN: 2,
     },
 }
+# As short and as long as clients may ask for; one that is committed late has less time left.
+DURATIONS_S = (30, 30, 30, 45, 7200)
 # Lies about what is certain; told only of statements that have no twin under way.
 CLAIMS = frozenset({Fate.BROKEN, Fate.KEY_TAKEN})
 
@@ -70,6 +83,9 @@ class Silence:
         raise AssertionError("a database that did not go back is said to have done so")
 
     def failed(self, reason: str) -> None:
+        """Nobody listens."""
+
+    def hold_ended(self, end: str, late_s: float) -> None:
         """Nobody listens."""
 
 
@@ -117,6 +133,9 @@ class World:
             self.doubles, self.astray, self.insists = 0.8, 0.5, 0.7
         number = 1 if self.scarce else self._upto(3)
         self.events = [f"00000000-0000-0000-0000-{n:012d}" for n in range(number)]
+        # In half of the worlds buyers hold seats.
+        self.holds = self.chance.random() < 0.5
+        self.held: list[tuple[str, str]] = []
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
         self.lives = 0
@@ -252,8 +271,8 @@ class World:
         if worker.store.open_lanes:
             found.append(f"{worker.store.open_lanes} lanes are open at {worker.name}")
         for actor in worker.registry._actors.values():
-            if not actor.idle or actor._open:
-                found.append(f"{actor!r} holds {actor._open} at {worker.name}")
+            if not actor.idle or actor._replies.open:
+                found.append(f"{actor!r} holds {actor._replies.open} at {worker.name}")
 
     def _look_for_leaks(self, before: set["asyncio.Task[object]"]) -> None:
         found = self.checker.violations
@@ -267,15 +286,16 @@ class World:
     async def _client(self, name: str) -> None:
         caller = "booking" if name in "aceg" else "resale"
         for number in range(2 + self._upto(5)):
-            await asyncio.sleep(self.chance.choice((0.0, 0.003, 0.1, 2.0)))
+            pauses_s = (0.0, 0.003, 0.1, 2.0, 15.0) if self.holds else (0.0, 0.003, 0.1, 2.0)
+            await asyncio.sleep(self.chance.choice(pauses_s))
             event_id = self.chance.choice(self.events)
             if self.chance.random() < 0.15:
                 await self._read(event_id)
             # Two clients draw the same keys: those of a caller are its own.
             key = f"{name}{number}" if caller == "booking" else f"{chr(ord(name) - 1)}{number}"
             keyed = self.chance.random() < 0.75
-            move = Move(event_id, self._seat_move(event_id), key, keyed, caller)
-            await self._carry_out(move)
+            command = self._about_a_hold(event_id, caller, key) or self._seat_move(event_id)
+            await self._carry_out(Move(event_id, command, key, keyed, caller))
 
     def _seat_move(self, event_id: str) -> Command:
         seats = self.chance.choice((1, 1, 2, 3, 6))
@@ -284,6 +304,29 @@ class World:
         reserves = 0.5 if self.scarce else 0.65
         kind = Reserve if self.chance.random() < reserves else Return
         return kind(seats, version, retry)
+
+    def _about_a_hold(self, event_id: str, caller: str, key: str) -> Command | None:
+        """What a buyer does with a hold, if there are any in this world."""
+        if not self.holds or self.chance.random() < 0.25:
+            return None
+        theirs = [hold_id for its_event, hold_id in self.held if its_event == event_id]
+        if not theirs or self.chance.random() < 0.5:
+            # Somebody may take a wrong hold for theirs before it was placed.
+            hold_id = hold_id_of(event_id, caller, key)
+            self.held.append((event_id, hold_id))
+            seats = self.chance.choice((1, 1, 2, 3))
+            duration_s = self.chance.choice(DURATIONS_S)
+            version = self.chance.choice((None, None, self.seen.get(event_id, 2)))
+            return PlaceHold(hold_id, seats, duration_s, None, version, retry=True)
+        hold_id = self.chance.choice(theirs)
+        drawn = self.chance.random()
+        if drawn < 0.5:
+            amount = self.chance.choice((None, None, Decimal(7)))
+            return Confirm(hold_id, amount, retake=self.chance.random() < 0.7)
+        if drawn < 0.75:
+            return Release(hold_id)
+        seats_to = self.chance.choice((None, 1, 2, 3))
+        return ChangeHold(hold_id, seats_to, self.chance.choice(DURATIONS_S))
 
     async def _carry_out(self, move: Move) -> None:
         """Send the move until its end is known, or the client has had enough."""
@@ -392,7 +435,13 @@ async def _bury(worker: Worker) -> None:
     """End what a dead worker has left waiting for ever."""
     registry = worker.registry
     committer, resolver = registry._committer, registry._resolver
-    its = (registry._sweeper, committer._task, committer._probe, registry._reader._task)
+    its = (
+        registry._sweeper,
+        registry._ticker,
+        committer._task,
+        committer._probe,
+        registry._reader._task,
+    )
     tasks = [task for task in (*its, *resolver._tasks) if task is not None]
     for task in tasks:
         task.cancel()

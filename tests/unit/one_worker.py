@@ -10,6 +10,7 @@ from actors.registry import Registry
 from evently.domain.commands import Command
 from evently.domain.commits import Record
 from evently.domain.event import created
+from evently.domain.holds import NO_HOLDS, Holds
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer
 from tests.examples import (
@@ -38,6 +39,7 @@ class Counts:
         self.overtakings = 0
         self.failures: list[str] = []
         self.went_backs = 0
+        self.ends: list[tuple[str, float]] = []
 
     def committed(self, events: int, moves: int, seconds: float) -> None:
         assert seconds >= 0
@@ -52,6 +54,9 @@ class Counts:
     def failed(self, reason: str) -> None:
         self.failures.append(reason)
 
+    def hold_ended(self, end: str, late_s: float) -> None:
+        self.ends.append((end, late_s))
+
 
 class OneWorker:
     """The worker, its database, and the steps that its next calls of each kind will take."""
@@ -59,7 +64,9 @@ class OneWorker:
     def __init__(self, **bounds: Any) -> None:
         self.loop = asyncio.get_running_loop()
         self.database = MemoryDatabase(NOW, self.loop.time, venues={VENUE: VENUE_CAPACITY})
-        self.steps: dict[str, list[Step]] = {"commit": [], "load": [], "recall": []}
+        self.steps: dict[str, list[Step]] = {
+            kind: [] for kind in ("commit", "load", "recall", "find_holds", "due_holds")
+        }
         self.store = MemoryStore(self.database, self._script)
         self.counts = Counts()
         self.registry = Registry(self.store, DatabaseClock(self.loop.time), self.counts, **bounds)
@@ -72,9 +79,10 @@ class OneWorker:
         self.write(event_id, ("publish", publish()))
         return event_id
 
-    def write(self, event_id: str, *moves: tuple[str, Command]) -> None:
-        """Let another writer carry out `moves`."""
-        self.database.execute([batch_of(self.database.states[event_id], *moves)], "another")
+    def write(self, event_id: str, *moves: tuple[str, Command], holds: Holds = NO_HOLDS) -> None:
+        """Let another writer carry out `moves`, with these rows of `holds`."""
+        state, now = self.database.states[event_id], self.database.now()
+        self.database.execute([batch_of(state, *moves, now=now, holds=holds)], "another")
 
     def will(self, kind: str, *steps: Step) -> None:
         """Lay out what befalls the next calls of `kind`."""

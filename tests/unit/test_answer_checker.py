@@ -21,7 +21,13 @@ MOVED = {"event_id": ID, "available_seats": 3, "status": "published", "version":
 TOO_FEW = {
     "code": "INSUFFICIENT_SEATS",
     "message": "Not enough seats available",
-    "details": {"event_id": ID, "requested": 5, "available": 3},
+    "details": {
+        "event_id": ID,
+        "requested": 5,
+        "available": 3,
+        "held": 0,
+        "next_hold_expires_at": None,
+    },
     "timestamp": "2030-01-15T10:30:00Z",
 }
 

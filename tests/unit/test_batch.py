@@ -13,6 +13,7 @@ from actors.envelope import Envelope, canonical, repeated
 from evently.domain.commands import Command
 from evently.domain.commits import Refused
 from evently.domain.event import decide
+from evently.domain.holds import Holds
 from evently.domain.outcomes import (
     Accepted,
     Done,
@@ -148,10 +149,10 @@ def test_a_caller_that_has_seen_more_than_we_have_makes_the_actor_read_first(key
 def test_a_command_that_raises_fails_alone() -> None:
     poison = reserve(3)
 
-    def fragile(state: EventState, command: Command, now: Any) -> Outcome:
+    def fragile(state: EventState, command: Command, now: Any, holds: Holds) -> Outcome:
         if command is poison:
             raise ZeroDivisionError
-        return decide(state, command, now)
+        return decide(state, command, now, holds)
 
     with patch.object(batches, "decide", fragile):
         made = planned(reserve(1), poison, reserve(1))
@@ -163,7 +164,7 @@ def test_a_command_that_raises_fails_alone() -> None:
 
 
 def test_nothing_waits_and_nothing_is_planned() -> None:
-    assert planned() == Plan(None, [], [], [])
+    assert planned() == Plan(None, [], [], [], hopeful=[])
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import decide
+from evently.domain.holds import Holds
 from evently.domain.outcomes import Done, InsufficientSeats, NotFound, NotModifiable, Outcome
 from evently.domain.state import EventState, Status
 from tests.examples import EVENT, after, published, reserve, update
@@ -286,10 +287,10 @@ async def test_a_bug_leaves_a_batch_of_unknown_outcome_to_the_resolver() -> None
 
 @in_virtual_time
 async def test_a_poisoned_command_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fragile(state: EventState, command: Command, now: datetime) -> Outcome:
+    def fragile(state: EventState, command: Command, now: datetime, holds: Holds) -> Outcome:
         if command == reserve(7):
             raise ZeroDivisionError
-        return decide(state, command, now)
+        return decide(state, command, now, holds)
 
     monkeypatch.setattr(batch, "decide", fragile)
     async with one_worker() as worker:

@@ -124,7 +124,7 @@ def _check_step(before: EventState, step: Accepted) -> None:
     assert now.available_seats == before.available_seats + moved == entry.available_seats
     assert now.revenue == before.revenue + entry.money_delta
     assert now.revenue >= 0
-    if now.seats_out == 0:
+    if now.sold == 0:
         assert now.revenue == 0
     assert now.terms_version in (before.terms_version, now.version)
     changed = entry.changes.keys() if entry.changes is not None else set()

@@ -32,7 +32,18 @@ from actors.peers.frames import (
     fault_in,
     request_in,
 )
-from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commands import (
+    Cancel,
+    ChangeHold,
+    Command,
+    Confirm,
+    Expire,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
+)
 from evently.domain.errors import (
     CommandFailed,
     DatabaseUnavailable,
@@ -42,15 +53,21 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import UPDATABLE
+from evently.domain.holds import Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     Answer,
     CapacityBelowSold,
     Done,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    HoldPriceChanged,
     InsufficientSeats,
     InvalidFields,
     InvalidTransition,
     KeyReused,
+    MaxTicketsExceeded,
     NotFound,
     NotModifiable,
     NotOwner,
@@ -101,6 +118,37 @@ COMMAND: dict[type, st.SearchStrategy[Command]] = {
     ),
     Cancel: st.builds(Cancel, uuids, st.booleans(), versions),
 }
+hold_ids = uuids
+COMMAND |= {
+    PlaceHold: st.builds(
+        PlaceHold,
+        hold_ids,
+        seats,
+        st.integers(30, 7200),
+        st.none() | texts,
+        st.none() | versions,
+        st.booleans(),
+    ),
+    ChangeHold: st.builds(
+        ChangeHold, hold_ids, st.none() | seats, st.none() | st.integers(30, 7200)
+    ),
+    Confirm: st.builds(Confirm, hold_ids, st.none() | prices, st.booleans()),
+    Release: st.builds(Release, hold_ids),
+    Expire: st.just(Expire()),
+}
+holds = st.builds(
+    Hold,
+    hold_ids,
+    seats,
+    prices,
+    st.sampled_from(HoldStatus),
+    st.none() | texts,
+    instants,
+    instants,
+    st.none() | instants,
+    st.booleans(),
+    st.none() | prices,
+)
 states = st.builds(
     EventState,
     details=st.builds(
@@ -124,6 +172,7 @@ states = st.builds(
     terms_version=versions,
     revenue=st.decimals(0, Decimal("9999999999999999999999.99"), places=2),
     updated_at=instants,
+    held_seats=seats,
 )
 ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     Done: st.builds(
@@ -135,16 +184,22 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
         st.none() | states,
         st.booleans(),
         st.booleans(),
+        st.none() | holds,
     ),
     KeyReused: st.builds(KeyReused, keys),
     NotFound: st.just(NotFound()),
     NotOwner: st.just(NotOwner()),
     NotModifiable: st.builds(NotModifiable, statuses, st.booleans()),
-    InsufficientSeats: st.builds(InsufficientSeats, seats, seats),
+    InsufficientSeats: st.builds(InsufficientSeats, seats, seats, seats, st.none() | instants),
     SeatsExceedCapacity: st.builds(SeatsExceedCapacity, seats, seats),
     StaleVersion: st.builds(StaleVersion, versions, versions, seats, statuses),
     InvalidTransition: st.builds(InvalidTransition, statuses, texts),
-    CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats),
+    CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats, seats),
+    MaxTicketsExceeded: st.builds(MaxTicketsExceeded, seats, seats),
+    HoldNotFound: st.builds(HoldNotFound, hold_ids),
+    HoldNotActive: st.builds(HoldNotActive, hold_ids, st.sampled_from(HoldStatus)),
+    HoldExpired: st.builds(HoldExpired, hold_ids, instants, seats, seats),
+    HoldPriceChanged: st.builds(HoldPriceChanged, hold_ids, prices, prices),
     InvalidFields: st.builds(
         InvalidFields, st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
     ),

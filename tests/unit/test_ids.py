@@ -5,11 +5,13 @@ from unittest.mock import patch
 
 import pytest
 
+from actors import made_keys
+from actors.made_keys import MADE, made_key
 from evently.domain.errors import OutcomeUnknown
 from routes.contract import ids
 from routes.contract.errors import Code, failed
 from routes.contract.headers import _BARE_KEY, _QUOTED_KEY
-from routes.contract.ids import MADE, made_key, random_id
+from routes.contract.ids import random_id
 
 
 def test_no_client_can_send_a_key_that_the_service_made() -> None:
@@ -21,9 +23,9 @@ def test_no_client_can_send_a_key_that_the_service_made() -> None:
 
 
 def test_keys_are_of_the_systems_randomness_each_used_once() -> None:
-    size = ids._POOL_BYTES
+    size = made_keys._POOL_BYTES
     with patch.object(os, "urandom", lambda length: bytes(range(256)) * (length // 256)):
-        keys = ids._Keys()
+        keys = made_keys._Keys()
         drawn = [keys.draw() for _ in range(size // 16)]
 
     assert drawn[1] == MADE + bytes(range(16, 32)).hex()

@@ -9,6 +9,7 @@ from evently.domain.event import created
 from evently.domain.origin import Origin
 from tests.contracts import EventStoreContract, Setting, Version
 from tests.examples import EVENT, NOW, ORIGIN, batch, details, publish, reserve
+from tests.hold_contracts import HoldStoreContract
 from tests.memory_store import LOCK_S, Fate, MemoryDatabase, MemoryStore, Step
 from tests.simulation.virtual_loop import in_virtual_time
 
@@ -41,7 +42,7 @@ class InMemory:
         ]
 
 
-class TestMemoryStore(EventStoreContract):
+class TestMemoryStore(EventStoreContract, HoldStoreContract):
     @pytest.fixture
     async def setting(self) -> Setting:
         return InMemory()

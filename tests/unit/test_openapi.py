@@ -53,6 +53,12 @@ GET    /internal/events/{event_id}
 GET    /internal/changes
 GET    /internal/events
 POST   /internal/events/{event_id}/return-seats
+POST   /internal/events/{event_id}/holds
+GET    /internal/events/{event_id}/holds
+GET    /internal/events/{event_id}/holds/{hold_id}
+PUT    /internal/events/{event_id}/holds/{hold_id}
+DELETE /internal/events/{event_id}/holds/{hold_id}
+POST   /internal/events/{event_id}/holds/{hold_id}/confirm
 GET    /healthz
 GET    /health/ready
 GET    /metrics
@@ -354,6 +360,10 @@ def test_a_change_waits_as_long_as_its_caller_says(described: dict[str, Any]) ->
         ("DELETE", event),
         ("POST", "/internal/events/{event_id}/update-availability"),
         ("POST", "/internal/events/{event_id}/return-seats"),
+        ("POST", "/internal/events/{event_id}/holds"),
+        ("PUT", "/internal/events/{event_id}/holds/{hold_id}"),
+        ("DELETE", "/internal/events/{event_id}/holds/{hold_id}"),
+        ("POST", "/internal/events/{event_id}/holds/{hold_id}/confirm"),
     }
 
 

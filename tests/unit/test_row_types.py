@@ -32,6 +32,7 @@ def test_a_batch_says_what_it_stands_on_what_it_sets_and_what_it_adds() -> None:
         "fence": 1,
         "available_seats_delta": -1,
         "revenue_delta": "25.50",
+        "held_seats_delta": 0,
     }
 
 

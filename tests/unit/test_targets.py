@@ -12,7 +12,7 @@ from yarl import URL
 from routes.api import ENDPOINTS
 from routes.endpoint import Access, SplitHandler
 from routes.server.targets import CACHED_TARGET_BYTES_MAX, Targets
-from tests.examples import ADMIN, EVENT
+from tests.examples import ADMIN, EVENT, VENUE
 
 READ = f"/internal/events/{EVENT}"
 
@@ -89,8 +89,18 @@ def test_the_cache_starts_again_when_it_is_full() -> None:
     assert targets.find(one) is not first
 
 
-@pytest.mark.parametrize("change", [{"access": Access.ADMIN}, {"body_optional": True}])
-def test_an_endpoint_that_needs_the_dispatcher_cannot_be_hot(change: dict[str, Any]) -> None:
+def test_an_endpoint_that_needs_the_dispatcher_cannot_be_hot() -> None:
     (hot, *_) = (one for one in ENDPOINTS if isinstance(one.handler, SplitHandler))
     with pytest.raises(AssertionError):
-        Targets([replace(hot, **change)])
+        Targets([replace(hot, access=Access.ADMIN)])
+
+
+def test_a_hold_is_found_and_not_cached_for_it_comes_once() -> None:
+    targets = Targets(ENDPOINTS, targets_max=2)
+    confirm = message(f"/internal/events/{EVENT}/holds/{VENUE}/confirm", method="POST")
+
+    found = targets.find(confirm)
+
+    assert found is not None
+    assert found.params == {"event_id": EVENT, "hold_id": VENUE}
+    assert targets.find(confirm) is not found

@@ -48,6 +48,8 @@ class Unobserved:
 
     def failed(self, reason: str) -> None: ...
 
+    def hold_ended(self, end: str, late_s: float) -> None: ...
+
 
 def ask_for(
     command: Command, key: str | None = None, *, wait_s: float = 10.0, doubtful: bool = False

@@ -1,0 +1,155 @@
+"""What moves seats: reserve and return, and what holds have in common with them.
+
+Rule: every function here is pure; `evently.domain.event` has the rules that all of them keep.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from evently.domain.commands import PlaceHold, Reserve, Return
+from evently.domain.holds import Hold
+from evently.domain.notices import REOPENED, SOLD_OUT
+from evently.domain.outcomes import (
+    Accepted,
+    InsufficientSeats,
+    LedgerEntry,
+    LedgerKind,
+    NotFound,
+    NotModifiable,
+    Outcome,
+    Refusal,
+    SeatsExceedCapacity,
+    StaleVersion,
+)
+from evently.domain.state import ON_SALE, EventState, Status
+
+# What the feed of changes tells once the seats make an event sold out, or put it on sale again.
+AVAILABILITY = {Status.SOLD_OUT: SOLD_OUT, Status.PUBLISHED: REOPENED}
+CENT = Decimal("0.01")
+NO_MONEY = Decimal("0.00")
+
+
+def reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
+    """Sell free seats."""
+    refusal = closed(state, now)
+    if refusal is not None:
+        return refusal
+    if command.seats > state.available_seats:
+        return too_few(state, command.seats)
+    if is_stale(state, command):
+        return stale(state, command.version, now)
+    money = command.seats * state.details.base_price
+    return moved(
+        state, LedgerKind.RESERVED, now, -command.seats, 0, money, retried=retried(state, command)
+    )
+
+
+def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
+    """Take back seats that were sold, and their share of the money."""
+    if not state.known:
+        return NotFound()
+    sold = state.sold
+    if command.seats > sold:
+        return SeatsExceedCapacity(command.seats, sold)
+    if is_stale(state, command):
+        return stale(state, command.version, now)
+    money = -_share(state.revenue, command.seats, sold)
+    return moved(
+        state, LedgerKind.RETURNED, now, command.seats, 0, money, retried=retried(state, command)
+    )
+
+
+def moved(
+    state: EventState,
+    kind: LedgerKind,
+    now: datetime,
+    seat_delta: int,
+    held_delta: int,
+    money_delta: Decimal,
+    holds: tuple[Hold, ...] = (),
+    *,
+    retried: bool = False,
+) -> Accepted:
+    """The next version, in which seats move between free, held and sold."""
+    available = state.available_seats + seat_delta
+    held = state.held_seats + held_delta
+    version = state.version + 1
+    after = EventState(
+        state.details,
+        state.total_capacity,
+        available,
+        by_seats(state.status, available, held),
+        version,
+        state.terms_version,
+        state.revenue + money_delta,
+        state.updated_at,
+        state.cancelled_as_draft,
+        state.fence,
+        held,
+    )
+    notice = None if after.status is state.status else AVAILABILITY[after.status]
+    entry = LedgerEntry(
+        version,
+        kind,
+        seat_delta,
+        0,
+        money_delta,
+        available,
+        after.status_at(now),
+        None,
+        notice,
+        held_delta,
+        holds,
+    )
+    return Accepted(after, entry, retried)
+
+
+def by_seats(status: Status, available: int, held: int) -> Status:
+    """The stored status with so many seats free and held: on-sale events sell out and come back.
+
+    While the last seats are held, an event is not sold out: they may be free again soon.
+    """
+    if status in ON_SALE:
+        return Status.PUBLISHED if available or held else Status.SOLD_OUT
+    return status
+
+
+def closed(state: EventState, now: datetime) -> Refusal | None:
+    """Why no seats can be bought, if so."""
+    if state.status not in ON_SALE:
+        if not state.known:
+            return NotFound()
+        return NotModifiable(state.status, started=state.started(now))
+    if state.started(now):
+        return NotModifiable(state.status_at(now), started=True)
+    return None
+
+
+def too_few(state: EventState, seats: int) -> InsufficientSeats:
+    """Fewer than `seats` are free."""
+    return InsufficientSeats(seats, state.available_seats, state.held_seats)
+
+
+def is_stale(state: EventState, command: Reserve | Return | PlaceHold) -> bool:
+    """Whether the command was decided on another version, and that matters to it."""
+    if command.version is None or command.version == state.version:
+        return False
+    return not (command.retry and state.terms_version <= command.version < state.version)
+
+
+def retried(state: EventState, command: Reserve | Return | PlaceHold) -> bool:
+    """Whether the service takes a conflict on itself."""
+    return command.version is not None and command.version != state.version
+
+
+def stale(state: EventState, expected: int | None, now: datetime) -> StaleVersion:
+    """The caller decided on version `expected`, which is not the current one."""
+    assert expected is not None, "a move at any version is never stale"
+    return StaleVersion(expected, state.version, state.available_seats, state.status_at(now))
+
+
+def _share(revenue: Decimal, seats: int, sold: int) -> Decimal:
+    """The part of `revenue` that `seats` of `sold` take back: all of it with the last."""
+    if seats == sold:
+        return revenue
+    return min(revenue, (revenue * seats / sold).quantize(CENT))
