@@ -201,6 +201,10 @@ async def test_a_real_prometheus_reads_a_running_service(database_url: str, tmp_
             for _ in range(7):
                 await service.clients.reserve(event_id, 1)
             await service.clients.move(event_id, 1)
+            holds, internal = f"/internal/events/{event_id}/holds", service.api.internal
+            held = await service.api.send("POST", holds, headers=internal, body={"quantity": 1})
+            confirm = f"{held.headers['Location']}/confirm"
+            await service.api.send("POST", confirm, headers=internal)
             await service.api.send("GET", f"/api/v1/events/{event_id}/availability")
             await service.api.send("GET", "/api/v1/events")
             await service.api.send(
