@@ -30,18 +30,24 @@ def committed(state: EventState, now: datetime) -> EventState:
 
 def answer_to(outcome: Outcome, now: datetime) -> Answer:
     """What the caller of a command hears once its batch is committed, at `now`."""
+    if isinstance(outcome, Accepted):
+        entry = outcome.entry
+        state = None if entry.changes is None else committed(outcome.state, now)
+        hold = entry.holds[0] if entry.holds else None
+        return Done(
+            entry.version,
+            entry.available_seats,
+            entry.status,
+            now,
+            state,
+            outcome.retried,
+            hold,
+        )
     if isinstance(outcome, Unchanged):
         return Done(
             outcome.version, outcome.available_seats, outcome.status, now, hold=outcome.hold
         )
-    if not isinstance(outcome, Accepted):
-        return outcome
-    entry = outcome.entry
-    state = committed(outcome.state, now) if entry.changes is not None else None
-    hold = entry.holds[0] if entry.holds else None
-    return Done(
-        entry.version, entry.available_seats, entry.status, now, state, outcome.retried, hold=hold
-    )
+    return outcome
 
 
 def from_ledger(request: Request, known: Noted) -> Answer:

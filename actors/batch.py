@@ -71,103 +71,76 @@ def plan(
     read: HoldsRead = NOTHING_READ,
 ) -> Plan:
     """Decide `envelopes` in order on `state`, with what was `read` of its holds."""
-    planned = _Planning(state, read)
+    after, rows = state, dict(read.rows)
+    records: list[Record] = []
+    refusing = _Refusing(read)
+    replies = refusing.replies
+    changed: dict[str, Hold] = {}
+    failures: list[tuple[Envelope, Exception]] = []
+    postponed: Sequence[Envelope] = ()
+    unread = False
     for position, envelope in enumerate(envelopes, 1):
+        request = envelope.request
         try:
-            outcome = decide(planned.after, envelope.request.command, now, planned.rows)
+            outcome = decide(after, request.command, now, rows)
         except Exception as error:  # noqa: BLE001 - rule 5: whatever it is, its neighbours go on
-            planned.failures.append((envelope, error))
+            failures.append((envelope, error))
             continue
         if isinstance(outcome, Accepted):
-            planned.accept(envelope, outcome)
-            if outcome.entry.needs_room:
-                planned.postponed = envelopes[position:]
+            after, entry = outcome.state, outcome.entry
+            records.append(Record(entry, request.key, envelope.text, request.origin))
+            replies.append((envelope, outcome))
+            for hold in entry.holds:
+                rows[hold.hold_id] = changed[hold.hold_id] = hold
+            if entry.needs_room:
+                postponed = envelopes[position:]
                 break
         elif _is_unread(envelope, outcome, read):
-            planned.postponed, planned.unread = envelopes[position - 1 :], True
+            postponed, unread = envelopes[position - 1 :], True
             break
         else:
-            planned.refuse(envelope, outcome)
-    return planned.done()
+            refusing.refuse(envelope, outcome, after.held_seats)
+    unproven, refused = refusing.unproven, refusing.refused
+    batch = None
+    if refused:
+        after = replace(after, fence=state.fence + 1)
+    if records or refused:
+        holds = tuple(changed.values())
+        batch = Batch(state, after, tuple(records), tuple(refused), holds)
+    else:
+        unproven += [envelope for envelope, _ in replies if not envelope.checked]
+        replies = [(envelope, outcome) for envelope, outcome in replies if envelope.checked]
+    return Plan(batch, replies, unproven, failures, postponed, refusing.hopeful, unread)
 
 
-class _Planning:
-    """A plan while it is made: `after` is the state, and `rows` are the holds, that it led to."""
+class _Refusing:
+    """What becomes of commands that change nothing, and all `replies` in order."""
 
-    __slots__ = (
-        "_base",
-        "_changed",
-        "_hopeful",
-        "_read",
-        "_records",
-        "_refused",
-        "_replies",
-        "_unproven",
-        "after",
-        "failures",
-        "postponed",
-        "rows",
-        "unread",
-    )
+    __slots__ = ("_read", "hopeful", "refused", "replies", "unproven")
 
-    def __init__(self, state: EventState, read: HoldsRead) -> None:
-        self._base = self.after = state
+    def __init__(self, read: HoldsRead) -> None:
         self._read = read
-        self.rows: dict[str, Hold | None] = dict(read.rows)
-        self.failures: list[tuple[Envelope, Exception]] = []
-        self.postponed: Sequence[Envelope] = ()
-        self.unread = False
-        self._changed: dict[str, Hold] = {}
-        self._records: list[Record] = []
-        self._refused: list[Refused] = []
-        self._replies: list[tuple[Envelope, Outcome]] = []
-        self._unproven: list[Envelope] = []
-        self._hopeful: list[Envelope] = []
+        self.replies: list[tuple[Envelope, Outcome]] = []
+        self.refused: list[Refused] = []
+        self.unproven: list[Envelope] = []
+        self.hopeful: list[Envelope] = []
 
-    def accept(self, envelope: Envelope, outcome: Accepted) -> None:
-        request, entry = envelope.request, outcome.entry
-        self.after = outcome.state
-        for hold in entry.holds:
-            self.rows[hold.hold_id] = self._changed[hold.hold_id] = hold
-        self._records.append(Record(entry, request.key, envelope.text, request.origin))
-        self._replies.append((envelope, outcome))
-
-    def refuse(self, envelope: Envelope, outcome: Refusal | Unchanged) -> None:
-        request, held = envelope.request, self.after.held_seats
+    def refuse(self, envelope: Envelope, outcome: Refusal | Unchanged, held: int) -> None:
+        """Reply with the outcome, if it is the last word; `held` seats are in holds."""
+        request = envelope.request
         if not envelope.checked and (
             _is_ahead(outcome) or (request.keyed and isinstance(outcome, Unchanged))
         ):
-            self._unproven.append(envelope)
+            self.unproven.append(envelope)
             return
         if held and self._read.hopes and _lacks_seats(outcome):
-            self._hopeful.append(envelope)
+            self.hopeful.append(envelope)
             return
         if held and isinstance(outcome, InsufficientSeats):
             outcome = replace(outcome, next_hold_expires_at=self._read.next_expires_at)
         if request.keyed and not isinstance(outcome, Unchanged):
-            self._refused.append(Refused(outcome, request.key, envelope.text, request.origin))
-        self._replies.append((envelope, outcome))
-
-    def done(self) -> Plan:
-        batch, replies, unproven = None, self._replies, self._unproven
-        after = self.after
-        if self._refused:
-            after = replace(after, fence=self._base.fence + 1)
-        if self._records or self._refused:
-            records, refused = tuple(self._records), tuple(self._refused)
-            batch = Batch(self._base, after, records, refused, tuple(self._changed.values()))
-        else:
-            unproven += [envelope for envelope, _ in replies if not envelope.checked]
-            replies = [(envelope, outcome) for envelope, outcome in replies if envelope.checked]
-        return Plan(
-            batch,
-            replies,
-            unproven,
-            self.failures,
-            self.postponed,
-            self._hopeful,
-            self.unread,
-        )
+            self.refused.append(Refused(outcome, request.key, envelope.text, request.origin))
+        self.replies.append((envelope, outcome))
 
 
 def _is_unread(envelope: Envelope, outcome: Outcome, read: HoldsRead) -> bool:

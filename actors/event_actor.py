@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from actors.actor_phase import Phase, Step, after
-from actors.answers import answer_to, committed, from_ledger
+from actors.answers import committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
 from actors.envelope import CallerKey, Envelope, Request
@@ -33,7 +33,7 @@ from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, DueHolds, Noted
 from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded, RowLocked
 from evently.domain.holds import Holds
-from evently.domain.outcomes import NO_ROOM, Answer, Done, NotFound, Unchanged
+from evently.domain.outcomes import NO_ROOM, Answer, Done, NotFound
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -136,14 +136,15 @@ class EventActor:
         if not request.keyed:
             self._mailbox.put(Envelope(request, future))
             return True
-        remembered = self._replies.remembered(request, now_s)
+        scope = request.scope
+        remembered = self._replies.remembered(scope, now_s)
         if remembered is not None:
             if self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
                 self._replies.repeat(remembered, request, future)
                 return False
             # Only the database can tell: one that went back in time has lost it.
             self.question()
-        if self._replies.open.join(request.scope, request, future):
+        if self._replies.open.join(scope, request, future):
             return False
         envelope = Envelope(request, future)
         self._mailbox.put(envelope)
@@ -279,7 +280,7 @@ class EventActor:
         if planned.batch is None:
             if planned.unproven:
                 self._step(Step.UNPROVEN)
-            self._reply(planned, state.updated_at)
+            self._replies.settle(planned.replies, state.updated_at)
             return None
         self._step(Step.BATCH_SENT)
         self._plan = planned
@@ -295,7 +296,7 @@ class EventActor:
             self.holds.committed(batch.holds, first=not batch.base.held_seats)
             if self.holds.due:
                 self.look_for_expired()
-        self._reply(planned, now)
+        self._replies.settle(planned.replies, now)
 
     def overtaken(self, *, undone: bool = True) -> None:
         """Decide again: another writer was first, or a key of the batch is in the database.
@@ -387,11 +388,6 @@ class EventActor:
         assert planned is not None, "no batch is in progress"
         assert planned.batch is not None, "what is in progress is a batch"
         return planned, planned.batch
-
-    def _reply(self, planned: Plan, now: datetime) -> None:
-        for envelope, outcome in planned.replies:
-            written = not isinstance(outcome, Unchanged)
-            self._replies.answer(envelope, answer_to(outcome, now), written=written)
 
     def _fail_all(self, fault: Fault) -> None:
         waiting = (*self._reading, *self._replies.take_wanted(self._mailbox, len(self._mailbox)))

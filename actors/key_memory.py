@@ -9,11 +9,14 @@ Rules:
 """
 
 from collections import OrderedDict
+from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
 from actors.envelope import CallerKey
 from evently.domain.outcomes import FINAL, Answer, Done
+from evently.domain.state import Status
 
 # A client that retries for longer than this has asked a person. Refusals are kept in the database
 # for longer still.
@@ -27,8 +30,24 @@ REMEMBERED = (Done, *FINAL)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-class Remembered(msgspec.Struct, frozen=True, gc=False):
-    """An answer, as bytes, and the request it was given to in canonical form."""
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a seat move, field by field: to encode one takes as long as all the rest."""
+
+    request: str
+    expires_at: float
+    version: int
+    available_seats: int
+    status: Status
+    committed_at: datetime
+
+    @property
+    def answer(self) -> Answer:
+        """The answer."""
+        return Done(self.version, self.available_seats, self.status, self.committed_at)
+
+
+class Encoded(msgspec.Struct, frozen=True, gc=False):
+    """Another answer, as bytes."""
 
     request: str
     expires_at: float
@@ -39,6 +58,10 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
     def answer(self) -> Answer:
         """The answer."""
         return msgspec.msgpack.decode(self.raw, type=self.kind)
+
+
+# Each with the request that was answered, in canonical form.
+Remembered: TypeAlias = Move | Encoded
 
 
 class KeyMemory:
@@ -61,8 +84,7 @@ class KeyMemory:
         """
         if not isinstance(answer, REMEMBERED):
             return
-        kept = Remembered(request, now_s + self._remember_s, type(answer), _ENCODER.encode(answer))
-        self._answers[_name(event_id, key)] = kept
+        self._answers[_name(event_id, key)] = _kept(request, answer, now_s + self._remember_s)
         while len(self._answers) > self._max:
             self._answers.popitem(last=False)
 
@@ -77,6 +99,19 @@ class KeyMemory:
             return found
         del self._answers[_name(event_id, key)]
         return None
+
+
+def _kept(request: str, answer: Answer, until_s: float) -> Remembered:
+    if isinstance(answer, Done) and answer.state is None and answer.hold is None:
+        return Move(
+            request,
+            until_s,
+            answer.version,
+            answer.available_seats,
+            answer.status,
+            answer.committed_at,
+        )
+    return Encoded(request, until_s, type(answer), _ENCODER.encode(answer))
 
 
 def _name(event_id: str, key: CallerKey) -> str:

@@ -5,14 +5,17 @@ that an outcome is unknown.
 """
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 
+from actors.answers import answer_to
 from actors.clock import DatabaseClock
-from actors.envelope import Envelope, OpenKeys, Request, canonical, repeated
+from actors.envelope import CallerKey, Envelope, OpenKeys, Request, canonical, repeated
 from actors.key_memory import KeyMemory, Remembered
 from actors.mailbox import Mailbox
 from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.errors import Fault, Overloaded
-from evently.domain.outcomes import Answer, KeyReused
+from evently.domain.outcomes import Answer, KeyReused, Outcome, Unchanged
 
 
 class Replies:
@@ -29,9 +32,9 @@ class Replies:
         self._keys = keys
         self.open = OpenKeys()
 
-    def remembered(self, request: Request, now_s: float) -> Remembered | None:
-        """What was answered under the request's key, if it was not too long ago."""
-        return self._keys.recall(self._event_id, request.scope, now_s)
+    def remembered(self, scope: CallerKey, now_s: float) -> Remembered | None:
+        """What was answered under this key, if it was not too long ago."""
+        return self._keys.recall(self._event_id, scope, now_s)
 
     def repeat(
         self, remembered: Remembered, request: Request, future: "asyncio.Future[Answer]"
@@ -56,18 +59,35 @@ class Replies:
                     taken.append(envelope)
         return taken
 
-    def answer(self, envelope: Envelope, answer: Answer, *, written: bool = True) -> None:
-        """Answer all who wait; unless the answer is `written` down, it is not remembered."""
-        request = envelope.request
-        if request.keyed:
-            # Those who were told that it is unknown ask again, and may meet a fault first.
-            if envelope.wanted:
-                self._unknown.answered(self._event_id, request)
-            self.open.remove(envelope)
-            if written:
-                now_s = self._clock.monotonic()
-                self._keys.remember(self._event_id, envelope.scope, envelope.text, answer, now_s)
+    def settle(self, outcomes: Sequence[tuple[Envelope, Outcome]], now: datetime) -> None:
+        """Answer what came of a batch that was committed at `now`, or had nothing to commit."""
+        now_s = self._clock.monotonic()
+        for envelope, outcome in outcomes:
+            answer = answer_to(outcome, now)
+            if isinstance(outcome, Unchanged):
+                self._answered(envelope)
+                envelope.answer(answer)
+            else:
+                self._give(envelope, answer, now_s)
+
+    def answer(self, envelope: Envelope, answer: Answer) -> None:
+        """Answer all who wait with what is written down, and remember it."""
+        self._give(envelope, answer, self._clock.monotonic())
+
+    def _give(self, envelope: Envelope, answer: Answer, now_s: float) -> None:
+        if envelope.request.keyed:
+            self._answered(envelope)
+            self._keys.remember(self._event_id, envelope.scope, envelope.text, answer, now_s)
         envelope.answer(answer)
+
+    def _answered(self, envelope: Envelope) -> None:
+        """Its key is not open any more.
+
+        Those who were told that its outcome is unknown ask again, and may meet a fault first.
+        """
+        if envelope.wanted:
+            self._unknown.answered(self._event_id, envelope.request)
+        self.open.remove(envelope)
 
     def fail(self, envelope: Envelope, fault: Fault) -> None:
         """Tell all who wait that there is no answer."""

@@ -346,8 +346,8 @@ def answer_in(frame: AnswerFrame) -> Answer:
         frame.committed_at,
         None if frame.more == _NOTHING else _STATE.decode(frame.more),
         frame.retried,
-        frame.replayed,
         None if frame.hold == _NOTHING else _HOLD.decode(frame.hold),
+        frame.replayed,
     )
 
 

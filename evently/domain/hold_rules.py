@@ -34,7 +34,6 @@ from evently.domain.seat_moves import (
     closed,
     is_stale,
     moved,
-    retried,
     stale,
     too_few,
 )
@@ -67,7 +66,7 @@ def place(state: EventState, command: PlaceHold, now: datetime) -> Outcome:
         command.seats,
         NO_MONEY,
         (hold,),
-        retried=retried(state, command),
+        command.version,
     )
 
 

@@ -266,8 +266,8 @@ class Done:
     committed_at: datetime
     state: EventState | None = None
     retried: bool = False
-    replayed: bool = False
     hold: Hold | None = None
+    replayed: bool = False
 
 
 @value

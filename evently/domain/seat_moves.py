@@ -39,9 +39,7 @@ def reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
     if is_stale(state, command):
         return stale(state, command.version, now)
     money = command.seats * state.details.base_price
-    return moved(
-        state, LedgerKind.RESERVED, now, -command.seats, 0, money, retried=retried(state, command)
-    )
+    return moved(state, LedgerKind.RESERVED, now, -command.seats, 0, money, (), command.version)
 
 
 def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
@@ -54,9 +52,7 @@ def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
     if is_stale(state, command):
         return stale(state, command.version, now)
     money = -_share(state.revenue, command.seats, sold)
-    return moved(
-        state, LedgerKind.RETURNED, now, command.seats, 0, money, retried=retried(state, command)
-    )
+    return moved(state, LedgerKind.RETURNED, now, command.seats, 0, money, (), command.version)
 
 
 def moved(
@@ -67,10 +63,13 @@ def moved(
     held_delta: int,
     money_delta: Decimal,
     holds: tuple[Hold, ...] = (),
-    *,
-    retried: bool = False,
+    seen: int | None = None,
 ) -> Accepted:
-    """The next version, in which seats move between free, held and sold."""
+    """The next version, in which seats move between free, held and sold.
+
+    If the caller saw another version than the current one, the service takes that conflict on
+    itself.
+    """
     available = state.available_seats + seat_delta
     held = state.held_seats + held_delta
     version = state.version + 1
@@ -101,7 +100,7 @@ def moved(
         held_delta,
         holds,
     )
-    return Accepted(after, entry, retried)
+    return Accepted(after, entry, seen is not None and seen != state.version)
 
 
 def by_seats(status: Status, available: int, held: int) -> Status:
@@ -135,11 +134,6 @@ def is_stale(state: EventState, command: Reserve | Return | PlaceHold) -> bool:
     if command.version is None or command.version == state.version:
         return False
     return not (command.retry and state.terms_version <= command.version < state.version)
-
-
-def retried(state: EventState, command: Reserve | Return | PlaceHold) -> bool:
-    """Whether the service takes a conflict on itself."""
-    return command.version is not None and command.version != state.version
 
 
 def stale(state: EventState, expected: int | None, now: datetime) -> StaleVersion:
