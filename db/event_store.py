@@ -179,16 +179,16 @@ class EventStore:
         What has ended is told to those who ask again: where a synchronous standby is named, it is
         given once a commit has come back that was sent after it was read. Raises domain faults.
         """
-        rows = await self._database.fetch(Statement.FIND_HOLDS, *columns(holds), timeout_s=READ_S)
+        rows = await self._reads.fetch(Statement.FIND_HOLDS, *columns(holds), timeout_s=READ_S)
         there = [row for row in rows if row["status"] is not None]
         if any(row["replicated"] and row["status"] != HoldStatus.HELD for row in there):
             await self._database.witness.prove(READ_S)
-        found = {(str(row["event_id"]), str(row["hold_id"])): hold_of(row) for row in there}
-        return FoundHolds(found, {str(row["event_id"]): row["version"] for row in rows})
+        found = {(row["event_id"], row["hold_id"]): hold_of(row) for row in there}
+        return FoundHolds(found, {row["event_id"]: row["version"] for row in rows})
 
     async def due_holds(self, event_ids: Sequence[str]) -> Mapping[str, DueHolds]:
         """Those of each event whose time has passed, by the database's clock."""
-        rows = await self._database.fetch(
+        rows = await self._reads.fetch(
             Statement.FIND_DUE_HOLDS, event_ids, EXPIRED_MAX, timeout_s=READ_S
         )
         found: dict[str, list[asyncpg.Record]] = {event_id: [] for event_id in event_ids}

@@ -59,14 +59,14 @@ def hold_of(row: asyncpg.Record) -> Hold:
     return Hold(
         str(row["hold_id"]),
         row["quantity"],
-        row["unit_price"],
+        Decimal(row["unit_price"]),
         HoldStatus(row["status"]),
         row["reference"],
         row["held_at"],
         row["expires_at"],
         row["closed_at"],
         row["retaken"],
-        row["amount"],
+        None if row["amount"] is None else Decimal(row["amount"]),
     )
 
 
