@@ -43,7 +43,8 @@ WITH event AS (
     VALUES ($1, $2, 1, 10, 'held', now(), now() + interval '900 s', false)
 )
 INSERT INTO event_ledger (event_id, version, kind, seat_delta, held_delta, capacity_delta,
-                          money_delta, available_seats, status, request_key, request, caller, request_id)
+                          money_delta, available_seats, status, request_key, request, caller,
+                          request_id)
 SELECT event_id, version, 'held', -1, 1, 0, 0, available_seats, status, 'key ' || version, '',
        'internal:test', 'request'
   FROM event
