@@ -13,6 +13,7 @@ Rules:
    where an event may have two owners, not older than what was acknowledged 250 ms before.
 7. Whoever follows the feed of changes hears of every version that sold out, reopened or changed
    the event, and of no other, in the order of the versions, at least once.
+8. Holds keep the rules of `tests/chaos/holds.py`; the seats of the event's holds add up.
 """
 
 from bisect import bisect_left
@@ -33,7 +34,8 @@ from tests.chaos.findings import (
     Finding,
     Verdict,
 )
-from tests.chaos.history import Attempt, End, History, Move, Read
+from tests.chaos.history import Attempt, End, History, Move, Purchase, Read
+from tests.chaos.holds import HoldCheck
 from tests.chaos.ledger import FOREIGN, EventLedger, Row
 from tests.chaos.refusals import is_true
 
@@ -49,7 +51,8 @@ def check(history: History, ledgers: Mapping[str, EventLedger]) -> Verdict:
     verdict = Verdict()
     for event_id, ledger in ledgers.items():
         moves = [move for move in history.moves if move.event_id == event_id]
-        _Check(history, ledger, moves, verdict).run()
+        purchases = [one for one in history.purchases if one.event_id == event_id]
+        _Check(history, ledger, moves, purchases, verdict).run()
     for move in history.moves:
         if move.event_id not in ledgers:
             verdict.violations.append(
@@ -62,11 +65,17 @@ class _Check:
     """One event against its ledger."""
 
     def __init__(
-        self, history: History, ledger: EventLedger, moves: Sequence[Move], verdict: Verdict
+        self,
+        history: History,
+        ledger: EventLedger,
+        moves: Sequence[Move],
+        purchases: Sequence[Purchase],
+        verdict: Verdict,
     ) -> None:
         self._history = history
         self._ledger = ledger
         self._moves = moves
+        self._purchases = purchases
         self._verdict = verdict
         self._claimed: set[int] = set()
         self._held = 0
@@ -77,6 +86,7 @@ class _Check:
         for move in self._moves:
             self._check_move(move)
         self._check_changes()
+        self._held += HoldCheck(self._ledger, self._purchases, self._violated).run()
         self._check_unclaimed()
         self._check_told()
         acknowledged = self._acknowledged()
@@ -93,21 +103,24 @@ class _Check:
     # The ledger alone
 
     def _check_row(self) -> None:
-        available = capacity = 0
+        available = capacity = held = 0
         for position, row in enumerate(self._ledger.rows, 1):
             if row.version != position:
                 self._violated(GAP, f"version {row.version} stands where {position} should")
             available += row.seat_delta + row.capacity_delta
             capacity += row.capacity_delta
+            held += row.held_delta
             if row.available_seats != available:
                 self._violated(OTHER, f"{row} follows from {available} seats", row.key)
-            if not 0 <= row.available_seats <= capacity:
-                self._violated(NEGATIVE, f"{row} of {capacity} seats", row.key)
+            if held < 0 or not 0 <= row.available_seats <= capacity - held:
+                what = f"{row} of {capacity} seats with {held} held"
+                self._violated(NEGATIVE, what, row.key)
         event = self._ledger.event
-        if not 0 <= event.available_seats <= event.total_capacity:
+        if not 0 <= event.available_seats <= event.total_capacity - event.held_seats:
             self._violated(NEGATIVE, f"{event}")
-        replayed = (len(self._ledger.rows), capacity, available)
-        if (event.version, event.total_capacity, event.available_seats) != replayed:
+        replayed = (len(self._ledger.rows), capacity, available, held)
+        stored = (event.version, event.total_capacity, event.available_seats, event.held_seats)
+        if stored != replayed:
             self._violated(OTHER, f"{event} is not its ledger's {replayed}")
 
     def _check_uniqueness(self) -> None:
@@ -226,7 +239,7 @@ class _Check:
                 self._held -= row.seat_delta
             else:
                 self._violated(OTHER, f"nobody asked for {row}", row.key)
-        out = self._ledger.event.seats_out
+        out = self._ledger.event.sold
         if self._held != out:
             kind = DOUBLE_SOLD if self._held > out else LOST
             self._violated(kind, f"the clients hold {self._held} seats, and {out} are out")

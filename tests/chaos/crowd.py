@@ -1,5 +1,7 @@
 """64 booking services at once: 70% reserve, 20% return, 10% read, and an admin now and then.
 
+Beside them, some hold seats first (`tests/chaos/shoppers.py`).
+
 Rule: a client behaves as docs/api.md asks it to. It repeats a key until it knows, and believes
 nothing but answers; all it does is in the history before it is sent.
 """
@@ -16,7 +18,8 @@ from uuid import uuid4
 import aiohttp
 
 from tests.acceptance.service import Service
-from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read
+from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read, Wish
+from tests.chaos.shoppers import SHOPPERS, Shoppers
 
 CLIENTS = 64
 RESERVES, RETURNS = 0.7, 0.2
@@ -71,6 +74,10 @@ class Crowd:
         admin = await self._service.clients.admin()
         self._tasks = [asyncio.create_task(self._client(number)) for number in range(CLIENTS)]
         self._tasks.append(asyncio.create_task(self._administer(admin)))
+        shoppers = Shoppers(self._service, self._history, self._kept, self._event, self._heard)
+        for number in range(SHOPPERS):
+            seed = f"{self._seed} shopper {number}"
+            self._tasks.append(asyncio.create_task(shoppers.run(seed, self._over)))
 
     async def stop(self, within_s: float) -> None:
         """Let every client finish what it has begun; none begins anything new."""
@@ -174,10 +181,10 @@ class Crowd:
         else:
             self._heard(move, attempt, status)
 
-    def _heard(self, move: Move, attempt: Attempt, status: int) -> None:
+    def _heard(self, wish: Wish, attempt: Attempt, status: int) -> None:
         if status == HTTPStatus.OK:
-            self._seen[move.event_id] = attempt.told["version"]
-            return self._history.ended(move, attempt, End.OK)
+            self._seen[wish.event_id] = attempt.told["version"]
+            return self._history.ended(wish, attempt, End.OK)
         error = attempt.told["error"]
         attempt.code, attempt.told = error["code"], error["details"]
         if attempt.code in NOTHING_DONE:
@@ -187,8 +194,8 @@ class Crowd:
         else:
             end = End.FAILED
         if "current_version" in attempt.told:
-            self._seen[move.event_id] = attempt.told["current_version"]
-        return self._history.ended(move, attempt, end)
+            self._seen[wish.event_id] = attempt.told["current_version"]
+        return self._history.ended(wish, attempt, end)
 
     async def _read(self, event_id: str) -> None:
         url = f"{self._service.process.url}/internal/events/{event_id}"

@@ -183,6 +183,7 @@ class Director:
         counts["moves"] = len(history.moves)
         counts["reads"] = len(history.reads)
         counts["changes"] = len(history.changes)
+        counts["holds"] = len(history.purchases)
         counts["in doubt"] = sum(move.in_doubt for move in history.moves)
         keyed = [move for move in history.moves if move.in_doubt and move.key is not None]
         counts["in doubt with a key"] = len(keyed)

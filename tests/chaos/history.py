@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 
 class End(Enum):
@@ -26,6 +26,10 @@ class End(Enum):
 # Of these the client does not know whether the seats moved.
 IN_DOUBT = frozenset({End.OPEN, End.UNKNOWN, End.HUNG_UP})
 FINAL = frozenset({End.OK, End.FAILED})
+
+
+# What a shopper does with a hold, as the ledger calls it.
+Kind: TypeAlias = Literal["held", "confirmed", "released"]
 
 
 @dataclass(eq=False, slots=True)
@@ -47,18 +51,12 @@ class Attempt:
 
 
 @dataclass(eq=False, slots=True)
-class Move:
-    """One wish to reserve (quantity below 0) or return seats; `key` is None where it has none.
-
-    `retry` tells that the service may take a conflict on itself.
-    """
+class Wish:
+    """What a client wants done once, however often it asks; `key` is None where it has none."""
 
     event_id: str
     key: str | None
-    quantity: int
-    version: int | Literal["*"]
-    retry: bool = False
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list, kw_only=True)
 
     def ended(self, end: End) -> list[Attempt]:
         """The attempts that ended so."""
@@ -73,6 +71,35 @@ class Move:
     def resolved(self) -> bool:
         """Whether the client knows in the end."""
         return any(attempt.end in FINAL for attempt in self.attempts)
+
+
+@dataclass(eq=False, slots=True)
+class Move(Wish):
+    """To reserve (quantity below 0) or return seats.
+
+    `retry` tells that the service may take a conflict on itself.
+    """
+
+    quantity: int
+    version: int | Literal["*"]
+    retry: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class HoldStep(Wish):
+    """To place, confirm or release a hold."""
+
+    kind: Kind
+
+
+@dataclass(eq=False, slots=True)
+class Purchase:
+    """A hold from its placing on; `hold_id` is None until an answer has named it."""
+
+    event_id: str
+    quantity: int
+    steps: list[HoldStep] = field(default_factory=list)
+    hold_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +141,7 @@ class History:
     """All of it. `doubled` holds the spans in which an event may have had two owners."""
 
     moves: list[Move] = field(default_factory=list)
+    purchases: list[Purchase] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     changes: list[AdminChange] = field(default_factory=list)
@@ -130,12 +158,12 @@ class History:
         """The time that everything here is told in."""
         return time.monotonic()
 
-    def ended(self, move: Move, attempt: Attempt, end: End) -> None:
+    def ended(self, wish: Wish, attempt: Attempt, end: End) -> None:
         """Note how a try ended, now."""
         attempt.end, attempt.heard_s = end, self.now()
         self.counts[end.value] += 1
         if end is End.OK:
-            self.oks.setdefault(move.event_id, []).append((attempt.sent_s, attempt.heard_s))
+            self.oks.setdefault(wish.event_id, []).append((attempt.sent_s, attempt.heard_s))
         elif end in {End.NOTHING_DONE, End.UNKNOWN}:
             self.unanswered_s.append(attempt.sent_s)
 

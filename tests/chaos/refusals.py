@@ -22,7 +22,7 @@ def is_true(move: Move, attempt: Attempt, ledger: EventLedger, epoch_s: float) -
         case "SEATS_EXCEED_CAPACITY":
             returnable: int = told["returnable"]
             return returnable < wanted and any(
-                ledger.capacity_at(row.version) - row.available_seats == returnable
+                ledger.sold_at(row.version) == returnable
                 for row in _current(move, attempt, ledger, epoch_s)
             )
         case "CONCURRENT_UPDATE":

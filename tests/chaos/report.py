@@ -22,6 +22,7 @@ BROKEN = (DOUBLE_SOLD, LOST, NEGATIVE, GAP, UNRESOLVED, OTHER)
 def line(outcome: Outcome) -> str:
     """One run in one line."""
     counts, verdict = outcome.counts, outcome.verdict
+    operations = sum(counts[kind] for kind in ("moves", "reads", "changes", "holds"))
     recoveries = [s for times in outcome.recoveries_s.values() for s in times]
     broken = ", ".join(f"{verdict.count(kind)} {kind}" for kind in BROKEN)
     kinds = Counter(finding.kind for finding in verdict.excused)
@@ -29,7 +30,7 @@ def line(outcome: Outcome) -> str:
     return (
         f"seed {outcome.seed}: {outcome.faults.total()} faults of {len(outcome.faults)} kinds in "
         f"{outcome.seconds:.1f} s; "
-        f"{counts['moves'] + counts['reads'] + counts['changes']} ops, {counts[End.OK.value]} ok, "
+        f"{operations} ops, {counts[End.OK.value]} ok, "
         f"{counts[End.FAILED.value]} fail, {counts[End.NOTHING_DONE.value]} nothing done, "
         f"{counts['in doubt']} in doubt, of {counts['in doubt with a key']} with a key "
         f"{counts['resolved']} resolved, {counts['replayed']} replayed, "
@@ -61,6 +62,7 @@ def keep_evidence(stage: Stage, outcome: Outcome, ledgers: Mapping[str, EventLed
     keys = {violation.key for violation in violations}
     rows = [row for event_id in concerned & ledgers.keys() for row in ledgers[event_id].rows]
     moves = [move for move in stage.history.moves if move.key in keys]
+    purchases = [one for one in stage.history.purchases if one.event_id in concerned]
     changes = [change for change in stage.history.changes if change.event_id in concerned]
     texts = {
         "service.process.log": stage.service.process.log(),
@@ -69,6 +71,7 @@ def keep_evidence(stage: Stage, outcome: Outcome, ledgers: Mapping[str, EventLed
         "faults.txt": "\n".join(outcome.struck),
         "ledger.txt": "\n".join(map(str, rows)),
         "moves.txt": "\n".join(map(str, moves)),
+        "holds.txt": "\n".join(map(str, purchases)),
         "changes.txt": "\n".join(map(str, changes)),
         "epoch.txt": f"{stage.history.epoch_s} + a time in moves.txt = the wall clock\n",
     }
