@@ -19,6 +19,7 @@ NEEDED = {
     "schema_migrations": (SELECT,),
     "events": (SELECT, INSERT, UPDATE),
     "event_ledger": (SELECT, INSERT),
+    "event_holds": (SELECT, INSERT, UPDATE),
     "event_refusals": (SELECT, INSERT, DELETE),
     "venues": (SELECT, INSERT, UPDATE, DELETE),
     "creations": (SELECT, INSERT),
