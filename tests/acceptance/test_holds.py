@@ -8,76 +8,14 @@ from uuid import uuid4
 
 import pytest
 
+from tests.acceptance.booking import Booking, booking
 from tests.acceptance.expectations import expect, fields_of
 from tests.acceptance.service import Service
-from tests.acceptance.service_api import Answer
 
 HOLD = [
     *("hold_id", "quantity", "unit_price", "status", "reference", "held_at", "expires_at"),
     *("latest_expires_at", "closed_at", "retaken", "amount"),
 ]
-# As if the holds had been placed so long ago that their time has passed.
-AGE = """
-UPDATE event_holds
-   SET held_at = held_at - interval '1 hour', expires_at = expires_at - interval '1 hour'
- WHERE event_id = $1 AND status = 'held'
-"""
-
-
-class Booking:
-    """What the booking service does with the holds of one event."""
-
-    def __init__(self, service: Service, event_id: str) -> None:
-        self.service = service
-        self.event_id = event_id
-        self.path = f"/internal/events/{event_id}/holds"
-
-    async def call(
-        self, method: str, path: str = "", key: str | None = None, **body: Any
-    ) -> Answer:
-        headers = dict(self.service.api.internal)
-        if key is not None:
-            headers["Idempotency-Key"] = key
-        sent: dict[str, Any] = {"body": body} if body else {}
-        return await self.service.api.call(method, f"{self.path}{path}", headers=headers, **sent)
-
-    async def place(self, quantity: int = 1, key: str | None = None, **more: Any) -> Answer:
-        return await self.call("POST", key=key, quantity=quantity, **more)
-
-    async def placed(self, quantity: int = 1, **more: Any) -> str:
-        answer = await self.place(quantity, **more)
-        assert answer.status == 201, answer
-        hold_id: str = answer.json["hold"]["hold_id"]
-        return hold_id
-
-    async def confirm(self, hold_id: str, key: str | None = None, **body: Any) -> Answer:
-        return await self.call("POST", f"/{hold_id}/confirm", key, **body)
-
-    async def release(self, hold_id: str, key: str | None = None) -> Answer:
-        return await self.call("DELETE", f"/{hold_id}", key)
-
-    async def reserve(self, quantity: int = 1) -> Answer:
-        return await self.service.clients.reserve(self.event_id, quantity)
-
-    async def age(self) -> None:
-        """Let the time of all holds pass."""
-        await self.service.database.rows(AGE, self.event_id)
-
-    async def kinds(self) -> list[str]:
-        return [row["kind"] for row in await self.service.database.ledger(self.event_id)]
-
-    async def numbers(self) -> tuple[int, int, str]:
-        """Free seats, held seats and the status, as the event's row has them."""
-        (row,) = await self.service.database.rows(
-            "SELECT available_seats, held_seats, status FROM events WHERE event_id = $1",
-            self.event_id,
-        )
-        return row["available_seats"], row["held_seats"], row["status"]
-
-
-async def booking(service: Service, **event: Any) -> Booking:
-    made = await service.clients.published_event(**event)
-    return Booking(service, made["event_id"])
 
 
 def instant(text: str) -> datetime:
@@ -390,16 +328,3 @@ async def test_a_thousand_clients_share_three_hundred_seats(service: Service) ->
         "SELECT revenue FROM events WHERE event_id = $1", of.event_id
     )
     assert row["revenue"] == 3000
-
-
-async def test_of_a_confirm_and_a_release_at_one_instant_one_wins(service: Service) -> None:
-    of = await booking(service, total_capacity=100)
-    ends: Counter[str] = Counter()
-    for _ in range(20):
-        hold_ids = [await of.placed() for _ in range(2)]
-        pairs = [(of.confirm(hold_id), of.release(hold_id)) for hold_id in hold_ids]
-        for confirm, release in pairs:
-            sold, freed = await asyncio.gather(confirm, release)
-            assert sorted((sold.status, freed.status)) == [200, 409]
-            ends["sold" if sold.status == 200 else "freed"] += 1
-    assert await of.numbers() == (100 - ends["sold"], 0, "published")
