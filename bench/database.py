@@ -36,6 +36,8 @@ EMPTY = "empty"
 LIMIT, LIMIT_EVENTS = "limit", 1000
 # The events of seed.sql with a special role, by number.
 HOT, SEATS_OUT = 1, 2
+# The event that held_seats.sql adds: no seed has so many.
+HELD = 1_000_001
 
 # WAL files of 16 MB that are created before anything is measured.
 LOG_FILES = 96
@@ -50,6 +52,11 @@ _RATE = re.compile(r"tps = ([0-9.]+) \(without initial connection time\)")
 def event_id(number: int) -> str:
     """The id that seed.sql gives to the event of this number."""
     return str(UUID(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()))
+
+
+def hold_id(number: int) -> str:
+    """The id that held_seats.sql gives to the hold of this number."""
+    return str(UUID(hashlib.md5(f"hold {number}".encode(), usedforsecurity=False).hexdigest()))
 
 
 class Transactions(msgspec.Struct, frozen=True):
@@ -128,6 +135,25 @@ class BenchDatabase:
         """Add an event with few seats."""
         sql = (_HERE / "few_seats.sql").read_text(encoding="utf-8")
         self._server.psql(sql.replace(":event", str(number)).replace(":seats", str(seats)), name)
+
+    def add_holds(self, name: str, number: int, *, holds: int, seats: int, due_s: float) -> None:
+        """Add an event with free seats, and holds of one seat that expire in `due_s`."""
+        sql = (_HERE / "held_seats.sql").read_text(encoding="utf-8")
+        for word, given in (("event", number), ("holds", holds), ("seats", seats), ("due", due_s)):
+            sql = sql.replace(f":{word}", str(given))
+        self._server.psql(sql, name)
+        self._server.psql("VACUUM (ANALYZE)", name)
+        self._server.psql("CHECKPOINT", name)
+
+    def held_seats(self, name: str, number: int) -> int:
+        """Seats in holds of an event."""
+        sql = f"SELECT held_seats FROM events WHERE event_id = '{event_id(number)}'"  # noqa: S608
+        return int(self._server.psql(sql, name))
+
+    def due_since_s(self, name: str, number: int) -> float:
+        """How long ago the last hold of an event expired, or will, if it is below 0."""
+        sql = "SELECT extract(epoch FROM clock_timestamp() - max(expires_at)) FROM event_holds"
+        return float(self._server.psql(f"{sql} WHERE event_id = '{event_id(number)}'", name))
 
     def seats_left(self, name: str, number: int) -> tuple[int, int]:
         """Seats available of an event, and seats sold as its ledger adds them up."""

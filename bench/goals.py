@@ -6,7 +6,7 @@ Rule: a goal that was not measured is neither met nor missed.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.results import Figure, Results, ratio
+from bench.results import Figure, Results, Storm, ratio
 
 NOT_MEASURED = "not measured"
 
@@ -34,6 +34,8 @@ def goals(results: Results) -> list[Verdict]:
         _at_least("reserve on one event, to a bare POST", 0.6, hot, find("bare-post")),
         _at_least("reserve on one event, to pgbench on one row", 5, hot, find("pg-hot")),
         _at_least("reserve spread over 1000 events, to one event", 0.85, spread, hot),
+        _at_least("hold on one event, to a reserve", 0.75, find("hold"), hot),
+        _at_least("confirm on one event, to a reserve", 0.6, find("confirm"), hot),
         _p99("reserve at 256 connections", 50, (find("hot", 256), find("spread", 256))),
         _at_least("availability, to a bare GET", 0.75, find("availability"), bare_get),
         _at_least("internal GET, to a bare GET", 0.75, find("internal"), bare_get),
@@ -46,6 +48,7 @@ def goals(results: Results) -> list[Verdict]:
         _memory(results),
         _uncached(results),
         _overload(results),
+        _storm(results.storm),
     ]
 
 
@@ -133,6 +136,19 @@ def _overload(results: Results) -> Verdict:
     share = most.accepted / most.peak
     shown = f"{share:.2f} of {thousands(most.peak)} a second, {most.broken} without an answer"
     return Verdict(goal, wanted, shown, share >= 0.8 and not most.broken)  # noqa: PLR2004
+
+
+def _storm(found: Storm | None) -> Verdict:
+    goal = "50 000 holds of one event that expire at once"
+    wanted = "free within 15 s, commit p99 under 20 ms, reserve p99 under 50 ms, no error"
+    if found is None or found.commit_p99_ms is None:
+        return _unmeasured(goal, wanted)
+    shown = (
+        f"{found.free_after_s:.1f} s, commit p99 {found.commit_p99_ms:.1f} ms, "
+        f"reserve p99 {found.reserve_p99_ms:.1f} ms, {found.errors} errors"
+    )
+    quick = found.commit_p99_ms < 20 and found.reserve_p99_ms < 50  # noqa: PLR2004
+    return Verdict(goal, wanted, shown, found.free_after_s < 15 and quick and not found.errors)  # noqa: PLR2004
 
 
 def _bookings(results: Results) -> Verdict:

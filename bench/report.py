@@ -84,7 +84,16 @@ def terminal(results: Results) -> str:
     """The one table, then the goals."""
     lines = _table(COLUMNS, map(_row, results.figures))
     lines += ["", *_verdicts("goal", goals(results)), "", *_verdicts("target", targets(results))]
-    lines += ["", *_overload(results), "", *_growth(results), "", _checked(results)]
+    lines += [
+        "",
+        *_overload(results),
+        "",
+        *_storm(results),
+        "",
+        *_growth(results),
+        "",
+        _checked(results),
+    ]
     return "\n".join(lines)
 
 
@@ -112,6 +121,7 @@ def _tables(results: Results, plots: Sequence[str]) -> str:
         rows = (_row(figure) for figure in results.figures if figure.events == events)
         lines += ["", f"### {thousands(events)} events in the database", "", *_table(COLUMNS, rows)]
     lines += ["", "## Overload", "", *_overload(results)]
+    lines += ["", "## Holds that expire at once", "", *_storm(results)]
     lines += ["", "## Growth", "", *_growth(results), "", _checked(results)]
     for plot in plots:
         lines += ["", f"![{PLOTS[plot]}]({plot}.svg)"]
@@ -219,6 +229,21 @@ def _overload(results: Results) -> list[str]:
         )
         lines += ["", told]
     return lines
+
+
+def _storm(results: Results) -> list[str]:
+    header = ("holds", "all free after", "commit p99 ms", "reserve p99 ms", "errors")
+    found = results.storm
+    if found is None:
+        return _table(header, [])
+    row = [
+        thousands(found.holds),
+        f"{found.free_after_s:.1f} s",
+        _decimal(found.commit_p99_ms, 1),
+        f"{found.reserve_p99_ms:.1f}",
+        f"{found.errors}",
+    ]
+    return _table(header, [row])
 
 
 def _growth(results: Results) -> list[str]:

@@ -135,6 +135,20 @@ class Overload(msgspec.Struct, frozen=True):
     accepted_p99_ms: float | None
 
 
+class Storm(msgspec.Struct, frozen=True):
+    """`holds` of one event that expired at once, while its free seats were sold.
+
+    `free_after_s` is how long after that instant no seat was held; the percentiles are of all
+    commits and of the reserves meanwhile.
+    """
+
+    holds: int
+    free_after_s: float
+    commit_p99_ms: float | None
+    reserve_p99_ms: float
+    errors: int
+
+
 class Checked(msgspec.Struct, frozen=True):
     """The comparison of every event with its ledger after the load."""
 
@@ -172,6 +186,7 @@ class Results(msgspec.Struct, frozen=True):
     bookings: Bookings | None
     overload: tuple[Overload, ...]
     checked: tuple[Checked, ...]
+    storm: Storm | None = None
 
     def find(self, key: str, connections: int = 64, events: int | None = None) -> Figure | None:
         """The figure of a row; of several databases the one with 1000 events, or else the last."""

@@ -4,6 +4,7 @@ Rule: rows that are compared are in the same stage, and every round of it runs a
 so that a slow moment of the machine affects both sides of a comparison.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bench.ceiling import Ceiling
-from bench.database import HOT, LIMIT_EVENTS, SEATS_OUT, BenchDatabase, event_id
+from bench.database import HELD, HOT, LIMIT_EVENTS, SEATS_OUT, BenchDatabase, event_id, hold_id
+from bench.failures import LoadFailed
 from bench.load import KEY, VERSION, Mode, Played, get, play, post
 from bench.processes import cpu_s, forget_peak, peak_mb
 from bench.results import Sample, Side
@@ -24,6 +26,9 @@ BARE_SMALL, BARE_MOVED, BARE_LIST = "/small", "/moved", "/list"
 MIX = {"availability": 5, "detail": 2, "list": 2, "reserve": 1}
 # Long enough that no order of the kinds repeats within a second.
 MIX_REQUESTS = 10_000
+# Holds that are there to be confirmed, for so long; and how many a second are confirmed at most.
+HOLDS, HOLD_S = 300_000, 7200.0
+CONFIRMS_MAX = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,16 @@ def _return(scene: Scene) -> Sequence[str]:
     return [post(path, {"quantity": 1, "version": "*"}, _headers(scene.ours))]
 
 
+def _hold(scene: Scene) -> Sequence[str]:
+    path = f"/internal/events/{event_id(HOT)}/holds"
+    return [post(path, {"quantity": 1, "duration_s": 7200}, _headers(scene.ours))]
+
+
+def _confirm(scene: Scene, number: int) -> str:
+    path = f"/internal/events/{event_id(HELD)}/holds/{hold_id(number)}/confirm"
+    return post(path, {}, _headers(scene.ours))
+
+
 def _spread(events: int) -> Write:
     return lambda scene: [reserve(scene.ours, number) for number in range(1, events + 1)]
 
@@ -170,6 +185,21 @@ def _ours(write: Write, mode: Mode = "flat out") -> Measure:
             retried=counts.value("evently_version_conflicts_total", "retried"),
             rejected=counts.value("evently_version_conflicts_total", "rejected"),
         )
+
+    return measure
+
+
+def _confirms() -> Measure:
+    """Each hold once: every run takes the next of them."""
+    numbers = itertools.count(1)
+
+    def measure(scene: Scene, connections: int, seconds: int) -> Sample:
+        most = seconds * CONFIRMS_MAX
+        requests = [_confirm(scene, number) for number in itertools.islice(numbers, most)]
+        sample = _ours(lambda _: requests)(scene, connections, seconds)
+        if sample.asked > most:
+            raise LoadFailed(f"{sample.asked} confirms of {most} holds: some were confirmed twice")
+        return sample
 
     return measure
 
@@ -261,6 +291,8 @@ MAIN = (
     Row("retry", "reserve, one event, stale version, retry", "ours", _ours(_retry), quick=True),
     Row("strict", "reserve, one event, strict", "ours", _ours(_strict, "tracking")),
     Row("return", "return, one event", "ours", _ours(_return)),
+    Row("hold", "hold, one event", "ours", _ours(_hold), quick=True),
+    Row("confirm", "confirm, one event", "ours", _confirms(), quick=True),
     Row("mix", "90% reads, 10% moves, 1000 events", "ours", _ours(_mix(1000))),
     Row("paced", "reserve, one event, about 600 a second", "ours", _ours(_hot, "paced")),
     Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 256),

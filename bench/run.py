@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import checks
 from bench.ceiling import Ceiling
-from bench.database import HOT, LIMIT, LIMIT_EVENTS, BenchDatabase, event_id
+from bench.database import HELD, HOT, LIMIT, LIMIT_EVENTS, BenchDatabase, event_id
 from bench.machine import commit, load_now, machine
 from bench.overload import overload
 from bench.results import (
@@ -23,10 +23,23 @@ from bench.results import (
     Overload,
     Results,
     Sample,
+    Storm,
     UncachedList,
 )
-from bench.rows import BARE_LIST, BARE_MOVED, BARE_SMALL, LIST, STAGES, Row, Scene, Stage
+from bench.rows import (
+    BARE_LIST,
+    BARE_MOVED,
+    BARE_SMALL,
+    HOLD_S,
+    HOLDS,
+    LIST,
+    STAGES,
+    Row,
+    Scene,
+    Stage,
+)
 from bench.service import Service
+from bench.storm import storm
 
 # Enough for 10 000 events to be read and moved once.
 WARM_S = 2
@@ -65,6 +78,7 @@ class Run:
         self._memory: list[ActiveMemory] = []
         self._bookings: Bookings | None = None
         self._overload: tuple[Overload, ...] = ()
+        self._storm: Storm | None = None
         self._checked: list[Checked] = []
 
     def results(self) -> Results:
@@ -89,6 +103,7 @@ class Run:
             bookings=self._bookings,
             overload=self._overload,
             checked=tuple(self._checked),
+            storm=self._storm,
         )
 
     def _stage(self, database: BenchDatabase, stage: Stage) -> None:
@@ -99,6 +114,8 @@ class Run:
         limited = any(row.side == "database" for row in rows)
         if limited:
             database.make(LIMIT, LIMIT_EVENTS)
+        if any(row.key == "confirm" for row in rows):
+            database.add_holds(name, HELD, holds=HOLDS, seats=1, due_s=HOLD_S)
         with (
             Service(dsn, self._workers, self._folder) as ours,
             Ceiling(self._workers, _bodies(ours), self._folder) as bare,
@@ -118,6 +135,8 @@ class Run:
         if stage.bookings:
             self._say("one event under overload")
             self._overload = overload(database, self._workers, self._folder)
+            self._say("one event whose holds expire at once")
+            self._storm = storm(database, self._workers, self._folder)
 
     def _grow(self, scene: Scene, stage: Stage) -> None:
         """Measure memory first: after the start, nothing else has made the service grow."""
