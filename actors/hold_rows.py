@@ -102,8 +102,8 @@ class HoldRows:
         self.wanted = True
 
     def missed(self) -> None:
-        """Nobody looked after all: look again at the next occasion."""
-        self._due_s = float("-inf")
+        """What was due was not expired after all: look again at the next occasion."""
+        self._due_s = self._hope_s = float("-inf")
 
     def committed(self, holds: Sequence[Hold], *, first: bool) -> None:
         """These holds were committed; they are the `first` if none were held before."""

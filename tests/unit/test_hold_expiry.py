@@ -22,6 +22,7 @@ from tests.examples import EVENT, cancel, hold, hold_id, reserve
 from tests.memory_store import Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
 from tests.unit.one_worker import OneWorker, one_worker
+from tests.until import until
 
 H = hold_id("h")
 
@@ -77,6 +78,24 @@ async def test_nobody_is_refused_while_an_expired_hold_has_the_seats() -> None:
         # Nobody has the event in memory any more when the time of the hold is up.
         worker.registry.sweep(-1.0)
         await asyncio.sleep(60)
+
+        answer = await worker.send(command=reserve(3), key="r")
+
+        assert isinstance(answer, Done)
+        assert kinds(worker) == [LedgerKind.HELD, LedgerKind.EXPIRED, LedgerKind.RESERVED]
+
+
+@in_virtual_time
+async def test_nobody_is_refused_because_holds_were_looked_for_that_could_not_be_expired() -> None:
+    async with one_worker() as worker:
+        worker.open(capacity=3)
+        await placed(worker, 3)
+        worker.registry.sweep(-1.0)
+        await asyncio.sleep(60)
+        worker.will("commit", Step(Fate.NOT_DONE))
+        with pytest.raises(DatabaseUnavailable):
+            await worker.send(command=reserve(3), key="first")
+        await until(lambda: worker.registry.reachable, what="the database is back")
 
         answer = await worker.send(command=reserve(3), key="r")
 
@@ -222,7 +241,7 @@ async def test_an_unknown_hold_is_looked_for_and_not_found() -> None:
 async def test_a_lost_answer_to_a_hold_is_the_same_hold_when_it_is_asked_again() -> None:
     async with one_worker() as worker:
         worker.open()
-        worker.will("commit", Step(Fate.LOSE_REPLY))
+        worker.will("commit", Step(Fate.LOSE_STATEMENT))
         first = await placed(worker, 2)
         again = await placed(worker, 2)
 
