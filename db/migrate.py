@@ -5,6 +5,7 @@ for this over asyncpg carry downgrades and file formats of their own; this is al
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from db.folded_text import fold_texts
 from db.sql import load
 from db.statements import Statement
 from evently.domain.value import value
+
+log = logging.getLogger(__name__)
 
 SERVER_VERSION_MIN = 15
 # Any other lacks letters: a name that one admin may write would be a 500 in the lists of all.
@@ -113,11 +116,14 @@ def _check_server(connection: "asyncpg.Connection[asyncpg.Record]", version_min:
 
 
 def _check_history(applied: Mapping[int, str], known: Sequence[Migration]) -> None:
-    newer = sorted(number for number in applied if number > len(known))
-    if newer:
-        raise MigrationError(
-            f"the database is newer than this code: it has migration {newer[0]:04}, and the last "
-            f"one here is {len(known):04}; install the newer release"
+    newest = max(applied, default=0)
+    if newest > len(known):
+        # During an upgrade nodes of the release before are restarted too, and it may be undone.
+        log.warning(
+            "the database is newer than this release: it has migration %04d, and the last one here "
+            "is %04d; a release works on the schema of the next one, and of none after that",
+            newest,
+            len(known),
         )
     for migration in known[: len(applied)]:
         if migration.number not in applied:
