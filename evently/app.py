@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from actors.bulk_moves import BulkMoves
 from actors.clock import DatabaseClock
-from actors.peers.forwarder import Forwarder
+from actors.peers.forwarder import Events, Forwarder
 from actors.peers.link import PeerLink
 from actors.peers.ring import Ring
 from actors.peers.server import PeerServer
@@ -212,6 +213,7 @@ async def running_services(
 
         yield Services(
             events=events,
+            bulk_moves=_bulk_moves(events, registry, metrics),
             lifecycle=Lifecycle(on_drain=drain),
             event_store=store,
             event_lists=event_lists,
@@ -230,6 +232,16 @@ async def running_services(
             openapi=encoded_document(ENDPOINTS),
             cors_origins=settings.cors_origins,
         )
+
+
+def _bulk_moves(events: Events, registry: Registry, metrics: Metrics) -> BulkMoves:
+    moves = BulkMoves(events.submit, registry.clock.monotonic, registry.unknown)
+    metrics.watch(
+        "evently_bulk_moves_waiting",
+        "Moves of large requests that wait behind others",
+        lambda: moves.waiting,
+    )
+    return moves
 
 
 @asynccontextmanager

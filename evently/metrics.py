@@ -247,6 +247,13 @@ class Metrics:
             outcome = _OUTCOMES.get(type(answer), "refused")
             if isinstance(answer, StaleVersion):
                 self._rejected.add()
+        self._count_move(kind, outcome)
+
+    def move_failed(self, kind: str, code: str) -> None:
+        """A seat move of a large request met a fault, and was answered with the error `code`."""
+        self._count_move(kind, code.lower())
+
+    def _count_move(self, kind: str, outcome: str) -> None:
         label = (kind, outcome)
         count = self._move_counts.get(label)
         if count is None:

@@ -7,6 +7,7 @@ from routes.endpoint import Endpoint
 from routes.handlers import (
     admin_events,
     auth,
+    bulk_moves,
     changes,
     documentation,
     events,
@@ -26,6 +27,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *reports.ENDPOINTS,
     *venues.ENDPOINTS,
     *seats.ENDPOINTS,
+    *bulk_moves.ENDPOINTS,
     *changes.ENDPOINTS,
     *holds.ENDPOINTS,
     *monitoring.ENDPOINTS,

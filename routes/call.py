@@ -19,7 +19,8 @@ class Call:
 
     `params` holds the path's ids in canonical form, `body` and `query` instances of the
     endpoint's models, `caller` the name of the internal key or admin; `sent` are the request's
-    headers, `headers` are sent with the answer.
+    headers, `headers` are sent with the answer. `moves` counts the requests in this one, and
+    `failed` those of them that met a fault.
     """
 
     __slots__ = (
@@ -27,8 +28,10 @@ class Call:
         "_request",
         "body",
         "caller",
+        "failed",
         "headers",
         "method",
+        "moves",
         "params",
         "query",
         "request_id",
@@ -53,6 +56,8 @@ class Call:
         self.body: Any = None
         self.query: Any = None
         self.headers: dict[str, str] = {}
+        self.moves = 1
+        self.failed = 0
         self._admin: Admin | None = None
 
     @property

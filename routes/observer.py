@@ -32,6 +32,10 @@ class Observer(Protocol):
         """A request was answered with the error `code`."""
         ...
 
+    def move_failed(self, kind: str, code: str) -> None:
+        """A seat move of a large request met a fault, and was answered with the error `code`."""
+        ...
+
     async def exposition(self) -> bytes:
         """The metrics of all workers as Prometheus text."""
         ...

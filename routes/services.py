@@ -7,6 +7,7 @@ seen in one place.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from actors.bulk_moves import BulkMoves
 from actors.peers.forwarder import Events
 from db.change_feed import ChangeReader
 from db.creations import Creations
@@ -55,6 +56,7 @@ class Services:
     """Everything a request can touch."""
 
     events: Events
+    bulk_moves: BulkMoves
     event_store: EventStore
     event_lists: EventLists
     holds: EventHolds

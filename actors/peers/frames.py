@@ -30,6 +30,7 @@ from evently.domain.commands import (
     Reserve,
     Return,
     Update,
+    seat_move,
 )
 from evently.domain.errors import (
     AnswerLost,
@@ -295,9 +296,7 @@ def _command(frame: AskFrame) -> Command:
         command: Command = _HOLD_COMMAND[frame.holds.kind].decode(frame.holds.command)
         return command
     if edit is None:
-        if frame.quantity < 0:
-            return Reserve(-frame.quantity, version, frame.retry)
-        return Return(frame.quantity, version, frame.retry)
+        return seat_move(frame.quantity, version, retry=frame.retry)
     if version is None:
         raise ValueError("an admin's change names the version it is based on")
     if edit.changes == _NOTHING:

@@ -22,7 +22,8 @@ from routes.auth.passwords import Passwords
 from routes.auth.registration import add_admin
 from routes.auth.throttle import Throttle
 from routes.contract.bodies import Password, Registration
-from routes.contract.fields import Body, problems
+from routes.contract.fields import Body
+from routes.contract.validation import problems
 
 T = TypeVar("T")
 

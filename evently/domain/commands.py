@@ -119,3 +119,10 @@ SeatMove: TypeAlias = Reserve | Return
 HoldStep: TypeAlias = ChangeHold | Confirm | Release
 HOLD_STEPS = (ChangeHold, Confirm, Release)
 Command: TypeAlias = Reserve | Return | Update | Cancel | PlaceHold | HoldStep | Expire
+
+
+def seat_move(quantity: int, version: int | None, *, retry: bool) -> SeatMove:
+    """The move of a `quantity` as clients send it: negative reserves, positive returns seats."""
+    if quantity < 0:
+        return Reserve(-quantity, version, retry)
+    return Return(quantity, version, retry)

@@ -127,13 +127,15 @@ class ApiError(Exception):
 
     def body(self) -> dict[str, Any]:
         """The envelope, ready to be encoded."""
+        return {"error": self.detail()}
+
+    def detail(self) -> dict[str, Any]:
+        """What the envelope holds."""
         return {
-            "error": {
-                "code": self.code,
-                "message": self.message,
-                "details": self.details,
-                "timestamp": datetime.now(UTC),
-            }
+            "code": self.code,
+            "message": self.message,
+            "details": self.details,
+            "timestamp": datetime.now(UTC),
         }
 
 

@@ -10,25 +10,19 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
-import msgspec
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from routes.contract import answers
-from routes.contract.errors import invalid
 from routes.contract.refusal import refusal
-from routes.contract.slips import slips
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -63,6 +57,8 @@ class Body(BaseModel):
     # Whether clients send the same bytes again and again, so that the parsed body is worth caching.
     # Never for a body that holds a secret: the cache would keep it in memory.
     cacheable: ClassVar[bool] = False
+    # The fields that hold an array of bodies, and what each of these is.
+    arrays: ClassVar[Mapping[str, "type[Body]"]] = {}
 
 
 class Query(BaseModel):
@@ -286,90 +282,3 @@ After = Annotated[
     BeforeValidator(_after),
     WithJsonSchema({"type": "string", "description": "The `next` of the page before"}),
 ]
-
-M = TypeVar("M", bound=BaseModel)
-
-
-# What answers show may come back in a body, and is no slip of anything.
-_ANSWERED = frozenset(
-    name
-    for answer in vars(answers).values()
-    if isinstance(answer, type) and issubclass(answer, msgspec.Struct)
-    for name in answer.__struct_fields__
-)
-
-
-@cache
-def _names(model: type[BaseModel]) -> frozenset[str]:
-    """What a body or query of this model may hold; kept, since pydantic looks for it each time."""
-    return frozenset(model.model_fields)
-
-
-def read_body(model: type[M], value: Any) -> M:
-    """`value` as `model`. Raises ApiError 400 that names every bad field."""
-    if not isinstance(value, dict):
-        raise invalid(("body", "body must be a JSON object"))
-    return _read("body", model, value, _ANSWERED)
-
-
-def read_query(model: type[M], given: Mapping[str, str]) -> M:
-    """The parameters as `model`. Raises ApiError 400 that names every bad one."""
-    return _read("query", model, given, frozenset())
-
-
-def _read(where: str, model: type[M], given: Mapping[str, Any], read_only: frozenset[str]) -> M:
-    known = _names(model)
-    try:
-        read = model.model_validate(given)
-    except ValidationError as error:
-        told = problems(where, error) + _slips(where, known, given, read_only)
-        raise invalid(*told) from error
-    # Most requests hold nothing unknown, and pay for no more than this look.
-    if not known.issuperset(given) and (told := _slips(where, known, given, read_only)):
-        raise invalid(*told)
-    return read
-
-
-def _slips(
-    where: str, known: frozenset[str], given: Mapping[str, Any], read_only: frozenset[str]
-) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (f"{where}.{name}", f"{name} is not known; did you mean {meant}?")
-        for name, meant in slips(given, sorted(known), read_only)
-    )
-
-
-def problems(where: str, error: ValidationError) -> tuple[tuple[str, str], ...]:
-    """The (field, message) of every bad field of a body or query, which `where` names."""
-    messages: dict[str, str] = {}
-    for found in error.errors(include_url=False, include_context=True):
-        path = [str(part) for part in found["loc"] if not str(part).startswith("function-")]
-        field = path[0] if path else where
-        name = f"{where}.{field}" if path else where
-        messages.setdefault(name, _message(field, found))
-    return tuple(messages.items())
-
-
-# What pydantic says of a strict field, in words that name what to send instead.
-_MESSAGES = {
-    "int_type": "must be a JSON integer",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a JSON object",
-    "literal_error": "must be {expected}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "string_too_long": "must be at most {max_length} characters",
-    "string_too_short": "must be at least {min_length} characters",
-    "missing": "is required",
-}
-
-
-def _message(field: str, found: ErrorDetails) -> str:
-    context = found.get("ctx", {})
-    if found["type"] == "refused":
-        # What is wrong with the whole names the fields that it is about.
-        return f"{field} {context['message']}" if found["loc"] else str(context["message"])
-    if found["type"] in _MESSAGES:
-        return f"{field} {_MESSAGES[found['type']].format_map(context)}"
-    return f"{field}: {found['msg']}"

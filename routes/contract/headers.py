@@ -14,7 +14,8 @@ AUTHORIZATION = istr("Authorization")
 API_KEY = istr("X-API-Key")
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
 
-_BARE_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+KEY_MAX = 255
+_BARE_KEY = re.compile(rf"[\x20-\x7e]{{1,{KEY_MAX}}}")
 # RFC 8941, section 3.3.3: a string in quotes, in which \" and \\ stand for " and \.
 _QUOTED_KEY = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 
@@ -47,7 +48,12 @@ def idempotency_key(sent: MultiMapping[str]) -> str | None:
         quoted = _QUOTED_KEY.fullmatch(given)
         if quoted is not None:
             return re.sub(r"\\(.)", r"\1", quoted[1])
-    elif _BARE_KEY.fullmatch(given):
+    elif is_bare_key(given):
         return given
     message = "Idempotency-Key must be 1 to 255 printable characters, bare or in quotes"
     raise invalid(("header.Idempotency-Key", message))
+
+
+def is_bare_key(text: str) -> bool:
+    """Whether `text` may be a key, without quotes around it."""
+    return _BARE_KEY.fullmatch(text) is not None

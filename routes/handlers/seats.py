@@ -8,7 +8,7 @@ import asyncio
 
 from actors.envelope import Request
 from actors.made_keys import made_key
-from evently.domain.commands import Reserve, Return, SeatMove
+from evently.domain.commands import SeatMove, seat_move
 from evently.domain.outcomes import Answer, Done, KeyReused
 from evently.domain.state import EventState
 from routes.call import Call
@@ -24,15 +24,9 @@ from routes.handlers.events import look_up
 
 def move(call: Call) -> "asyncio.Future[Answer]":
     """Reserve (negative quantity) or return (positive) seats."""
-    body: SeatMoveBody | SeatReturn = call.body
-    version = None if body.version == "*" else body.version
-    retry = body.on_conflict == "retry"
-    seats = body.quantity
-    command: SeatMove
-    command = Reserve(-seats, version, retry) if seats < 0 else Return(seats, version, retry)
     key = idempotency_key(call.sent)
     request = Request(
-        command,
+        command_of(call.body),
         key or made_key(),
         key is not None,
         call.origin,
@@ -41,14 +35,29 @@ def move(call: Call) -> "asyncio.Future[Answer]":
     return call.services.events.submit(call.params["event_id"], request)
 
 
+def command_of(body: SeatMoveBody | SeatReturn) -> SeatMove:
+    """The move that a body asks for."""
+    version = None if body.version == "*" else body.version
+    return seat_move(body.quantity, version, retry=body.on_conflict == "retry")
+
+
+def kind_of(body: SeatMoveBody | SeatReturn) -> str:
+    """The move's name in the metrics."""
+    return "reserve" if body.quantity < 0 else "return"
+
+
 def moved(call: Call, answer: Answer) -> SeatsMoved:
     """What became of the seats."""
-    call.services.observer.moved("reserve" if call.body.quantity < 0 else "return", answer)
-    event_id = call.params["event_id"]
+    call.services.observer.moved(kind_of(call.body), answer)
+    if isinstance(answer, Done) and answer.replayed:
+        call.headers["Idempotent-Replayed"] = "true"
+    return seats_moved(call.params["event_id"], answer)
+
+
+def seats_moved(event_id: str, answer: Answer) -> SeatsMoved:
+    """The event after a move that is done. Raises ApiError for one that was refused."""
     match answer:
         case Done():
-            if answer.replayed:
-                call.headers["Idempotent-Replayed"] = "true"
             return SeatsMoved(event_id, answer.available_seats, answer.status, answer.version)
         case KeyReused():
             raise key_reused({"event_id": event_id})

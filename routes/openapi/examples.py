@@ -108,6 +108,28 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         "paid": Sent("What was paid in total", {"amount": 179}),
         "in_time": Sent("Only if the hold has not expired", {"late": "refuse"}),
     },
+    "SeatMoves": {
+        "each_on_its_own": Sent(
+            "Two moves, each on its own: one may be done and the other refused",
+            {
+                "moves": [
+                    {
+                        "event_id": EVENT_ID,
+                        "quantity": -2,
+                        "version": "*",
+                        "idempotency_key": "booking-7f3a",
+                    },
+                    {
+                        "event_id": EVENT_ID,
+                        "quantity": 1,
+                        "version": 42,
+                        "on_conflict": "retry",
+                        "idempotency_key": "refund-19c2",
+                    },
+                ]
+            },
+        )
+    },
     "SeatReturn": {"return": Sent("Return two seats", {"quantity": 2, "version": "*"})},
 }
 
@@ -134,6 +156,9 @@ FIELDS: Mapping[str, Any] = {
     "BookingDay.revenue": 1790,
     "EventForBooking.version": 42,
     "SeatsMoved.version": 43,
+    "MoveResult.status": 200,
+    "MoveResult.replayed": True,
+    "MoveResult.retry_after": 1,
     "Change.kind": "updated",
     "Change.data": {"base_price": {"from": 89.5, "to": 95}},
     "Changes.next": CURSOR,

@@ -135,10 +135,13 @@ def structs(types: Iterable[type[msgspec.Struct]]) -> list[type[msgspec.Struct]]
 
 
 def _complete(schema: Schema, struct: type[msgspec.Struct]) -> None:
-    """Add what msgspec omits: every field is always there, times have a zone, ids are UUIDs."""
+    """Add what msgspec omits: which fields are always there, times have a zone, ids are UUIDs."""
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType), "an answer is a struct"
-    schema["required"] = [field.encode_name for field in info.fields]
+    optional = struct.__struct_config__.omit_defaults
+    schema["required"] = [
+        field.encode_name for field in info.fields if field.required or not optional
+    ]
     for field in info.fields:
         told = schema["properties"][field.encode_name]
         told.pop("default", None)

@@ -29,15 +29,16 @@ from typing import Any
 from multidict import MultiMapping, istr
 from yarl import URL
 
-from evently.domain.errors import CommandFailed, Fault
 from routes.auth.internal_keys import SERVICE_PREFIX
 from routes.call import Call
 from routes.contract.answers import encode
-from routes.contract.errors import ApiError, failed, internal_error, repeated
-from routes.contract.fields import NoQuery, read_query
+from routes.contract.errors import repeated
+from routes.contract.fields import NoQuery
 from routes.contract.headers import refuse_duplicates
 from routes.contract.ids import random_id
+from routes.contract.raised import error_for
 from routes.contract.raw import Raw
+from routes.contract.validation import read_query
 from routes.endpoint import Access, Answer, Endpoint
 from routes.request_context import request_id_now, traceparent_now
 from routes.server.cors import allow_origin
@@ -115,7 +116,8 @@ class Admission:
     def __init__(self, services: Services) -> None:
         self.services = services
         self._observer = services.observer
-        self._hot_answers = 0
+        # Successes of hot endpoints since the last one that was logged.
+        self._unlogged = 0
 
     def succeeded(self, endpoint: Endpoint, call: Call, answer: Answer) -> Ready:
         """The response to a call that its handler answered; 304 if the client has it already."""
@@ -133,13 +135,7 @@ class Admission:
     def refused(self, error: Exception, call: Call, route: str) -> Ready:
         """The response to a call that ended in `error`; a bug is logged."""
         name_request(call)
-        if isinstance(error, Fault):
-            if isinstance(error, CommandFailed):
-                log.error("a command failed: %r", error)
-            error = failed(error, reads=call.method in _READS)
-        elif not isinstance(error, ApiError):
-            log.error("%s %s failed", call.method, route, exc_info=error)
-            error = internal_error()
+        error = error_for(error, f"{call.method} {route}", reads=call.method in _READS)
         self._observer.refused(error.code)
         call.headers.pop("ETag", None)
         call.headers.update(error.headers)
@@ -158,10 +154,11 @@ class Admission:
         self._observer.answered(_known_method(call.method), route, status, seconds)
         if call.caller.startswith(SERVICE_PREFIX):
             self._observer.served(call.caller[len(SERVICE_PREFIX) :], status)
-        if hot and status < _SERVER_ERROR:
-            self._hot_answers += 1
-            if self._hot_answers % HOT_LOG_EVERY:
+        if hot and status < _SERVER_ERROR and not call.failed:
+            self._unlogged += call.moves
+            if self._unlogged < HOT_LOG_EVERY:
                 return
+            self._unlogged = 0
         if access_log.isEnabledFor(logging.INFO):
             _log(call, route, status, seconds)
 
@@ -187,6 +184,8 @@ def _log(call: Call, route: str, status: int, seconds: float) -> None:
         "status": status,
         "ms": round(seconds * 1000, 2),
         "caller": call.caller or None,
+        "moves": call.moves if call.moves > 1 else None,
+        "failed": call.failed or None,
         # A path parameter that was refused as an id may be as long as a line of HTTP.
         **{name: text[:ID_CHARACTERS] for name, text in call.params.items()},
     }

@@ -15,7 +15,8 @@ from typing import Any
 from multidict import MultiMapping, istr
 
 from routes.contract.errors import ApiError, Code, invalid
-from routes.contract.fields import Body, read_body
+from routes.contract.fields import Body
+from routes.contract.validation import read_body
 
 # Four times the largest body the API can use (a layout of 16 KiB).
 BODY_BYTES_MAX = 64 * 1024

@@ -33,6 +33,7 @@ async def test_metrics_count_what_was_answered(service: Service) -> None:
         "evently_commit_seconds_bucket",
         "evently_commit_moves_bucket",
         "evently_mailbox_depth",
+        "evently_bulk_moves_waiting",
         "evently_actors",
         "evently_pool_in_use",
     ):

@@ -37,6 +37,9 @@ class Observed:
 
     def refused(self, code: str) -> None: ...
 
+    def move_failed(self, kind: str, code: str) -> None:
+        raise AssertionError("no seat moves here")
+
     async def exposition(self) -> bytes:
         return b""
 

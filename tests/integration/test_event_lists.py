@@ -23,8 +23,8 @@ from routes.call import Call
 from routes.contract.answers import AdminEventList, EventInAdminList, EventInList
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.errors import ApiError, Code
-from routes.contract.fields import read_query
 from routes.contract.raw import Raw
+from routes.contract.validation import read_query
 from routes.handlers.listings import list_events, list_own_events
 
 ADA, BOB = str(UUID(int=1)), str(UUID(int=2))

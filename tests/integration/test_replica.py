@@ -20,7 +20,7 @@ from routes.caches.event_lists import EventLists
 from routes.caches.replica import Replica
 from routes.caches.revision import LocalRevision
 from routes.contract.bodies import EventListQuery
-from routes.contract.fields import read_query
+from routes.contract.validation import read_query
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.server import Server, socket_of
 

@@ -22,7 +22,7 @@ from routes.call import Call
 from routes.contract.answers import EventAnalytics, EventHistory, LedgerRow
 from routes.contract.bodies import Paging
 from routes.contract.errors import ApiError, Code
-from routes.contract.fields import read_query
+from routes.contract.validation import read_query
 from routes.handlers.reports import get_analytics, get_history
 
 ADA = Admin(str(uuid4()), "event_manager")

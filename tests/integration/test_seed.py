@@ -21,7 +21,7 @@ from evently.commands.seed import (
 )
 from evently.commands.verify import Verified, verify_events
 from routes.contract.bodies import NewEvent, NewVenue
-from routes.contract.fields import read_body
+from routes.contract.validation import read_body
 
 ALL = Seeded(len(VENUES), EVENTS_MAX)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

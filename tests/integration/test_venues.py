@@ -31,7 +31,7 @@ from routes.call import Call
 from routes.contract import answers
 from routes.contract.bodies import NewVenue, VenueChanges, VenueListQuery
 from routes.contract.errors import ApiError, Code
-from routes.contract.fields import read_body, read_query
+from routes.contract.validation import read_body, read_query
 from routes.handlers.venues import (
     create_venue,
     delete_venue,

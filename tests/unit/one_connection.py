@@ -10,8 +10,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
+from actors.bulk_moves import BulkMoves
 from actors.clock import DatabaseClock
 from actors.envelope import Request
+from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.outcomes import Answer, Done
 from evently.domain.state import EventState, Status
 from evently.metrics import make_metrics
@@ -38,6 +40,7 @@ class Events:
         self.clock = DatabaseClock()
         self.clock.tell(NOW, self.clock.monotonic())
         self.asked: list[tuple[Request, asyncio.Future[Answer]]] = []
+        self.ids: list[str] = []
         self.reads: list[asyncio.Future[EventState | None]] = []
         self.state: EventState | None = published()
         self.fault: Exception | None = None
@@ -47,6 +50,7 @@ class Events:
             raise self.fault
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.asked.append((request, future))
+        self.ids.append(event_id)
         return future
 
     def look_up(self, event_id: str) -> "EventState | asyncio.Future[EventState | None]":
@@ -86,13 +90,18 @@ class Client:
     def __init__(self, body_grace_s: float = BODY_GRACE_S) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
+        metrics = make_metrics()
+        self.metrics = metrics
         services = cast(
             Services,
             SimpleNamespace(
                 events=self.events,
+                bulk_moves=BulkMoves(
+                    self.events.submit, self.events.clock.monotonic, UnknownOutcomes()
+                ),
                 lifecycle=self.lifecycle,
                 internal_keys=InternalKeys({"booking": [KEY]}),
-                observer=make_metrics(),
+                observer=metrics,
                 cors_origins=frozenset(),
             ),
         )

@@ -21,7 +21,7 @@ from routes.caches.revision import LocalRevision
 from routes.caches.venue_cache import VenueCache
 from routes.contract.answers import AdminEventList
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
-from routes.contract.fields import read_query
+from routes.contract.validation import read_query
 
 START = datetime(2030, 6, 1, 20, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from routes.api import ENDPOINTS
 from routes.call import Call
 from routes.contract.errors import STATUS, Code, ErrorEnvelope
-from routes.contract.fields import read_body
 from routes.contract.raw import Raw
+from routes.contract.validation import read_body
 from routes.endpoint import Access, Endpoint
 from routes.handlers import documentation
 from routes.openapi.document import document, encoded_document
@@ -49,6 +49,7 @@ GET    /api/v1/admin/venues/{venue_id}
 PUT    /api/v1/admin/venues/{venue_id}
 DELETE /api/v1/admin/venues/{venue_id}
 POST   /internal/events/{event_id}/update-availability
+POST   /internal/moves
 GET    /internal/events/{event_id}
 GET    /internal/changes
 GET    /internal/events
@@ -364,6 +365,7 @@ def test_a_change_waits_as_long_as_its_caller_says(described: dict[str, Any]) ->
         ("PUT", "/internal/events/{event_id}/holds/{hold_id}"),
         ("DELETE", "/internal/events/{event_id}/holds/{hold_id}"),
         ("POST", "/internal/events/{event_id}/holds/{hold_id}/confirm"),
+        ("POST", "/internal/moves"),
     }
 
 

@@ -17,9 +17,9 @@ from routes.contract.bodies import (
     VenueListQuery,
 )
 from routes.contract.errors import ApiError
-from routes.contract.fields import read_body, read_query
 from routes.contract.slips import NAME_MAX, UNKNOWN_MAX, is_slip, slips
 from routes.contract.texts import PHONE_MAX
+from routes.contract.validation import read_body, read_query
 
 EVENT = {
     "name": "Aida",

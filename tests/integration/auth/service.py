@@ -33,7 +33,7 @@ from routes.contract import answers
 from routes.contract.bodies import Login, RefreshToken
 from routes.contract.bodies import Registration as RegistrationBody
 from routes.contract.errors import ApiError, failed
-from routes.contract.fields import read_body
+from routes.contract.validation import read_body
 from routes.handlers import auth as handlers
 from routes.services import AdminAuth
 
