@@ -6,11 +6,13 @@ one source of chance, in the order in which the loop runs them.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
+from actors.bulk_moves import BulkMoves
 from actors.clock import DatabaseClock
 from actors.envelope import Request
 from actors.registry import Registry
@@ -30,11 +32,12 @@ from evently.domain.errors import Fault
 from evently.domain.event import created
 from evently.domain.holds import hold_id_of
 from evently.domain.origin import Origin
-from evently.domain.outcomes import Done
+from evently.domain.outcomes import Answer, Done
 from evently.domain.state import EventState
 from tests.examples import ADMIN, VENUE, VENUE_CAPACITY, batch, details, publish
 from tests.examples import NOW as EPOCH
 from tests.memory_store import Call, Fate, MemoryDatabase, MemoryStore, Step
+from tests.simulation.bulk_client import BulkClient
 from tests.simulation.checker import Attempt, Checker, End
 
 # Nobody waits for longer than this: a turn that hangs on the database, a search for an unknown
@@ -96,7 +99,10 @@ class Worker:
     name: str
     store: MemoryStore
     registry: Registry
-    waiting: set["asyncio.Task[Attempt]"] = field(default_factory=set)
+    bulk: BulkMoves
+    # Who is told when a move of a large request is answered, by its request's identity.
+    heard: "dict[int, Callable[[asyncio.Future[Answer]], None]]"
+    waiting: set["asyncio.Task[Any]"] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,8 @@ class World:
         self.workers = [self._worker(index) for index in range(2)]
         clients = [self._client(name) for name in "abcdefgh"[: 3 + self._upto(5)]]
         restarts = self._restarts() if self.chance.random() < 0.3 else asyncio.sleep(0)
-        await asyncio.gather(*clients, self._admin(), self._venue_owner(), restarts)
+        bulks = [BulkClient(self, number).run() for number in range(self.chance.choice((0, 1, 3)))]
+        await asyncio.gather(*clients, *bulks, self._admin(), self._venue_owner(), restarts)
         self.healed = True
         # The latest statement arrives, and the search for what it held up ends.
         await asyncio.sleep(40.0)
@@ -238,7 +245,21 @@ class World:
             idle_s=self.chance.choice((0.0, 300.0)),
         )
         registry.start()
-        return Worker(name, store, registry)
+        heard: dict[int, Callable[[asyncio.Future[Answer]], None]] = {}
+
+        def submit(event_id: str, request: Request) -> "asyncio.Future[Answer]":
+            future = registry.submit(event_id, request)
+            future.add_done_callback(heard[id(request)])
+            return future
+
+        bulk = BulkMoves(
+            submit,
+            self.loop.time,
+            registry.unknown,
+            in_progress_max=self.chance.choice((1, 3, 256)),
+            waiting_max=self.chance.choice((4, 256)),
+        )
+        return Worker(name, store, registry, bulk, heard)
 
     async def _restarts(self) -> None:
         """Stop or kill a worker now and then, and start it again."""
@@ -268,6 +289,8 @@ class World:
         await asyncio.sleep(0)
         if worker.registry.pending:
             found.append(f"{worker.registry.pending} requests are open at {worker.name}")
+        if worker.bulk.waiting:
+            found.append(f"{worker.bulk.waiting} moves of large requests wait at {worker.name}")
         if worker.store.open_lanes:
             found.append(f"{worker.store.open_lanes} lanes are open at {worker.name}")
         for actor in worker.registry._actors.values():
@@ -296,6 +319,16 @@ class World:
             keyed = self.chance.random() < 0.75
             command = self._about_a_hold(event_id, caller, key) or self._seat_move(event_id)
             await self._carry_out(Move(event_id, command, key, keyed, caller))
+
+    def wish(self, key: str, caller: str) -> Move:
+        """A seat move that a client wants of any event."""
+        event_id = self.chance.choice(self.events)
+        keyed = self.chance.random() < 0.75
+        return Move(event_id, self._seat_move(event_id), key, keyed, caller)
+
+    def saw(self, event_id: str, version: int) -> None:
+        """A client was told this version."""
+        self.seen[event_id] = max(self.seen.get(event_id, 0), version)
 
     def _seat_move(self, event_id: str) -> Command:
         seats = self.chance.choice((1, 1, 2, 3, 6))
@@ -378,7 +411,7 @@ class World:
         else:
             self.checker.answered(attempt, answer)
             if isinstance(answer, Done):
-                self.seen[move.event_id] = max(self.seen.get(move.event_id, 0), answer.version)
+                self.saw(move.event_id, answer.version)
         return attempt
 
     async def _read(self, event_id: str) -> EventState | None:
