@@ -17,6 +17,7 @@ from tqdm import tqdm
 from evently.commands.burst_play import Burst, Mode, OnSale, Order, report
 from evently.settings import PREFIX, SettingsError, read_secret, secret_source
 from evently_client import (
+    MOVES_MAX,
     ClientLimits,
     EventInList,
     EventServiceClient,
@@ -54,6 +55,7 @@ that the service generated under EVENTLY_DATA_DIR.
 \b
 Examples:
   evently burst
+  evently burst --batch 100 --requests 100000
   evently burst --clients 200 --requests 50000 --events 100 --mode retry --returns 0.2
   evently burst --event 0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10 --seats 2 --mode strict
 """
@@ -110,6 +112,13 @@ Examples:
     default=0.0,
     show_default=True,
     help="Share of moves that return seats sold before.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, MOVES_MAX),
+    default=1,
+    show_default=True,
+    help="Moves in each request; more than 1 sends them by POST /internal/moves.",
 )
 @click.option(
     "--alone/--not-alone",

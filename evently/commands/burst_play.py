@@ -18,9 +18,10 @@ from evently_client import (
     EventForBooking,
     EventServiceClient,
     EventServiceError,
+    MoveResult,
     OnConflict,
     OutcomeUnknown,
-    SeatsMoved,
+    SeatMove,
     Unauthorized,
     Version,
 )
@@ -30,13 +31,17 @@ Mode: TypeAlias = Literal["strict", "retry", "any"]
 
 @value
 class Order:
-    """What to play: `returns` is the share of moves that return seats."""
+    """What to play.
+
+    `returns` is the share of moves that return seats, `batch` the number of moves in a request.
+    """
 
     clients: int
     requests: int
     mode: Mode
     seats: int
     returns: float
+    batch: int
 
 
 class OnSale:
@@ -107,8 +112,18 @@ class Tally:
         counts[error.code] += 1
 
 
+@value
+class Wish:
+    """One move to make: a negative `quantity` takes seats."""
+
+    event: OnSale
+    quantity: int
+    version: Version
+    on_conflict: OnConflict
+
+
 class Burst:
-    """Plays `order` on `events`; each client makes one move after the other."""
+    """Plays `order` on `events`; each client sends one request after the other."""
 
     def __init__(self, client: EventServiceClient, events: Sequence[OnSale], order: Order) -> None:
         self.tally = Tally()
@@ -117,8 +132,8 @@ class Burst:
         self._order = order
         self._begun = 0
 
-    async def play(self, advance: Callable[[], object] = lambda: None) -> Tally:
-        """Make all moves; call `advance` after each one. Raises Unauthorized."""
+    async def play(self, advance: Callable[[int], object] = lambda moves: None) -> Tally:
+        """Make all moves; call `advance` with how many have ended. Raises Unauthorized."""
         started_s = time.perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
@@ -129,30 +144,28 @@ class Burst:
         self.tally.seconds = time.perf_counter() - started_s
         return self.tally
 
-    async def _one_client(self, advance: Callable[[], object]) -> None:
+    async def _one_client(self, advance: Callable[[int], object]) -> None:
         while self._begun < self._order.requests:
-            event = self._events[self._begun % len(self._events)]
-            self._begun += 1
-            try:
-                await self._one_move(event)
-            except Unauthorized:
-                raise
-            except EventServiceError as error:
-                self.tally.failed(error)
-            advance()
+            first = self._begun
+            self._begun = min(first + self._order.batch, self._order.requests)
+            numbers = range(first, self._begun)
+            wishes = [await self._wish(self._events[n % len(self._events)]) for n in numbers]
+            started_s = time.perf_counter()
+            results = await self._carry_out(wishes)
+            seconds = time.perf_counter() - started_s
+            for wish, result in zip(wishes, results, strict=True):
+                self.tally.latencies_s.append(seconds)
+                self._note(wish, result)
+            advance(len(wishes))
 
-    async def _one_move(self, event: OnSale) -> None:
+    async def _wish(self, event: OnSale) -> Wish:
         seats = self._order.seats
         version, on_conflict = await self._discipline(event)
         give_back = event.held >= seats and random.random() < self._order.returns  # noqa: S311
-        started_s = time.perf_counter()
-        try:
-            if give_back:
-                await self._give_back(event, seats, version, on_conflict)
-            else:
-                await self._take(event, seats, version, on_conflict)
-        finally:
-            self.tally.latencies_s.append(time.perf_counter() - started_s)
+        if give_back:
+            # Subtracted first, so that no other client returns the same seats.
+            event.held -= seats
+        return Wish(event, seats if give_back else -seats, version, on_conflict)
 
     async def _discipline(self, event: OnSale) -> tuple[Version, OnConflict]:
         match self._order.mode:
@@ -164,45 +177,54 @@ class Burst:
                 seen = await self._client.get_event(event.before.event_id)
                 return seen.version, "current"
 
-    async def _take(
-        self, event: OnSale, seats: int, version: Version, on_conflict: OnConflict
-    ) -> None:
+    async def _carry_out(self, wishes: Sequence[Wish]) -> Sequence[MoveResult]:
+        if self._order.batch > 1:
+            return await self._client.move_many([_move(wish) for wish in wishes])
+        (wish,) = wishes
+        call = self._client.reserve if wish.quantity < 0 else self._client.return_seats
         try:
-            moved = await self._client.reserve(
-                event.before.event_id, seats, version=version, on_conflict=on_conflict
+            moved = await call(
+                wish.event.before.event_id,
+                abs(wish.quantity),
+                version=wish.version,
+                on_conflict=wish.on_conflict,
             )
-        except OutcomeUnknown:
-            event.maybe_sold += seats
-            raise
-        event.sold += seats
-        event.held += seats
-        self.tally.reserves += 1
-        self._note(event, moved)
+        except EventServiceError as error:
+            return [error]
+        return [moved]
 
-    async def _give_back(
-        self, event: OnSale, seats: int, version: Version, on_conflict: OnConflict
-    ) -> None:
-        # Subtracted first, so that no other client returns the same seats.
-        event.held -= seats
-        try:
-            moved = await self._client.return_seats(
-                event.before.event_id, seats, version=version, on_conflict=on_conflict
-            )
-        except OutcomeUnknown:
-            event.maybe_returned += seats
-            raise
-        except EventServiceError:
+    def _note(self, wish: Wish, result: MoveResult) -> None:
+        if isinstance(result, Unauthorized):
+            raise result
+        event, seats = wish.event, abs(wish.quantity)
+        if isinstance(result, EventServiceError):
+            self.tally.failed(result)
+            self._note_failed(event, wish.quantity, unknown=isinstance(result, OutcomeUnknown))
+            return
+        if wish.quantity < 0:
+            event.sold += seats
             event.held += seats
-            raise
-        event.returned += seats
-        self.tally.returns += 1
-        self._note(event, moved)
+            self.tally.reserves += 1
+        else:
+            event.returned += seats
+            self.tally.returns += 1
+        event.version = max(event.version, result.version)
+        event.versions.append(result.version)
+        self.tally.conflicts += result.conflicts
+        self.tally.replays += result.replayed
 
-    def _note(self, event: OnSale, moved: SeatsMoved) -> None:
-        event.version = max(event.version, moved.version)
-        event.versions.append(moved.version)
-        self.tally.conflicts += moved.conflicts
-        self.tally.replays += moved.replayed
+    @staticmethod
+    def _note_failed(event: OnSale, quantity: int, *, unknown: bool) -> None:
+        if quantity < 0:
+            event.maybe_sold += -quantity if unknown else 0
+        elif unknown:
+            event.maybe_returned += quantity
+        else:
+            event.held += quantity
+
+
+def _move(wish: Wish) -> SeatMove:
+    return SeatMove(wish.event.before.event_id, wish.quantity, wish.version, wish.on_conflict)
 
 
 def report(order: Order, events: Sequence[OnSale], tally: Tally) -> list[str]:
@@ -211,8 +233,9 @@ def report(order: Order, events: Sequence[OnSale], tally: Tally) -> list[str]:
     sold, returned = sum(e.sold for e in events), sum(e.returned for e in events)
     quantiles = _quantiles_ms(tally.latencies_s)
     shown = "  ".join(f"{name} {ms:.1f} ms" for name, ms in quantiles.items())
+    batch = f", {order.batch} to a request" if order.batch > 1 else ""
     return [
-        f"{order.requests} moves by {order.clients} clients on {_events(len(events))}",
+        f"{order.requests} moves by {order.clients} clients on {_events(len(events))}{batch}",
         f"  mode        {order.mode}",
         f"  sold        {sold} seats in {tally.reserves} moves",
         f"  returned    {returned} seats in {tally.returns} moves",

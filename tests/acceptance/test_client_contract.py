@@ -27,7 +27,9 @@ from evently_client import (
     KeyReused,
     OutcomeUnknown,
     Refused,
+    SeatMove,
     SeatsExceedCapacity,
+    SeatsMoved,
     SyncEventServiceClient,
     Unauthorized,
     key_of,
@@ -358,6 +360,55 @@ async def test_no_seat_is_sold_twice_at_once(stage: Stage) -> None:
     assert sum(isinstance(answer, InsufficientSeats) for answer in answers) == 15
 
 
+async def test_each_of_many_moves_has_its_own_end(stage: Stage) -> None:
+    small, large = await stage.add_event(2), await stage.add_event(9)
+    moves = [
+        SeatMove(small, -2, key="a"),
+        SeatMove(small, -1),
+        SeatMove(large, -3, key="a"),
+        SeatMove(str(uuid4()), -1),
+        SeatMove(large, -1, version=2, on_conflict="fail"),
+        SeatMove(large, -1, version=2, on_conflict="current"),
+        SeatMove(large, 2),
+        SeatMove(small, -2, key="a"),
+        SeatMove(small, -1, key="a"),
+    ]
+    async with stage.client() as events:
+        results = await events.move_many(moves)
+        left = [(await events.get_event(event_id)).available_seats for event_id in (small, large)]
+    assert [type(result) for result in results] == [
+        *(SeatsMoved, InsufficientSeats, SeatsMoved, EventNotFound, ConcurrentUpdate),
+        *(SeatsMoved, SeatsMoved, SeatsMoved, KeyReused),
+    ]
+    assert left == [0, 7]
+    first, refused, *_, again, _ = results
+    assert isinstance(first, SeatsMoved)
+    assert isinstance(again, SeatsMoved)
+    assert (first.event_id, first.available_seats, first.replayed) == (small, 0, False)
+    assert (again.version, again.replayed, again.key) == (first.version, True, "a")
+    assert isinstance(refused, InsufficientSeats)
+    assert (refused.available, refused.key) == (0, moves[1].key)
+    resolved = results[5]
+    assert isinstance(resolved, SeatsMoved)
+    # The one behind it changed the event once more.
+    assert (resolved.conflicts, resolved.tries) == (2, 3)
+
+
+@pytest.mark.parametrize("broken", [Break.LOST_ANSWER, Break.LOST_REQUEST])
+async def test_many_moves_are_done_once_whatever_is_lost_on_the_way(
+    stage: Stage, broken: Break
+) -> None:
+    event_id = await stage.add_event(5)
+    async with stage.client() as events:
+        stage.break_next(broken)
+        results = await events.move_many([SeatMove(event_id, -2), SeatMove(event_id, -9)])
+        left = (await events.get_event(event_id)).available_seats
+    moved, refused = results
+    assert isinstance(moved, SeatsMoved)
+    assert isinstance(refused, InsufficientSeats)
+    assert (moved.replayed, moved.tries, left) == (broken is Break.LOST_ANSWER, 2, 3)
+
+
 async def test_the_synchronous_client_books_too(stage: Stage) -> None:
     event_id = await stage.add_event(3)
 
@@ -368,5 +419,7 @@ async def test_the_synchronous_client_books_too(stage: Stage) -> None:
             with pytest.raises(InsufficientSeats):
                 events.reserve(event_id, 2)
             assert events.return_seats(event_id, 2).available_seats == 3
+            (moved,) = events.move_many([SeatMove(event_id, -1)])
+            assert isinstance(moved, SeatsMoved)
 
     await asyncio.to_thread(book)

@@ -83,6 +83,8 @@ class Service:
         self.boxes = {box.event_id: box for box in boxes}
         self.flaky = flaky
         self.moves = 0
+        # The numbers of moves of requests for many.
+        self.requests: list[int] = []
         self.url = ""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -92,6 +94,8 @@ class Service:
             listed = [box.listed() for box in self.boxes.values()]
             paging = {"total": len(listed), "page": 1, "limit": 100, "has_more": False}
             return web.json_response({"events": listed, **paging})
+        if path == ["", "moves"]:
+            return self.move_many(json.loads(raw)["moves"], request.headers["X-API-Key"])
         box = self.boxes.get(path[2])
         if box is None:
             return Box.error(404, "EVENT_NOT_FOUND", {})
@@ -107,6 +111,21 @@ class Service:
             assert request.transport is not None
             request.transport.close()
         return answer
+
+    def move_many(self, moves: list[dict[str, Any]], key: str) -> web.Response:
+        if key != KEY:
+            return Box.error(403, "UNAUTHORIZED", {})
+        self.requests.append(len(moves))
+        results: list[dict[str, Any]] = []
+        for move in moves:
+            answer = self.boxes[move["event_id"]].move(move, move["idempotency_key"])
+            assert isinstance(answer.body, bytes)
+            told = json.loads(answer.body)
+            if answer.status == 200:
+                results.append({"status": 200, "answer": told})
+            else:
+                results.append({"status": answer.status, "error": told["error"]})
+        return web.json_response({"results": results})
 
     async def burst(self, *arguments: str, env: dict[str, str] | None = None) -> Result:
         key = {"EVENTLY_INTERNAL_API_KEYS": f"booking:{KEY},other:other-key-of-the-test"}
@@ -131,6 +150,30 @@ def figures(result: Result) -> dict[str, str]:
     """The report's lines by their first word."""
     lines = (line.split(maxsplit=1) for line in result.stdout.splitlines() if line[:2] == "  ")
     return dict(lines)
+
+
+async def test_many_moves_go_in_one_request(service: Service) -> None:
+    box, other = Box(60), Box(1000)
+    put(service, box, other)
+    result = await service.burst("--batch", "30", "--events", "2", "--returns", "0.3")
+    assert result.exit_code == 0, result.output
+    assert sorted(service.requests) == [20, *[30] * 6]
+    assert "30 to a request" in result.stdout
+    assert "INSUFFICIENT_SEATS" in figures(result)["refused"]
+
+
+async def test_many_moves_that_are_miscounted_are_found(service: Service) -> None:
+    put(service, Box(500, "lost update"))
+    result = await service.burst("--batch", "50")
+    assert result.exit_code == 1
+    assert "OVERSOLD OR MISCOUNTED" in result.output
+
+
+async def test_a_wrong_key_ends_many_moves(service: Service) -> None:
+    put(service, Box(500))
+    result = await service.burst("--batch", "50", "--key", "another-key-of-the-test")
+    assert result.exit_code == 1
+    assert "UNAUTHORIZED" in result.output
 
 
 @pytest.mark.parametrize("mode", ["any", "retry", "strict"])

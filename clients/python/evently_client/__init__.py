@@ -45,6 +45,7 @@ from .answers import (
     VenuePage,
 )
 from .booking import EventServiceClient
+from .bulk import MOVES_MAX, MoveResult, SeatMove
 from .calls import Retry, RetryHook
 from .course import ClientLimits
 from .errors import (
@@ -71,6 +72,7 @@ from .sync import SyncAdminClient, SyncEventServiceClient, SyncPublicClient
 __all__ = [
     "ANY",
     "KEY_MAX",
+    "MOVES_MAX",
     "UNCHANGED",
     "AdminClient",
     "AdminEvent",
@@ -97,6 +99,7 @@ __all__ = [
     "KeyReused",
     "LedgerRow",
     "LoggedIn",
+    "MoveResult",
     "OnConflict",
     "OutcomeUnknown",
     "PublicClient",
@@ -104,6 +107,7 @@ __all__ = [
     "Registered",
     "Retry",
     "RetryHook",
+    "SeatMove",
     "SeatsExceedCapacity",
     "SeatsMoved",
     "SyncAdminClient",

@@ -1,14 +1,16 @@
 """What a booking service calls: read an event, reserve seats, return seats."""
 
 import ssl as tls
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 
 from .answers import EventForBooking, SeatsMoved
+from .bulk import MOVES_MAX, MoveResult, PendingMove, SeatMove, body_with, results_of
 from .calls import Call, Calls, RetryHook, body_as
 from .course import ClientLimits, Course, Safety
 from .decode import read
+from .errors import Failure
 from .sent import (
     ANY,
     Id,
@@ -20,11 +22,11 @@ from .sent import (
     segment,
     version_of,
 )
-from .transport import Answer, Transport
+from .transport import Answer, Request, Transport
 
 
 class SeatMoves(Calls):
-    """The calls of a booking service, for one event each."""
+    """The calls of a booking service."""
 
     async def get_event(self, event_id: Id) -> EventForBooking:
         """The event as it is now. Raises EventNotFound, Unavailable or another Refused."""
@@ -71,6 +73,46 @@ class SeatMoves(Calls):
         quantity = seats_of(seats)
         return await self._call(_move("return_seats", target, quantity, version, on_conflict, key))
 
+    async def move_many(self, moves: Sequence[SeatMove]) -> list[MoveResult]:
+        """Carry out 1 to 100 moves in one request, and tell the end of each, in their order.
+
+        **There is no transaction over them**: some may be done and others refused. A result is a
+        SeatsMoved, or the error that `reserve` or `return_seats` would have raised: nothing but a
+        wrong value is raised here. If one of the moves is invalid for the service, all are refused.
+        Moves that may be sent again are, together, under their keys.
+        """
+        if not 1 <= len(moves) <= MOVES_MAX:
+            raise ValueError(f"moves must be 1 to {MOVES_MAX}, not {len(moves)}")
+        limits, call_s = self._limits, self._options.timeout_s
+        ones = [PendingMove(move, limits, call_s) for move in moves]
+        whole = Course(limits, Safety.KEYED, None, call_s)
+        pending = ones
+        while pending:
+            wait_s = await self._send_many(pending, whole)
+            pending = [one for one in pending if one.result is None]
+            if pending:
+                await self._transport.wait(wait_s)
+        return [one.result for one in ones if one.result is not None]
+
+    async def _send_many(self, pending: Sequence[PendingMove], whole: Course) -> float:
+        """Send these once; those that have ended have a result. How long the others wait."""
+        for one in pending:
+            one.course.tries += 1
+        call = Call("move_many", "POST", _MANY, results_of(pending), body=body_with(pending))
+        request = Request(call.method, call.target, self._headers(call), call.body)
+        found = await self._try(call, request, whole)
+        results = [found] * len(pending) if isinstance(found, Failure) else found
+        wait_s = 0.0
+        for one, result in zip(pending, results, strict=True):
+            if isinstance(result, SeatsMoved):
+                one.result = result
+                continue
+            its_s = one.wait_s(result)
+            if one.result is None:
+                self._tell_retry(call.name, one.move.key, result, one.course.tries, its_s)
+                wait_s = max(wait_s, its_s)
+        return wait_s
+
 
 class EventServiceClient(SeatMoves):
     """Calls one Event Service for a booking service; `api_key` is an internal key."""
@@ -93,6 +135,9 @@ class EventServiceClient(SeatMoves):
 
     def _credentials(self) -> Mapping[str, str]:
         return self._api_key
+
+
+_MANY = "/internal/moves"
 
 
 def _path(event_id: Id, action: str = "") -> str:

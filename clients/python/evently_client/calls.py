@@ -160,10 +160,14 @@ class Calls:
                 body = call.body_at(current)
             else:
                 wait_s = course.wait_s(found)
-            if self._on_retry is not None:
-                told = Retry(call.name, call.key, found.code, found.status, course.tries, wait_s)
-                self._on_retry(told)
+            self._tell_retry(call.name, call.key, found, course.tries, wait_s)
             await self._transport.wait(wait_s)
+
+    def _tell_retry(
+        self, name: str, key: str | None, failure: Failure, tries: int, wait_s: float
+    ) -> None:
+        if self._on_retry is not None:
+            self._on_retry(Retry(name, key, failure.code, failure.status, tries, wait_s))
 
     async def _try(self, call: Call[T], request: Request, course: Course) -> T | Failure:
         # The wait before this try may have taken longer than it was meant to.

@@ -172,6 +172,7 @@ class SyncEventServiceClient(SyncCalls[EventServiceClient]):
     get_event = _waits(EventServiceClient.get_event)
     reserve = _waits(EventServiceClient.reserve)
     return_seats = _waits(EventServiceClient.return_seats)
+    move_many = _waits(EventServiceClient.move_many)
 
 
 class SyncPublicClient(SyncCalls[PublicClient]):

@@ -160,11 +160,16 @@ class FakeEventService:
 
     def _carried_out(self, request: Request) -> Answer:
         self.requests.append(request)
+        if request.headers.get("X-API-Key") != self.api_key:
+            return _error(403, "UNAUTHORIZED", "The internal key is wrong")
+        if request.target == "/internal/moves":
+            return self._moved_many(request)
+        return self._answer_to(request)
+
+    def _answer_to(self, request: Request) -> Answer:
         found = _PATH.fullmatch(request.target)
         if found is None:
             raise NotImplementedError(f"The fake service does not answer {request.target}")
-        if request.headers.get("X-API-Key") != self.api_key:
-            return _error(403, "UNAUTHORIZED", "The internal key is wrong")
         try:
             event_id = str(UUID(found[1]))
         except ValueError:
@@ -175,6 +180,24 @@ class FakeEventService:
         if found[2] is None:
             return self._shown(event)
         return self._moved(event, request)
+
+    def _moved_many(self, request: Request) -> Answer:
+        """Each move as a request of its own."""
+        results = []
+        for one in json.loads(request.body or b"{}")["moves"]:
+            action = "return-seats" if one["quantity"] > 0 else "update-availability"
+            target = f"/internal/events/{one.pop('event_id')}/{action}"
+            headers = {**request.headers, "Idempotency-Key": one.pop("idempotency_key")}
+            told = self._answer_to(Request("POST", target, headers, json.dumps(one).encode()))
+            result: dict[str, Any] = {"status": told.status}
+            if "error" in told.body:
+                result["error"] = told.body["error"]
+            else:
+                result["answer"] = told.body
+            if "Idempotent-Replayed" in told.headers:
+                result["replayed"] = True
+            results.append(result)
+        return _answer(200, {"results": results})
 
     def _shown(self, event: FakeEvent) -> Answer:
         body = {
