@@ -33,6 +33,7 @@ def test_nothing_is_sold_twice_or_lost_whatever_fails(capsys: pytest.CaptureFixt
     # It was no walk in the park.
     assert set(outcome.faults) == set(KINDS), report.faults(outcome)
     assert outcome.counts["ok"] > 100
+    assert outcome.counts["requests for many moves"] > 0
     assert outcome.counts["in doubt with a key"] > 0
     assert outcome.counts["resolved"] == outcome.counts["in doubt with a key"]
     assert outcome.counts["statements in doubt"] > 0

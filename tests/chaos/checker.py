@@ -192,9 +192,15 @@ class _Check:
                 self._violated(OTHER, what, move.key)
         elif attempt.code == "INTERNAL_ERROR":
             self._violated(OTHER, f"a bug's answer: {attempt}", move.key)
-        by_it = self._ledger.by_request_id.get(attempt.request_id)
-        if by_it is not None and attempt.end in {End.FAILED, End.NOTHING_DONE}:
-            self._violated(OTHER, f"done by a try that failed: {attempt}, {by_it}", move.key)
+        by_it = row is not None and row.request_id == attempt.request_id
+        if by_it and self._failed(move, attempt):
+            self._violated(OTHER, f"done by a try that failed: {attempt}, {row}", move.key)
+
+    @staticmethod
+    def _failed(move: Move, attempt: Attempt) -> bool:
+        """Whether all tries of the move in this request came to nothing."""
+        its = [one for one in move.attempts if one.request_id == attempt.request_id]
+        return all(one.end in {End.FAILED, End.NOTHING_DONE} for one in its)
 
     def _row_of(self, move: Move) -> Row | None:
         if move.key is not None:

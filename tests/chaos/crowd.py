@@ -1,6 +1,7 @@
 """64 booking services at once: 70% reserve, 20% return, 10% read, and an admin now and then.
 
-Beside them, some hold seats first (`tests/chaos/shoppers.py`).
+Of the moves, a part goes in requests that hold several. Beside them, some hold seats first
+(`tests/chaos/shoppers.py`).
 
 Rule: a client behaves as docs/api.md asks it to. It repeats a key until it knows, and believes
 nothing but answers; all it does is in the history before it is sent.
@@ -8,7 +9,7 @@ nothing but answers; all it does is in the history before it is sent.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from uuid import uuid4
 import aiohttp
 
 from tests.acceptance.service import Service
+from tests.chaos.bulk import BulkRequests
 from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read, Wish
 from tests.chaos.shoppers import SHOPPERS, Shoppers
 
@@ -25,6 +27,8 @@ CLIENTS = 64
 RESERVES, RETURNS = 0.7, 0.2
 # Of the moves: those for a hot event, with a key, sent twice at once, hung up on.
 HOT, KEYED, TWICE, HUNG_UP = 0.6, 0.9, 0.08, 0.08
+# Of what a client does: several moves in one request; how many those are at most.
+MANY, MANY_MAX = 0.08, 12
 # Of the moves: at any version, at the one that was last seen; the rest lets the service retry.
 ANY_VERSION, STRICT = 0.5, 0.25
 # Each waits so long between two moves: about 1000 moves a second from all of them, which leaves
@@ -68,6 +72,7 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
         self._kept = _session(limit=0)
         self._fresh = _session(limit=0, force_close=True)
+        self._bulk = BulkRequests(service, history, self._heard)
 
     async def start(self) -> None:
         """Begin."""
@@ -96,7 +101,9 @@ class Crowd:
         who = Booker(dice)
         while not self._over.is_set():
             drawn = dice.random()
-            if drawn < RESERVES:
+            if dice.random() < MANY:
+                await self._many(who)
+            elif drawn < RESERVES:
                 await self._reserve(who)
             elif drawn < RESERVES + RETURNS:
                 await self._return(who)
@@ -122,6 +129,27 @@ class Crowd:
         )
         await self._move(dice, self._wish(dice, event_id, seats))
 
+    async def _many(self, who: Booker) -> None:
+        """Reserve and return in one request, and repeat what is not known, until it is."""
+        dice, moves = who.dice, list[Move]()
+        for _ in range(dice.randint(2, MANY_MAX)):
+            if who.held and dice.random() < RETURNS:
+                moves.append(self._wish(dice, *who.held.pop(dice.randrange(len(who.held)))))
+            else:
+                moves.append(self._wish(dice, self._event(dice), -dice.randint(1, 4)))
+            moves[-1].key = moves[-1].key or str(uuid4())
+        self._history.moves += moves
+        twice = [dice.choice(moves)] if dice.random() < TWICE else []
+        if dice.random() < HUNG_UP:
+            sending = self._bulk.send([*moves, *twice], self._fresh)
+            await _cut_short(sending, dice.uniform(0.0, HANG_UP_MAX_S))
+        else:
+            await self._bulk.send([*moves, *twice], self._kept)
+        while unknown := [move for move in moves if not move.resolved]:
+            await asyncio.sleep(dice.uniform(TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S))
+            await self._bulk.send(unknown, self._kept)
+        who.held += [(m.event_id, -m.quantity) for m in moves if m.quantity < 0 and m.ended(End.OK)]
+
     def _wish(self, dice: random.Random, event_id: str, quantity: int) -> Move:
         drawn = dice.random()
         seen = self._seen.get(event_id)
@@ -139,21 +167,14 @@ class Crowd:
                 self._try(move, self._kept), self._try(move, self._fresh), return_exceptions=False
             )
         elif drawn < TWICE + HUNG_UP:
-            await self._hang_up(move, dice.uniform(0.0, HANG_UP_MAX_S))
+            sending = self._try(move, self._fresh)
+            await _cut_short(sending, dice.uniform(0.0, HANG_UP_MAX_S))
         else:
             await self._try(move, self._kept if drawn < 0.9 else self._fresh)
         while not move.resolved and (move.key is not None or not move.in_doubt):
             await asyncio.sleep(dice.uniform(TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S))
             await self._try(move, self._kept)
         return bool(move.ended(End.OK))
-
-    async def _hang_up(self, move: Move, after_s: float) -> None:
-        """Close the socket before the answer, unless that was there first."""
-        task = asyncio.create_task(self._try(move, self._fresh))
-        done, _ = await asyncio.wait((task,), timeout=after_s)
-        if not done:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _try(self, move: Move, session: aiohttp.ClientSession) -> None:
         attempt = Attempt(uuid4().hex, self._history.now())
@@ -254,6 +275,15 @@ class Crowd:
             elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 change.end = End.FAILED
         change.heard_s = self._history.now()
+
+
+async def _cut_short(sending: Coroutine[Any, Any, None], after_s: float) -> None:
+    """Close the socket before the answer, unless that was there first."""
+    task = asyncio.create_task(sending)
+    done, _ = await asyncio.wait((task,), timeout=after_s)
+    if not done:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _session(**connector: Any) -> aiohttp.ClientSession:
