@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from evently.domain.commands import ChangeHold, Confirm, HoldStep, PlaceHold, Release
 from evently.domain.holds import EXPIRED_MAX, Hold, Holds, HoldStatus
+from evently.domain.notices import ChangeKind, Notice
 from evently.domain.outcomes import (
     Accepted,
     HoldExpired,
@@ -99,7 +100,17 @@ def expire(state: EventState, now: datetime, holds: Holds) -> Outcome:
         replace(hold, status=HoldStatus.EXPIRED, closed_at=now) for hold in due[:EXPIRED_MAX]
     )
     seats = sum(hold.quantity for hold in gone)
-    return moved(state, LedgerKind.EXPIRED, now, seats, -seats, NO_MONEY, gone)
+    expired = moved(state, LedgerKind.EXPIRED, now, seats, -seats, NO_MONEY, gone)
+    return replace(expired, entry=replace(expired.entry, notice=_expiry_of(gone)))
+
+
+def _expiry_of(gone: tuple[Hold, ...]) -> Notice:
+    """What those hear who placed the holds, and who may act for them."""
+    holds = [
+        {"hold_id": hold.hold_id, "reference": hold.reference, "quantity": hold.quantity}
+        for hold in gone
+    ]
+    return Notice((ChangeKind.HOLDS_EXPIRED,), {"holds": holds})
 
 
 def _change(state: EventState, command: ChangeHold, now: datetime, hold: Hold) -> Outcome:

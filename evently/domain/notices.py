@@ -23,6 +23,7 @@ class ChangeKind(StrEnum):
     CANCELLED = "cancelled"
     SOLD_OUT = "sold_out"
     REOPENED = "reopened"
+    HOLDS_EXPIRED = "holds_expired"
 
 
 @value

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from tests.acceptance.booking import booking
 from tests.acceptance.expectations import expect
 from tests.acceptance.service import Service
 from tests.acceptance.service_api import Answer
@@ -55,6 +56,16 @@ async def test_a_follower_hears_what_happens_to_an_event(service: Service) -> No
         "base_price": {"from": 25.5, "to": 30},
         "name": {"from": "Night", "to": "Day"},
     }
+
+
+async def test_a_follower_hears_which_holds_have_expired(service: Service) -> None:
+    of = await booking(service)
+    hold_id = (await of.place(2, reference="b-1")).json["hold"]["hold_id"]
+    start = await latest(service)
+    await of.age()
+    (told,) = await follow(service, start, of.event_id, 1)
+    assert (told["kind"], told["version"], told["available_seats"]) == ("holds_expired", 4, 100)
+    assert told["data"] == {"holds": [{"hold_id": hold_id, "reference": "b-1", "quantity": 2}]}
 
 
 async def test_who_waits_is_answered_by_the_next_change(service: Service) -> None:

@@ -41,7 +41,7 @@ from tests.chaos.refusals import is_true
 
 # A follower begins once the events are on sale; later, these kinds are always told.
 PUBLISHED_AT = 2
-TOLD_KINDS = frozenset({"updated", "cancelled"})
+TOLD_KINDS = frozenset({"updated", "cancelled", "expired"})
 # What the service promises of its memory's age when somebody else may own the event.
 SNAPSHOT_S = 0.25
 

@@ -206,6 +206,26 @@ async def test_what_a_database_has_told_does_not_come_again_with_lower_transacti
     assert len(eras) == 1
 
 
+async def test_a_backup_that_is_restored_twice_goes_on_behind_what_was_told_of_the_first(
+    followed: Followed,
+) -> None:
+    """Both begin the same timeline, for neither knows of the other."""
+    event_id = await followed.event(seats=1)
+    other = await asyncpg.connect(followed.dsn)
+    # The backup has the first era; the first restore began the second an hour ago.
+    an_hour_ago = await other.fetchval(
+        "SELECT (extract(epoch FROM now() - timestamptz '2026-01-01 00:00Z') / 3600)::integer - 1"
+    )
+    start = await latest(followed)
+    start = start._replace(position=(an_hour_ago << 44) + (1 << 40))
+    await other.execute("UPDATE change_feed SET era = 0, cluster = 1, timeline = 1")
+    await Lineage().check(other)
+    await other.close()
+    await followed.pair.persist(0, event_id, Reserve(1, None), "k")
+    found = await followed.reader.changes(start, 10)
+    assert kinds_of([*found.changes], event_id)[-1:] == ["sold_out"]
+
+
 async def test_a_waiting_reader_hears_of_the_next_change_at_once(followed: Followed) -> None:
     event_id = await followed.event(seats=1)
     start = await latest(followed)

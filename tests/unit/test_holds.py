@@ -23,6 +23,7 @@ from evently.domain.commands import (
 )
 from evently.domain.event import decide
 from evently.domain.holds import EXPIRED_MAX, LIFE_MAX_S, Hold, Holds, HoldStatus, hold_id_of
+from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import (
     Accepted,
     CapacityBelowSold,
@@ -425,6 +426,18 @@ def test_an_expiry_frees_what_is_due_in_one_version_and_nothing_else() -> None:
     assert (desk.seats, desk.state.version) == ((7, 3, 0), before + 1)
     assert desk.row("a").status is desk.row("b").status is HoldStatus.EXPIRED
     assert isinstance(desk.refuse(Expire(), EXPIRED), Unchanged)
+
+
+def test_whoever_placed_holds_is_told_which_have_expired() -> None:
+    desk = Desk(None, hold(1, "a"), hold(2, "b"), Release(hold_id("b")))
+    outcome = desk.decide(Expire(), EXPIRED)
+    assert isinstance(outcome, Accepted)
+    notice = outcome.entry.notice
+    assert notice is not None
+    assert notice.kinds == (ChangeKind.HOLDS_EXPIRED,)
+    assert notice.data == {
+        "holds": [{"hold_id": hold_id("a"), "reference": "booking", "quantity": 1}]
+    }
 
 
 @pytest.mark.parametrize("extra", [0, 1])
