@@ -139,7 +139,11 @@ class _Check:
     # The feed of changes
 
     def _check_told(self) -> None:
-        told = [one for one in self._history.told if one.event_id == self._ledger.event_id]
+        told = [
+            one
+            for one in self._history.told
+            if one.event_id == self._ledger.event_id and one.version <= self._ledger.event.version
+        ]
         firsts = list(dict.fromkeys(one.version for one in told))
         if firsts != sorted(firsts):
             self._violated(OTHER, f"changes were told out of order: {firsts}")

@@ -101,10 +101,11 @@ class Director:
             self._wait_for_calm()
         finally:
             stage.loop.call(crowd.stop(FINISHED_WITHIN_S))
+            # Before the follower's last page: holds go on to expire.
+            ledgers = stage.loop.call(stage.ledgers())
             stage.loop.call(follower.finish(FINISHED_WITHIN_S))
         stage.history.told = follower.heard
         outcome.counts["deaths of the follower"] = follower.deaths
-        ledgers = stage.loop.call(stage.ledgers())
         stage.history.doubled.extend(self._owners_moved())
         self._count()
         found = check(stage.history, ledgers)
