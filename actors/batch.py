@@ -12,8 +12,8 @@ Rules:
    the event's fence: what any other try under that key was decided on is gone, so nothing is done
    under a key that was refused.
 5. A command that raises fails alone; `decide` is pure, so nothing of it is left behind.
-6. Nobody is refused for want of seats while a hold may have expired that nobody has looked for:
-   they wait until that is known.
+6. Nobody is refused for want of seats while a hold may have expired that nobody has looked for, or
+   has expired and is not freed yet: they wait until it is.
 7. That there is nothing to do is answered under a caller's key once that key was looked up: it may
    be this very request that has done it.
 8. What needs the row of a hold is decided once that was read for it; what came later waits too.
@@ -30,7 +30,7 @@ from actors.hold_rows import NOTHING_READ, HoldsRead
 from evently.domain.commands import Expire
 from evently.domain.commits import Batch, Record, Refused
 from evently.domain.event import decide
-from evently.domain.holds import Hold
+from evently.domain.holds import Hold, Holds
 from evently.domain.outcomes import (
     Accepted,
     HoldExpired,
@@ -73,7 +73,7 @@ def plan(
     """Decide `envelopes` in order on `state`, with what was `read` of its holds."""
     after, rows = state, dict(read.rows)
     records: list[Record] = []
-    refusing = _Refusing(read)
+    refusing = _Refusing(read, rows, now)
     replies = refusing.replies
     changed: dict[str, Hold] = {}
     failures: list[tuple[Envelope, Exception]] = []
@@ -116,10 +116,12 @@ def plan(
 class _Refusing:
     """What becomes of commands that change nothing, and all `replies` in order."""
 
-    __slots__ = ("_read", "hopeful", "refused", "replies", "unproven")
+    __slots__ = ("_now", "_read", "_rows", "hopeful", "refused", "replies", "unproven")
 
-    def __init__(self, read: HoldsRead) -> None:
+    def __init__(self, read: HoldsRead, rows: Holds, now: datetime) -> None:
         self._read = read
+        self._rows = rows
+        self._now = now
         self.replies: list[tuple[Envelope, Outcome]] = []
         self.refused: list[Refused] = []
         self.unproven: list[Envelope] = []
@@ -133,7 +135,7 @@ class _Refusing:
         ):
             self.unproven.append(envelope)
             return
-        if held and self._read.hopes and _lacks_seats(outcome):
+        if held and _lacks_seats(outcome) and self._hopes():
             self.hopeful.append(envelope)
             return
         if held and isinstance(outcome, InsufficientSeats):
@@ -141,6 +143,13 @@ class _Refusing:
         if request.keyed and not isinstance(outcome, Unchanged):
             self.refused.append(Refused(outcome, request.key, envelope.text, request.origin))
         self.replies.append((envelope, outcome))
+
+    def _hopes(self) -> bool:
+        """Whether a hold may have expired that nobody has looked for, or that is not freed yet."""
+        return self._read.hopes or any(
+            hold is not None and hold.status_at(self._now) is not hold.status
+            for hold in self._rows.values()
+        )
 
 
 def _is_unread(envelope: Envelope, outcome: Outcome, read: HoldsRead) -> bool:

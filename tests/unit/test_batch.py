@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -10,10 +11,11 @@ import pytest
 from actors import batch as batches
 from actors.batch import Plan, plan
 from actors.envelope import Envelope, canonical, repeated
-from evently.domain.commands import Command
+from actors.hold_rows import HoldsRead
+from evently.domain.commands import Command, Expire
 from evently.domain.commits import Refused
 from evently.domain.event import decide
-from evently.domain.holds import Holds
+from evently.domain.holds import Hold, Holds, HoldStatus
 from evently.domain.outcomes import (
     Accepted,
     Done,
@@ -30,11 +32,15 @@ from tests.examples import (
     after,
     cancel,
     give_back,
+    hold,
+    hold_id,
     published,
     request,
     reserve,
     update,
 )
+
+EXPIRED = NOW + timedelta(seconds=900)
 
 LOOP = asyncio.new_event_loop()
 LOOP.close()
@@ -61,6 +67,22 @@ def test_commands_are_decided_in_order_each_on_what_the_one_before_left() -> Non
     assert made.batch is not None
     assert made.batch.after.available_seats == 0
     assert made.batch.after.status is Status.SOLD_OUT
+
+
+def test_nobody_is_refused_whose_seats_an_expiry_behind_them_gives_back() -> None:
+    taken = after(published(2), hold(2))
+    row = Hold(hold_id(), 2, taken.details.base_price, HoldStatus.HELD, None, NOW, EXPIRED)
+    waiting = [envelope(reserve(1), "first"), envelope(Expire(), "expiry")]
+    for one in waiting:
+        one.checked = True
+    read = HoldsRead({row.hold_id: row}, looked=True, hopes=False, next_expires_at=None)
+
+    made = plan(taken, waiting, EXPIRED, read)
+
+    assert made.hopeful == waiting[:1]
+    assert [one for one, _ in made.replies] == waiting[1:]
+    assert made.batch is not None
+    assert not made.batch.refused
 
 
 def test_a_batch_has_one_record_for_every_version_and_the_sum_of_their_deltas() -> None:
