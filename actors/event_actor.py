@@ -361,7 +361,13 @@ class EventActor:
 
     def drop_overdue(self) -> None:
         """Fail those whose deadline has passed during a batch."""
-        self._mailbox.put_back(self._replies.take_wanted(self._mailbox, len(self._mailbox)))
+        waiting = self._replies.take_wanted(self._mailbox, len(self._mailbox))
+        self._mailbox.put_back(waiting)
+        now_s = self._clock.monotonic()
+        for envelope in waiting:
+            if envelope.request.deadline_s < now_s:
+                # It was tried before, and only a read can tell that nothing came of that.
+                self._replies.tell(envelope, OutcomeUnknown(envelope.request.key))
 
     def evict(self, fault: Fault) -> None:
         """Fail all who wait, those of the batch as unknown; the actor is never used again."""

@@ -31,7 +31,18 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import EventState, Status
-from tests.examples import EVENT, NOW, ORIGIN, after, give_back, published, request, reserve, update
+from tests.examples import (
+    EVENT,
+    NOW,
+    ORIGIN,
+    after,
+    give_back,
+    hold,
+    published,
+    request,
+    reserve,
+    update,
+)
 from tests.simulation.virtual_loop import in_virtual_time
 
 DOWN = DatabaseUnavailable("down")
@@ -406,6 +417,26 @@ async def test_the_fault_of_a_doubtful_request_leaves_its_outcome_unknown() -> N
     assert isinstance(fault_of(first), OutcomeUnknown)
     assert isinstance(fault_of(again), OutcomeUnknown)
     assert desk.unknown.holds(EVENT, request())
+
+
+@in_virtual_time
+async def test_who_was_tried_before_waits_for_no_other_batch_longer_than_they_asked_for() -> None:
+    desk = Desk().ready()
+    first, second = desk.ask(request(key="first")), desk.ask(request(key="second"))
+    desk.plan()
+    desk.actor.overtaken()
+    # One seat is left: the second waits until somebody has looked for holds that have expired.
+    desk.inform(after(published(3), hold(2)))
+    assert len(desk.plan().records) == 1
+    desk.actor.unresolved()
+
+    desk.now_s = request().deadline_s + 0.1
+    desk.actor.drop_overdue()
+
+    assert isinstance(fault_of(second), OutcomeUnknown)
+    assert not first.done()
+    desk.actor.drop_overdue()
+    assert desk.actor.waiting == 1, "the expiry, which nobody waits for"
 
 
 @in_virtual_time
