@@ -8,6 +8,7 @@ Rules:
    so that the plan does not hang on what a parameter happens to be.
 """
 
+from datetime import datetime
 from typing import TypeAlias
 
 from db.database import Session
@@ -29,6 +30,19 @@ class EventPage:
 
 
 @value
+class Wanted:
+    """Which events of which admin (None: of all), and in which order; text is folded."""
+
+    admin_id: str | None
+    status: str | None = None
+    search: str | None = None
+    on_from: datetime | None = None
+    on_before: datetime | None = None
+    attention: bool = False
+    latest_first: bool = False
+
+
+@value
 class LogPosition:
     """How much of the log a primary has made durable, or a standby has replayed, in bytes."""
 
@@ -41,6 +55,9 @@ POSITION_S = 1.0
 # A page of the public list takes a millisecond, so two keep up with 1000 different ones a second;
 # an admin's count of all events takes a processor for 0.1 s.
 LISTS_AT_ONCE = 2
+# A search among an admin's events takes milliseconds; a super_admin's reads all events, and the
+# second of those that go on together is for other lists.
+SEARCHES_AT_ONCE = 1
 
 # The statement that reads a page, and the one that counts all that match.
 Pair: TypeAlias = tuple[Statement, Statement]
@@ -59,6 +76,7 @@ class EventListReader:
         self._database = database
         self._on_sale = OnSaleEvents(database)
         self._turns = Turns("lists", LISTS_AT_ONCE)
+        self._searches = Turns("searches", SEARCHES_AT_ONCE)
 
     def forget(self) -> None:
         """Take nothing from memory that was read before: it may be another history's."""
@@ -91,6 +109,28 @@ class EventListReader:
         async with self._turns.turn():
             rows = await self._database.fetch(listing, *filters, limit, offset)
         return tuple(map(listed, rows))
+
+    async def search(self, wanted: Wanted, limit: int, offset: int) -> EventPage:
+        """A page of the events that pass all filters, and how many do, as they are now."""
+        filters = (
+            wanted.admin_id,
+            *_stored(wanted.status),
+            wanted.search,
+            wanted.on_from,
+            wanted.on_before,
+            wanted.attention,
+        )
+        async with self._searches.turn(), self._turns.turn():
+            rows = await self._database.fetch(
+                Statement.SEARCH_EVENTS, *filters, wanted.latest_first, limit, offset
+            )
+        found = tuple(map(listed, rows))
+        if 0 < len(found) < limit or (not found and not offset):
+            return EventPage(found, offset + len(found))
+        async with self._searches.turn(), self._turns.turn():
+            row = await self._database.fetchrow(Statement.COUNT_SEARCHED_EVENTS, *filters)
+        assert row is not None, "a count always has a row"
+        return EventPage(found, row["total"])
 
     async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
         """How many events `of_admin` finds in all."""

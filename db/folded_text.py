@@ -3,6 +3,11 @@
 The service writes a text and its folded form together. This is for what something else has written:
 an earlier release while this one is rolled out, or somebody by hand.
 
+An event's name is folded where it has no folded form: to compare every name would hold up each
+start for seconds where there are a million events. So whoever renames an event by hand sets
+`name_folded` to null; and an event that an earlier release renames during the rollout is found by
+its former name until it is renamed again.
+
 Rule: it may run beside the service and beside itself. It writes little at a time, waits for no
 event that is being written, and folds a text only if it is still the one that was read.
 """
@@ -38,7 +43,10 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 async def fold_texts(session: Session) -> int:
     """Fold what is not folded or wrongly so; how many rows that were."""
     return (
-        await _fold_event_types(session) + await _fold_venues(session) + await _fold_emails(session)
+        await _fold_event_types(session)
+        + await _fold_event_names(session)
+        + await _fold_venues(session)
+        + await _fold_emails(session)
     )
 
 
@@ -67,6 +75,23 @@ async def _fold_event_type(session: Session, event_type: str, folded: str) -> in
             left_over,
             event_type,
         )
+    return done
+
+
+async def _fold_event_names(session: Session) -> int:
+    done = fruitless = 0
+    while page := await session.fetch(Statement.PAGE_UNFOLDED_NAMES, PAGE_ROWS):
+        rows = [(row["event_id"], row["name"], fold(row["name"])) for row in page]
+        folded = len(await session.fetch(Statement.FOLD_EVENT_NAMES, *columns(rows)))
+        done += folded
+        if not folded:
+            fruitless += 1
+            if fruitless >= FRUITLESS_MAX:
+                log.warning(
+                    "%d events are locked, and not found by name until they are folded", len(page)
+                )
+                break
+            await asyncio.sleep(PAUSE_S)
     return done
 
 

@@ -34,7 +34,7 @@ class EventDetails:
     """What an admin says of an event. `venue_id`, `event_id`, `created_by` are canonical UUIDs."""
 
     event_id: Annotated[str, Column("uuid")]
-    name: Annotated[str, Column("text", editable=True)]
+    name: Annotated[str, Column("text", editable=True, folded=True)]
     description: Annotated[str, Column("text", editable=True, listed=False)]
     venue_id: Annotated[str, Column("uuid", editable=True, term=True, shared=True)]
     event_type: Annotated[str, Column("text", editable=True, shared=True, folded=True)]
@@ -56,7 +56,7 @@ class EventState:
     status: Annotated[Status, Column("text", editable=True, term=True, moved="set")]
     version: Annotated[int, Column("bigint", moved="set")]
     terms_version: Annotated[int, Column("bigint", listed=False, moved="set")]
-    revenue: Annotated[Decimal, Column("numeric", listed=False, moved="added")]
+    revenue: Annotated[Decimal, Column("numeric", moved="added")]
     updated_at: Annotated[datetime, Column("timestamptz")]
     # False for all but a cancelled event that was never published, so that an older release, which
     # does not write it, hides nothing that ticket holders look for.

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from db.event_lists import EventPage
+from db.event_lists import EventPage, Wanted
 from db.event_rows import ListedEvent
 from db.on_sale_index import OnSaleFilter
 from evently.domain.text import fold
@@ -57,6 +57,9 @@ class ListSource(Protocol):
 
     async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
         """How many events `of_admin` finds in all."""
+
+    async def search(self, wanted: Wanted, limit: int, offset: int) -> EventPage:
+        """A page of the events that pass all filters."""
 
 
 Key: TypeAlias = tuple[str | None, str | None, datetime | None, datetime | None, int, int]
@@ -120,6 +123,21 @@ class EventLists:
             total = await self._total(admin_id, status)
         events = msgspec.convert(page, list[EventInAdminList])
         return AdminEventList(events, max(total, offset + len(page)), query.page, limit)
+
+    async def search(self, admin_id: str | None, query: AdminEventListQuery) -> AdminEventList:
+        """The events of this admin, or of all for None, that pass the query's filters."""
+        wanted = Wanted(
+            admin_id,
+            query.status,
+            _folded(query.search),
+            query.date_from,
+            query.date_to,
+            query.attention == "true",
+            query.order == "-start",
+        )
+        page = await self._primary.search(wanted, query.limit, query.offset)
+        events = msgspec.convert(page.events, list[EventInAdminList])
+        return AdminEventList(events, page.total, query.page, query.limit)
 
     async def stop(self) -> None:
         """Wait for the queries in progress."""

@@ -182,11 +182,12 @@ class EventList(msgspec.Struct):
 
 
 class EventInAdminList(EventInList):
-    """An event as its admin's list shows it."""
+    """An event as its admin's list shows it; `revenue` is of the seats now sold."""
 
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
+    revenue: float
 
 
 class AdminEventList(msgspec.Struct):
@@ -226,6 +227,7 @@ class AdminEventDetail(EventDetail):
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
+    revenue: float
 
 
 class LedgerRow(msgspec.Struct):

@@ -330,6 +330,14 @@ class Paging(Query):
         return (self.page - 1) * self.limit
 
 
+def ends_after_it_begins(until: datetime | None, info: ValidationInfo) -> datetime | None:
+    """Validate a `date_to` beside its `date_from`."""
+    since = info.data.get("date_from")
+    if since is not None and until is not None and since >= until:
+        raise refusal("must not be before date_from")
+    return until
+
+
 class EventListQuery(Paging):
     """Filters of the public list."""
 
@@ -347,13 +355,7 @@ class EventListQuery(Paging):
             raise refusal("must not differ from type")
         return event_type
 
-    @field_validator("date_to")
-    @classmethod
-    def _ends_after_it_begins(cls, until: datetime | None, info: ValidationInfo) -> datetime | None:
-        since = info.data.get("date_from")
-        if since is not None and until is not None and since >= until:
-            raise refusal("must not be before date_from")
-        return until
+    _date_to = field_validator("date_to")(ends_after_it_begins)
 
 
 class HoldListQuery(Query):
@@ -379,6 +381,33 @@ class AdminEventListQuery(Paging):
         BLANK_IS_ABSENT,
         Field(description="Only events with this status now"),
     ] = None
+    search: Annotated[
+        OptionalFilter,
+        Field(description="Any part of the event's name, its venue's or its city, in any case"),
+    ] = None
+    date_from: Annotated[DateFrom | None, BLANK_IS_ABSENT] = None
+    date_to: Annotated[DateTo | None, BLANK_IS_ABSENT] = None
+    attention: Annotated[
+        Literal["true", "false"] | None,
+        BLANK_IS_ABSENT,
+        Field(
+            description="`true`: only drafts whose start has passed or is less than a day away, and"
+            " events on sale that start within a day, go on now, or have few seats left (10 or 5%)"
+        ),
+    ] = None
+    order: Annotated[
+        Literal["start", "-start"] | None,
+        BLANK_IS_ABSENT,
+        Field(description="By start, the earliest first (`start`) or the latest (`-start`)"),
+    ] = None
+
+    _date_to = field_validator("date_to")(ends_after_it_begins)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether more is asked of the list than a status."""
+        found = (self.search, self.date_from, self.date_to)
+        return self.attention == "true" or self.order == "-start" or any(found)
 
 
 class VenueListQuery(Paging):

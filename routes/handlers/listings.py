@@ -32,7 +32,9 @@ async def list_own_events(call: Call) -> AdminEventList:
     """Answer a page of the admin's events; a super_admin's are everybody's."""
     admin = call.admin
     admin_id = None if admin.any_owner else admin.admin_id
-    return await call.services.event_lists.of_admin(admin_id, call.query)
+    lists = call.services.event_lists
+    query: AdminEventListQuery = call.query
+    return await (lists.search if query.narrowed else lists.of_admin)(admin_id, query)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

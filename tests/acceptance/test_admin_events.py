@@ -28,7 +28,7 @@ async def test_an_event_begins_as_a_draft_of_version_1(service: Service) -> None
     del body["max_tickets_per_booking"]
     answer = await service.api.call("POST", "/api/v1/admin/events", headers=headers, body=body)
     assert answer.status == 201
-    assert fields_of(answer) == [*IN_DETAIL, *FOR_ADMIN]
+    assert fields_of(answer) == [*IN_DETAIL, *FOR_ADMIN, "revenue"]
     event = answer.json
     assert (event["status"], event["version"]) == ("draft", 1)
     assert event["available_seats"] == event["total_capacity"] == 100
@@ -82,7 +82,7 @@ async def test_an_update_answers_the_event_with_its_next_version(service: Servic
         headers, event, name="Late night", base_price=30, total_capacity=150
     )
     assert answer.status == 200
-    assert fields_of(answer) == [*IN_DETAIL, *FOR_ADMIN]
+    assert fields_of(answer) == [*IN_DETAIL, *FOR_ADMIN, "revenue"]
     changed = answer.json
     assert changed["version"] == 2
     assert (changed["name"], changed["base_price"]) == ("Late night", 30)
@@ -180,10 +180,15 @@ async def test_an_admin_lists_his_own_events(service: Service) -> None:
     )
     answer = await service.api.call("GET", "/api/v1/admin/events?limit=1", headers=headers)
     assert fields_of(answer) == ["events", "total", "page", "limit"]
-    assert list(answer.json["events"][0]) == [*IN_LIST, *FOR_ADMIN]
+    assert list(answer.json["events"][0]) == [*IN_LIST, *FOR_ADMIN, "revenue"]
     assert (answer.json["total"], answer.json["page"], answer.json["limit"]) == (2, 1, 1)
     answer = await service.api.call("GET", "/api/v1/admin/events?status=draft", headers=headers)
     assert [event["event_id"] for event in answer.json["events"]] == [draft["event_id"]]
+    searched = f"/api/v1/admin/events?search={draft['name'][:3]}&order=-start&status=draft"
+    answer = await service.api.call("GET", searched, headers=headers)
+    assert [event["event_id"] for event in answer.json["events"]] == [draft["event_id"]]
+    answer = await service.api.call("GET", "/api/v1/admin/events?search=%25", headers=headers)
+    assert (answer.json["events"], answer.json["total"]) == ([], 0)
     answer = await service.api.call("GET", "/api/v1/admin/events?status=new", headers=headers)
     assert list(problems(answer)) == ["query.status"]
 

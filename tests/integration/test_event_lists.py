@@ -501,3 +501,14 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for inner in plan.get("Plans", ()):
         yield from _nodes(inner)
+
+
+async def test_an_admin_searches_among_their_own_events_and_a_super_admin_among_all(
+    setting: Setting,
+) -> None:
+    await setting.add("Mine", city="Oslo")
+    await setting.add("Elsewhere")
+    await setting.add("Yours", city="Oslo", owner=BOB)
+    assert await setting.own_names(ADA, search="OSLO") == ["Mine"]
+    found = await setting.own_names(ADA, "super_admin", search="oslo")
+    assert sorted(found) == ["Mine", "Yours"]

@@ -110,6 +110,7 @@ async def test_lists_of_every_kind_leave_connections_to_the_others(
                     _answer(lists.on_sale(EventListQuery(limit=number))),
                     lists.of_admin(str(uuid4()), own),
                     lists.of_admin(None, AdminEventListQuery(limit=number)),
+                    lists.search(None, AdminEventListQuery(limit=number, search="night")),
                     services.venues.list(city=None, search=None, limit=number, offset=0),
                 )
             ]

@@ -31,7 +31,12 @@ def test_lists_show_the_listed_fields_and_where_it_is() -> None:
 def test_a_detail_shows_what_lists_show_and_all_that_an_admin_may_change() -> None:
     detail = {*AdminEventDetail.__struct_fields__}
     assert detail == {*EventInAdminList.__struct_fields__, *UPDATABLE, "datetime", "venue"}
-    assert detail - {*EventDetail.__struct_fields__} == {"created_by", "created_at", "updated_at"}
+    assert detail - {*EventDetail.__struct_fields__} == {
+        "created_by",
+        "created_at",
+        "updated_at",
+        "revenue",
+    }
 
 
 def test_a_detail_is_the_state_by_name_with_its_venue_and_prices_as_numbers() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from db.event_lists import EventPage
+from db.event_lists import EventPage, Wanted
 from db.event_rows import ListedEvent
 from db.on_sale_index import OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable, Overloaded
 from evently.domain.state import Status
+from evently.domain.text import fold
 from evently.domain.venues import Venue
 from routes.caches.event_lists import ENTRY_BYTES, EventLists, Listing
 from routes.caches.fresh_cache import MAX_AGE_S, FreshCache
@@ -41,6 +42,7 @@ class Source:
 
     def __init__(self) -> None:
         self.asked: list[tuple[OnSaleFilter, int, int]] = []
+        self.searched: list[tuple[Wanted, int, int]] = []
         self.seats = 100
         self.total = 50
         self.pages = self.counts = 0
@@ -66,6 +68,10 @@ class Source:
         left = max(0, self.total - offset)
         return tuple(_event(self.seats) for _ in range(min(limit, left)))
 
+    async def search(self, wanted: Wanted, limit: int, offset: int) -> EventPage:
+        self.searched.append((wanted, limit, offset))
+        return EventPage((_event(self.seats),), self.total)
+
     async def count_of_admin(self, admin_id: str | None, status: str | None) -> int:
         self.counts += 1
         return self.total
@@ -90,6 +96,7 @@ def _event(seats: int) -> ListedEvent:
         "created_by": "2" * 36,
         "created_at": START,
         "updated_at": START,
+        "revenue": Decimal("51.00"),
     }
 
 
@@ -435,3 +442,45 @@ async def _until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not true():
             await asyncio.sleep(0)
+
+
+async def test_a_search_is_asked_for_with_folded_text_and_answered_in_full() -> None:
+    setting = Setting()
+    query = {
+        "search": "D\u2019ANGELO",
+        "status": "draft",
+        "date_from": "2035-05-01",
+        "date_to": "2035-05-02",
+        "attention": "true",
+        "order": "-start",
+        "page": "3",
+        "limit": "5",
+    }
+    asked = read_query(AdminEventListQuery, query)
+    found = await setting.lists.search("ada", asked)
+    ((wanted, limit, offset),) = setting.source.searched
+    since, until = datetime(2035, 5, 1, tzinfo=UTC), datetime(2035, 5, 3, tzinfo=UTC)
+    assert wanted == Wanted("ada", "draft", fold("d'angelo"), since, until, True, True)
+    assert (limit, offset) == (5, 10)
+    assert (found.total, found.page, found.limit) == (50, 3, 5)
+    assert [event.revenue for event in found.events] == [51.0]
+
+
+@pytest.mark.parametrize(
+    ("query", "narrowed"),
+    [
+        ({}, False),
+        ({"status": "draft"}, False),
+        ({"search": " ", "date_from": "", "date_to": ""}, False),
+        ({"attention": "false", "order": "start"}, False),
+        ({"search": "a"}, True),
+        ({"date_from": "2035-05-01"}, True),
+        ({"date_to": "2035-05-01"}, True),
+        ({"attention": "true"}, True),
+        ({"order": "-start"}, True),
+    ],
+)
+def test_only_what_the_plain_list_cannot_tell_is_searched_for(
+    query: dict[str, str], *, narrowed: bool
+) -> None:
+    assert read_query(AdminEventListQuery, query).narrowed is narrowed
