@@ -62,7 +62,8 @@ class Endpoint:
     `answer` is the struct of a success, or a media type where the answer is no JSON; `errors` are
     the codes beyond those that `access`, `body` and `query` imply. What `waits` takes its turn
     behind other changes of its event, for as long as its caller says. `hot` endpoints are the ones
-    that SPEC-level targets name; their access log is kept short. `description` says in the document
+    that SPEC-level targets name; their access log is kept short. What has an `etag` can be asked
+    for again with `If-None-Match`, though no cache may keep it. `description` says in the document
     what the summary cannot.
     """
 
@@ -83,4 +84,5 @@ class Endpoint:
     idempotent: bool = False
     waits: bool = False
     hot: bool = False
+    etag: bool = False
     extra: dict[str, Any] = field(default_factory=dict)

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
-from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -21,7 +20,14 @@ from evently.domain.value import value
 from routes.caches.fresh_cache import FreshCache
 from routes.caches.replica import Replica
 from routes.caches.revision import Revision
-from routes.contract.answers import AdminEventList, EventInAdminList, EventInList, EventList, encode
+from routes.contract.answers import (
+    AdminEventList,
+    EventInAdminList,
+    EventInList,
+    EventList,
+    encode,
+    etag_of,
+)
 from routes.contract.bodies import AdminEventListQuery, EventListQuery
 from routes.contract.raw import Raw
 
@@ -182,7 +188,7 @@ def _folded(text: str | None) -> str | None:
 
 def _listing(answer: EventList) -> Listing:
     body = encode(answer)
-    return Listing(Raw(body), f'"{blake2b(body, digest_size=12).hexdigest()}"')
+    return Listing(Raw(body), etag_of(body))
 
 
 def _bytes(listing: Listing) -> int:

@@ -5,6 +5,7 @@ neither can say what the other does not. Times are UTC; prices are JSON numbers.
 """
 
 import datetime as dt
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -20,6 +21,11 @@ _ENCODER = msgspec.json.Encoder()
 def encode(answer: Any) -> bytes:
     """Compact UTF-8 JSON in which `<` is escaped, so that no browser takes it for markup."""
     return _ENCODER.encode(answer).replace(b"<", b"\\u003c")
+
+
+def etag_of(body: bytes) -> str:
+    """The strong ETag of an answer's bytes."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
 
 
 class Health(msgspec.Struct):

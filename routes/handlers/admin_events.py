@@ -217,6 +217,7 @@ ENDPOINTS = (
         ),
         answer=AdminEventDetail,
         access=Access.ADMIN,
+        etag=True,
         errors=(Code.EVENT_NOT_FOUND, Code.OVERLOADED, Code.DATABASE_UNAVAILABLE),
     ),
     Endpoint(

@@ -5,11 +5,11 @@ lets nothing run that is not one of the files listed here.
 """
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
 from routes.call import Call
+from routes.contract.answers import etag_of
 from routes.contract.raw import Raw
 from routes.endpoint import Endpoint, Handler
 
@@ -71,7 +71,7 @@ PACKAGE_FILES: Mapping[str, str] = {
 async def openapi_document(call: Call) -> Raw:
     """Answer the OpenAPI document."""
     body = call.services.openapi()
-    call.headers["ETag"] = _etag(body)
+    call.headers["ETag"] = etag_of(body)
     return Raw(body)
 
 
@@ -83,12 +83,8 @@ async def docs_page(call: Call) -> Raw:
     return _PAGE_RAW
 
 
-def _etag(body: bytes) -> str:
-    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
-
-
 _PAGE_RAW = Raw(PAGE, "text/html; charset=utf-8")
-_PAGE_ETAG = _etag(PAGE)
+_PAGE_ETAG = etag_of(PAGE)
 
 
 def _package_file(name: str) -> bytes:
@@ -100,7 +96,7 @@ def _package_file(name: str) -> bytes:
 
 
 def _asset_handler(body: bytes, content_type: str) -> Handler:
-    raw, etag = Raw(body, content_type), _etag(body)
+    raw, etag = Raw(body, content_type), etag_of(body)
 
     async def asset(call: Call) -> Raw:
         """Answer one file of the page."""

@@ -64,7 +64,9 @@ def _asks_for_role(endpoint: Endpoint) -> bool:
 
 
 def has_etag(endpoint: Endpoint) -> bool:
-    """Whether answers carry an ETag: if they are encoded once and may be cached."""
+    """Whether answers carry an ETag: if declared so, or encoded once and open to caches."""
+    if endpoint.etag:
+        return True
     handler = endpoint.handler
     answers = handler.finish if isinstance(handler, SplitHandler) else handler
     encoded_once = get_type_hints(answers).get("return") is Raw

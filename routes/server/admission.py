@@ -31,7 +31,7 @@ from yarl import URL
 
 from routes.auth.internal_keys import SERVICE_PREFIX
 from routes.call import Call
-from routes.contract.answers import encode
+from routes.contract.answers import encode, etag_of
 from routes.contract.errors import repeated
 from routes.contract.fields import NoQuery
 from routes.contract.headers import refuse_duplicates
@@ -126,6 +126,8 @@ class Admission:
             body, content_type = answer.body, answer.content_type
         else:
             body, content_type = encode(answer), JSON
+            if endpoint.etag:
+                more["ETag"] = etag_of(body)
         if "ETag" in more and _matches(call.sent.get(_IF_NONE_MATCH), more["ETag"]):
             status, body, content_type = _NOT_MODIFIED, b"", ""
         return self._ready(

@@ -193,6 +193,22 @@ async def test_an_admin_lists_his_own_events(service: Service) -> None:
     assert list(problems(answer)) == ["query.status"]
 
 
+async def test_ones_own_event_that_is_the_same_answers_304(service: Service) -> None:
+    headers = await service.clients.admin()
+    event = await service.clients.published_event()
+    path = f"/api/v1/admin/events/{event['event_id']}"
+    answer = await service.api.call("GET", path, headers=headers)
+    etag = answer.headers["ETag"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    again = headers | {"If-None-Match": etag}
+    same = await service.api.call("GET", path, headers=again)
+    assert (same.status, same.body, same.headers["ETag"]) == (304, b"", etag)
+    await service.clients.reserve(event["event_id"], 1)
+    moved = await service.api.call("GET", path, headers=again)
+    assert (moved.status, moved.json["version"]) == (200, event["version"] + 1)
+    assert moved.headers["ETag"] != etag
+
+
 async def test_analytics_add_up_what_was_sold(service: Service) -> None:
     headers = await service.clients.admin()
     event = await service.clients.published_event(total_capacity=30, base_price=9.99)

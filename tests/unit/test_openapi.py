@@ -251,9 +251,10 @@ def test_what_an_endpoint_takes_tells_how_it_can_fail(
     assert set(error_codes(endpoint_of(method, path))) == statuses
 
 
-def test_only_lists_that_are_encoded_once_have_an_etag(described: dict[str, Any]) -> None:
+def test_what_is_encoded_once_or_polled_has_an_etag(described: dict[str, Any]) -> None:
     with_etag = {path for _, path, found in operations(described) if "304" in found["responses"]}
-    assert with_etag == {"/api/v1/events", "/openapi.json", "/docs"}
+    polled = {"/api/v1/admin/events/{event_id}"}
+    assert with_etag == {"/api/v1/events", "/openapi.json", "/docs"} | polled
 
 
 def test_seat_moves_take_a_key_and_a_deadline(described: dict[str, Any]) -> None:
