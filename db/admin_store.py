@@ -15,6 +15,7 @@ from db.database import Database
 from db.refresh_store import NewFamily
 from db.statements import Statement
 from evently.domain.admins import SUPER_ADMIN, LastSuperAdmin, Role
+from evently.domain.origin import Origin
 from evently.domain.text import fold_case, normalized
 from evently.domain.value import value
 
@@ -41,6 +42,14 @@ class Credentials:
     password_hash: str
     role: Role
     is_active: bool
+
+
+@value
+class OwnCredentials:
+    """What the password of a known admin is checked against, and the email they log in with."""
+
+    email: str
+    password_hash: str
 
 
 @value
@@ -115,6 +124,20 @@ class AdminStore:
         if row is None:
             return None
         return LastSuperAdmin() if row["is_protected"] else bool(row["is_active"])
+
+    async def find_credentials(self, admin_id: str) -> OwnCredentials | None:
+        """What the admin's password is checked against, or None if they have no account here."""
+        row = await self._database.fetchrow(Statement.FIND_CREDENTIALS, admin_id)
+        return None if row is None else OwnCredentials(row["email"], row["password_hash"])
+
+    async def replace_password(
+        self, admin_id: str, before: str, after: str, origin: Origin
+    ) -> bool:
+        """Replace the hash `before` and end all logins; False if it is another one by now."""
+        row = await self._database.fetchrow(
+            Statement.REPLACE_PASSWORD, admin_id, before, after, origin.caller, origin.request_id
+        )
+        return row is not None
 
     async def change_password(
         self, email: str, password_hash: str, caller: str, request_id: str

@@ -21,6 +21,7 @@ class Audited(StrEnum):
     ADMIN_REGISTERED = "admin_registered"
     LOGIN_THROTTLED = "login_throttled"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action
+    PROFILE_CHANGED = "profile_changed"
     REFRESHES_REVOKED = "refreshes_revoked"
     ROLE_CHANGED = "role_changed"
     VENUE_CREATED = "venue_created"

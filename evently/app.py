@@ -19,6 +19,7 @@ from actors.peers.link import PeerLink
 from actors.peers.ring import Ring
 from actors.peers.server import PeerServer
 from actors.registry import Registry
+from db.account_store import AccountStore
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
 from db.change_feed import ChangeReader
@@ -221,6 +222,7 @@ async def running_services(
             ledger=EventLedger(database),
             change_reader=change_reader,
             change_feed=change_feed,
+            accounts=AccountStore(database),
             venues=venues,
             creations=Creations(database),
             venue_cache=venue_cache,

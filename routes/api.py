@@ -5,6 +5,7 @@ Rule: what is not listed here does not exist.
 
 from routes.endpoint import Endpoint
 from routes.handlers import (
+    accounts,
     admin_events,
     auth,
     bulk_moves,
@@ -21,6 +22,7 @@ from routes.handlers import (
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
+    *accounts.ENDPOINTS,
     *listings.ENDPOINTS,
     *events.ENDPOINTS,
     *admin_events.ENDPOINTS,

@@ -63,8 +63,8 @@ class Endpoint:
     the codes beyond those that `access`, `body` and `query` imply. What `waits` takes its turn
     behind other changes of its event, for as long as its caller says. `hot` endpoints are the ones
     that SPEC-level targets name; their access log is kept short. What has an `etag` can be asked
-    for again with `If-None-Match`, though no cache may keep it. `description` says in the document
-    what the summary cannot.
+    for again with `If-None-Match`, though no cache may keep it; what `forbids` is for some admins
+    only. `description` says in the document what the summary cannot.
     """
 
     method: str
@@ -85,4 +85,5 @@ class Endpoint:
     waits: bool = False
     hot: bool = False
     etag: bool = False
+    forbids: bool = False
     extra: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from actors.bulk_moves import BulkMoves
 from actors.peers.forwarder import Events
+from db.account_store import AccountStore
 from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.event_holds import EventHolds
@@ -63,6 +64,7 @@ class Services:
     ledger: EventLedger
     change_reader: ChangeReader
     change_feed: ChangeFeed
+    accounts: AccountStore
     venues: VenueStore
     creations: Creations
     venue_cache: VenueCache

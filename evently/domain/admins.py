@@ -4,7 +4,9 @@ Rules:
 1. Permissions follow from the role, here and nowhere else; a client cannot name them.
 2. Anybody may register an event_manager or admin while registration is open; while it is closed,
    only an admin who has the permission. A super_admin is always registered by a super_admin.
-3. A refusal says no more than it must: an unknown email, a wrong password and a deactivated admin
+3. An account is changed by its admin, who needs the old password for a new one, and by
+   super_admins. Over HTTP the last active super_admin stays one.
+4. A refusal says no more than it must: an unknown email, a wrong password and a deactivated admin
    are the same WrongPassword; every refresh token that does not work is the same
    InvalidRefreshToken. (That an email is taken, registration has to say.)
 """
@@ -18,6 +20,7 @@ Role: TypeAlias = Literal["event_manager", "admin", "super_admin"]
 SUPER_ADMIN: Role = "super_admin"
 
 REGISTER, REGISTER_SUPER_ADMIN = "admins:register", "admins:register_super_admin"
+MANAGE, READ_AUDIT = "admins:manage", "audit:read_all"
 ANY_OWNER, ANY_VENUE = "events:any_owner", "venues:any_owner"
 _OWN_EVENTS = ("events:create", "events:read_own", "events:update_own", "events:cancel_own")
 _VENUES = ("venues:create", "venues:read", "venues:update", "venues:delete")
@@ -27,6 +30,7 @@ PERMISSIONS: Mapping[Role, tuple[str, ...]] = {
     "admin": (*_OWN_EVENTS, *_VENUES, REGISTER),
     "super_admin": (
         *(*_OWN_EVENTS, *_VENUES, REGISTER, REGISTER_SUPER_ADMIN, ANY_OWNER, ANY_VENUE),
+        *(MANAGE, READ_AUDIT),
     ),
 }
 
@@ -62,9 +66,25 @@ class Admin:
         return ANY_VENUE in self.permissions
 
     @property
+    def manages_admins(self) -> bool:
+        """Whether they may see all admins, and change their roles and states."""
+        return MANAGE in self.permissions
+
+    @property
+    def reads_audit(self) -> bool:
+        """Whether they may read what all admins did."""
+        return READ_AUDIT in self.permissions
+
+    @property
     def caller(self) -> str:
         """Their name in the ledger, the audit and the log."""
         return f"admin:{self.admin_id}"
+
+
+def admin_of(caller: str) -> str | None:
+    """The id of the admin who is the caller of that name in ledger and audit, if it is one."""
+    kind, _, admin_id = caller.partition(":")
+    return admin_id if kind == "admin" else None
 
 
 @value
@@ -148,6 +168,11 @@ class WrongPassword:
 
 
 @value
+class NoAccount:
+    """The admin has no account here: there is none, or the user service keeps it."""
+
+
+@value
 class InvalidRefreshToken:
     """The refresh token is unknown, used, expired or revoked, or its admin is deactivated."""
 
@@ -157,6 +182,7 @@ RegisterOutcome: TypeAlias = (
 )
 LoginOutcome: TypeAlias = LoggedIn | WrongPassword | Throttled
 RefreshOutcome: TypeAlias = Refreshed | InvalidRefreshToken
+PasswordOutcome: TypeAlias = Refreshed | WrongPassword | Throttled | NoAccount
 LogoutOutcome: TypeAlias = LoggedOut | InvalidRefreshToken
 Refusal: TypeAlias = (
     RoleNotAllowed

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from db.admin_store import AdminStore, Credentials
+from db.admin_store import AdminStore
 from db.audit_store import Audited, AuditEntry, AuditStore
 from db.refresh_store import RefreshStore
 from evently.domain.admins import (
@@ -24,6 +24,8 @@ from evently.domain.admins import (
     LoggedOut,
     LoginOutcome,
     LogoutOutcome,
+    NoAccount,
+    PasswordOutcome,
     Refreshed,
     RefreshOutcome,
     Throttled,
@@ -31,6 +33,7 @@ from evently.domain.admins import (
     WrongPassword,
 )
 from evently.domain.errors import TooManyLogins
+from evently.domain.origin import Origin
 from routes.auth.admin_tokens import AdminTokens
 from routes.auth.passwords import Passwords
 from routes.auth.refresh_token import TTL_S, new_refresh_token, sha256_of
@@ -112,6 +115,33 @@ class Sessions:
             return InvalidRefreshToken()
         return LoggedOut()
 
+    async def change_password(
+        self, admin: Admin, old: str, new: str, *, address: str, request_id: str
+    ) -> PasswordOutcome:
+        """Replace the admin's password and end all their logins but the one that begins now.
+
+        A wrong `old` is a failed login of theirs. Raises TooManyLogins.
+        """
+        found = await self._admins.find_credentials(admin.admin_id)
+        if found is None:
+            return NoAccount()
+        attempt = LoginAttempt(self._throttle.limits, found.email, address)
+        throttled = await self._throttle.check(attempt)
+        if throttled is not None:
+            return throttled
+        if not await self._passwords.matches(old, found.password_hash):
+            return await self._failed(attempt, admin.admin_id, address, request_id)
+        throttled = await self._throttle.succeeded(attempt)
+        if throttled is not None:
+            return throttled
+        hashed = await self._passwords.hash(new)
+        origin = Origin(admin.caller, request_id)
+        if not await self._admins.replace_password(
+            admin.admin_id, found.password_hash, hashed, origin
+        ):
+            return WrongPassword()
+        return Refreshed((await self._start(admin)).tokens)
+
     async def _refresh(self, used: bytes, request_id: str) -> RefreshOutcome:
         began = self._clock()
         following = new_refresh_token()
@@ -137,20 +167,20 @@ class Sessions:
         stored = found.password_hash if found is not None else None
         right = await self._passwords.matches(password, stored)
         if found is None or not right or not found.is_active:
-            return await self._failed(attempt, found, address, request_id)
+            subject_id = found.admin_id if found is not None else None
+            return await self._failed(attempt, subject_id, address, request_id)
         throttled = await self._throttle.succeeded(attempt)
         if throttled is not None:
             return throttled
         return await self._start(Admin(found.admin_id, found.role))
 
     async def _failed(
-        self, attempt: LoginAttempt, found: Credentials | None, address: str, request_id: str
+        self, attempt: LoginAttempt, subject_id: str | None, address: str, request_id: str
     ) -> WrongPassword | Throttled:
         """Count a failure, and record one that reaches a limit: a burst, once in a window."""
         reached = await self._throttle.failed(attempt)
         if isinstance(reached, Throttled):
             return reached
-        subject_id = found.admin_id if found is not None else None
         for limit in reached:
             details = {"limit": limit.name, "failures": limit.attempts_max, "address": address}
             await self._audit.record_audit(

@@ -47,6 +47,13 @@ class Message(msgspec.Struct):
     message: str
 
 
+class SessionsEnded(msgspec.Struct):
+    """How many logins have ended; access tokens work until they expire, within minutes."""
+
+    message: str
+    sessions_ended: int
+
+
 class EventCancelled(msgspec.Struct):
     """The event is cancelled, for good; `version` is its last but for returns."""
 
@@ -336,3 +343,48 @@ class Refreshed(msgspec.Struct):
 
     access_token: str
     refresh_token: str
+
+
+class Account(msgspec.Struct):
+    """An admin; `sessions` is how many logins go on, on whatever device."""
+
+    admin_id: str
+    email: str
+    name: str
+    phone_number: str | None
+    role: str
+    permissions: list[str]
+    is_active: bool
+    created_at: dt.datetime
+    sessions: int
+
+
+class AdminList(msgspec.Struct):
+    """One page of all admins, by email."""
+
+    admins: list[Account]
+    total: int
+    page: int
+    limit: int
+
+
+class AuditEntry(msgspec.Struct):
+    """What was done to an admin or venue, and by whom; names are those of now."""
+
+    action: str
+    caller: str
+    caller_name: str | None
+    subject_id: str | None
+    subject_name: str | None
+    details: dict[str, Any]
+    request_id: str
+    recorded_at: dt.datetime
+
+
+class Audit(msgspec.Struct):
+    """One page of the audit, newest first."""
+
+    entries: list[AuditEntry]
+    page: int
+    limit: int
+    has_more: bool

@@ -36,6 +36,7 @@ class Explained:
 
 _EVENT = {"event_id": "0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"}
 _HOLD = {**_EVENT, "hold_id": "6f1c2b9e-4a5d-8c70-9b1e-2d3f4a5b6c7d"}
+_ADMIN = {"admin_id": "c7a1f6de-52f0-4b6e-9a3b-7f5d2f0e8c44"}
 _VENUE = {"venue_id": "5f3e8a52-3b1d-4c83-8b8e-2f6f0d1f7a90"}
 
 ERRORS: Mapping[Code, Explained] = {
@@ -64,6 +65,12 @@ ERRORS: Mapping[Code, Explained] = {
     Code.VENUE_NOT_FOUND: Explained("No such venue", "No", "Venue not found", _VENUE),
     Code.HOLD_NOT_FOUND: Explained(
         "The event has no such hold", "No", "This event has no such hold", _HOLD
+    ),
+    Code.ADMIN_NOT_FOUND: Explained(
+        "No such admin, or one whose account the user service keeps",
+        "No",
+        "Admin not found",
+        _ADMIN,
     ),
     Code.NOT_FOUND: Explained("No endpoint has this path", "No", "There is nothing at this path"),
     Code.METHOD_NOT_ALLOWED: Explained(
@@ -160,6 +167,12 @@ ERRORS: Mapping[Code, Explained] = {
         "Venue has events and cannot be deleted",
         _VENUE,
         more=("events", "capacity", "event_id", "total_capacity"),
+    ),
+    Code.LAST_SUPER_ADMIN: Explained(
+        "No active super_admin would be left",
+        "No; make another admin a super_admin first",
+        "This is the last active super_admin; make another one first",
+        _ADMIN,
     ),
     Code.PAYLOAD_TOO_LARGE: Explained(
         "The body is over 64 KiB", "No", "The body must not exceed 65536 bytes"

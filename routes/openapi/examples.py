@@ -60,6 +60,20 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
     },
     "Login": {"login": Sent("Email and password", _CREDENTIALS)},
     "RefreshToken": {"token": Sent("A refresh token", {"refresh_token": REFRESH_TOKEN})},
+    "ProfileChanges": {
+        "name": Sent("Another name", {"name": "Ada King"}),
+        "phone": Sent("Remove the phone number", {"phone_number": None}),
+    },
+    "PasswordChange": {
+        "change": Sent(
+            "A new password",
+            {"old_password": "correct horse battery", "new_password": "staple of another stable"},
+        )
+    },
+    "AdminChanges": {
+        "role": Sent("Another role", {"role": "admin"}),
+        "deactivate": Sent("Keep them out", {"is_active": False}),
+    },
     "NewEvent": {
         "all": Sent("All fields", _EVENT),
         "least": Sent(
@@ -149,6 +163,11 @@ FIELDS: Mapping[str, Any] = {
     "LedgerRow.available_seats": 11998,
     "LedgerRow.changes": {},
     "LedgerRow.held": 0,
+    "Account.name": "Ada",
+    "Account.phone_number": "+1 415 555 0100",
+    "SessionsEnded.message": "Logged out everywhere",
+    "AuditEntry.details": {"from": "event_manager", "to": "admin"},
+    "AuditEntry.caller": f"admin:{ADMIN_ID}",
     "Registered.name": "Ada",
     "Venue.name": _VENUE["name"],
     "VenueInEvent.name": _VENUE["name"],
@@ -208,6 +227,13 @@ FIELDS: Mapping[str, Any] = {
     "revenue": 1790,
     "capacity_utilization": 0.17,
     "date": "2035-05-02",
+    "is_active": True,
+    "sessions": 1,
+    "sessions_ended": 2,
+    "action": "role_changed",
+    "caller_name": "Ada",
+    "subject_id": ADMIN_ID,
+    "subject_name": "Charles",
     "kind": "reserved",
     "caller": "internal:booking",
     "changed_fields": [],

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import get_type_hints
 
+from routes.contract.bodies import Registration
 from routes.contract.errors import STATUS, Code
 from routes.contract.fields import NoQuery
 from routes.contract.raw import Raw
@@ -60,7 +61,7 @@ def _ids(endpoint: Endpoint) -> list[str]:
 
 
 def _asks_for_role(endpoint: Endpoint) -> bool:
-    return endpoint.body is not None and "role" in endpoint.body.model_fields
+    return endpoint.body is Registration
 
 
 def has_etag(endpoint: Endpoint) -> bool:
@@ -147,7 +148,8 @@ def _may_be_forbidden(endpoint: Endpoint) -> bool:
     event = endpoint.access is Access.ADMIN and "event_id" in _ids(endpoint)
     venue = endpoint.access is Access.ADMIN and "venue_id" in _ids(endpoint)
     owned = event or (venue and endpoint.method != "GET")
-    return owned or endpoint.access is Access.INTERNAL or _asks_for_role(endpoint)
+    restricted = endpoint.forbids or endpoint.access is Access.INTERNAL
+    return owned or restricted or _asks_for_role(endpoint)
 
 
 def _responses(endpoint: Endpoint) -> Schema:

@@ -15,6 +15,10 @@ TAGS: Mapping[str, str] = {
         "Access tokens are JWTs that expire within minutes. A refresh token buys the next pair of"
         " tokens, once: using it a second time ends the login."
     ),
+    "Admin accounts": (
+        "One's own account, for a `super_admin` everybody's, and the audit of what was done to"
+        " accounts and venues."
+    ),
     "Public events": (
         "Events on sale, for everybody. An event that was never published is not found here; a"
         " cancelled or completed one that was is still found by its id."

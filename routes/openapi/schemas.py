@@ -19,7 +19,9 @@ from routes.openapi.examples import field_example
 Schema: TypeAlias = dict[str, Any]
 
 # The id of an event, venue or admin is a UUID in answers, as it is in paths.
-_UUID_FIELDS = frozenset({"event_id", "venue_id", "admin_id", "created_by", "hold_id"})
+_UUID_FIELDS = frozenset(
+    {"event_id", "venue_id", "admin_id", "created_by", "hold_id", "subject_id"}
+)
 # The integers in answers that may exceed 32 bits.
 _INT64_FIELDS = frozenset({"version", "total"})
 

@@ -17,6 +17,7 @@ _INVALID_ID = {
     "event_id": "Invalid event ID",
     "hold_id": "Invalid hold ID",
     "venue_id": "Invalid venue ID",
+    "admin_id": "Invalid admin ID",
 }
 
 

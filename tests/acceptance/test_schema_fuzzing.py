@@ -48,14 +48,23 @@ def fuzzed(postgres: EmbeddedPostgres, template: str) -> Iterator[Service]:
 async def named(service: Service) -> dict[str, str]:
     """What the configuration names: events with their venue, and who may call."""
     async with service.connected():
-        body = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"}
-        admin = (await service.api.call("POST", "/api/v1/auth/admin/register", body=body)).json
+        path, names = "/api/v1/auth/admin/register", ("ada", "grace", "bob")
+        body = {"password": "correct horse battery", "name": "Ada"}
+        # Ada logs in, as in the document's example, Grace calls, and Bob is deactivated. One admin
+        # would be locked out by wrong passwords, and then nothing would come through.
+        _, caller, kept_out = [
+            (
+                await service.api.call("POST", path, body=body | {"email": f"{name}@example.org"})
+            ).json
+            for name in names
+        ]
         await service.clients.admin()
         await service.database.rows("UPDATE admins SET role = 'super_admin'")
         event, other = [await service.clients.published_event() for _ in range(2)]
     return {
-        "ACCESS_TOKEN": admin["access_token"],
-        "EMAIL": body["email"],
+        "ACCESS_TOKEN": caller["access_token"],
+        "OTHER_ADMIN_ID": kept_out["admin_id"],
+        "EMAIL": "ada@example.org",
         "PASSWORD": body["password"],
         "INTERNAL_KEY": service.api.internal_key,
         "EVENT_ID": event["event_id"],

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
+from db.account_store import AccountStore
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
 from db.database import Database
@@ -71,6 +72,7 @@ class Service:
         self.url = url
         self.ends = Ends()
         self.admins = AdminStore(database)
+        self.accounts = AccountStore(database)
         self.passwords = passwords or Passwords(cost=4, waiting_max=200)
         tokens = AdminTokens(SECRET)
         throttle = Throttle(ThrottleStore(database), limits)
@@ -169,8 +171,14 @@ class Service:
         """Let the throttle's windows pass."""
         await self.sql("UPDATE auth_attempts SET window_ends_at = now() - interval '1 s'")
 
+    def call(self, admin: Admin, body: Any = None, query: Any = None, **params: str) -> Call:
+        """A call of this admin."""
+        call = self._call(body, "req-9", request())
+        call.admin, call.query, call.params = admin, query, params
+        return call
+
     def _call(self, body: Any, request_id: str, sent: web.Request) -> Call:
-        services = SimpleNamespace(admin_auth=self._parts)
+        services = SimpleNamespace(admin_auth=self._parts, accounts=self.accounts)
         call = Call("POST", sent.headers, cast(Any, services), sent)
         call.request_id, call.body = request_id, body
         return call

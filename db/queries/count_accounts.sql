@@ -1,0 +1,3 @@
+-- How many admins there are; always one row.
+SELECT count(*) AS total
+  FROM admins
