@@ -10,7 +10,7 @@ Rules:
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,9 @@ from evently.domain.value import value
 CHUNK_VERSIONS = 100_000
 # So many versions more are read in about a millisecond, and keeping them would be a write.
 UNKEPT_MAX = 1000
+# How far back the value is looked for that an edit replaced: 50 ms at most, and further than the
+# whole ledger of most events.
+PREVIOUS_WITHIN_VERSIONS = 100_000
 # The client of a report over millions of versions that nobody has asked for before waits so long,
 # and is then told how far it is.
 PATIENCE_S = 2.0
@@ -83,6 +86,16 @@ class DaySales:
 
 
 @value
+class BucketSales:
+    """What was sold and returned in the hour or minute that begins at `start`."""
+
+    start: datetime
+    tickets_sold: int
+    tickets_returned: int
+    revenue: Decimal
+
+
+@value
 class SalesByDay:
     """What has been sold in all, and on each UTC day on which seats moved, oldest first."""
 
@@ -108,11 +121,13 @@ class EventLedger:
         chunk: int = CHUNK_VERSIONS,
         unkept_max: int = UNKEPT_MAX,
         patience_s: float = PATIENCE_S,
+        previous_within: int = PREVIOUS_WITHIN_VERSIONS,
     ) -> None:
         self._database = database
         self._chunk = chunk
         self._unkept_max = unkept_max
         self._patience_s = patience_s
+        self._previous_within = previous_within
         self._turns = Turns("reports", REPORTS_AT_ONCE)
 
     async def sales(self, event_id: str) -> EventSales | None:
@@ -151,6 +166,42 @@ class EventLedger:
             if row["date"] is not None
         )
         return SalesByDay(_sales(rows[0], revenue="money"), days)
+
+    async def by_bucket(
+        self, event_id: str, version: int, bucket: str, since: datetime, until: datetime
+    ) -> tuple[BucketSales, ...]:
+        """Sales of each hour or minute of [since, until) in which seats moved, up to `version`."""
+        async with self._turns.turn():
+            rows = await self._database.fetch(
+                Statement.SUM_SALES_BY_BUCKET, event_id, version, since, until, bucket
+            )
+        return tuple(BucketSales(**row) for row in rows)
+
+    async def previous(
+        self, event_id: str, versions: Sequence[EventVersion]
+    ) -> Mapping[int, Mapping[str, Any]]:
+        """What each edit among `versions` replaced, by version.
+
+        A field is left out if its last change lies further back than is looked.
+        """
+        edits = {one.version for one in versions if one.changes and one.version > 1}
+        if not edits:
+            return {}
+        first = max(1, min(edits) - self._previous_within)
+        async with self._turns.turn():
+            rows = await self._database.fetch(Statement.LIST_EDITS, event_id, first, max(edits))
+        left = {one.version: one.status for one in versions}
+        known: dict[str, Any] = {}
+        found: dict[int, Mapping[str, Any]] = {}
+        for row in rows:
+            version, changes = row["version"], row["changes"]
+            if version - 1 in left:
+                # Seats move it as well.
+                known["status"] = left[version - 1]
+            if version in edits:
+                found[version] = {name: known[name] for name in changes if name in known}
+            known.update(changes)
+        return found
 
     async def _bring_up(self, event_id: str) -> StillAddingUp | None:
         """Keep the sums of all but the last few versions, or of as many as there is time for."""

@@ -3,7 +3,8 @@ WITH added AS (
     INSERT INTO event_sales_by_day AS d
            (event_id, date, tickets_sold, tickets_returned, revenue)
     SELECT $1, s.*
-      FROM (SELECT {sums_by_day}
+      FROM (SELECT (l.recorded_at AT TIME ZONE 'UTC')::date AS date,
+                   {sums_of_sales}
               FROM event_ledger AS l
              WHERE l.event_id = $1
                AND l.version > $2

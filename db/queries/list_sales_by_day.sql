@@ -17,7 +17,8 @@ days AS (
               FROM event_sales_by_day
              WHERE event_id = $1
              UNION ALL
-            (SELECT {sums_by_day}
+            (SELECT (l.recorded_at AT TIME ZONE 'UTC')::date AS date,
+                    {sums_of_sales}
                FROM event_ledger AS l
               WHERE l.event_id = $1
                 AND l.version > (SELECT kept FROM sold)

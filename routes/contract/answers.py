@@ -246,7 +246,9 @@ class AdminEventDetail(EventDetail):
 class LedgerRow(msgspec.Struct):
     """One version of an event: what made it, and what it left.
 
-    `quantity` is the change of free seats, `held` that of the seats in holds.
+    `quantity` is the change of free seats, `held` that of the seats in holds. `previous` has what
+    `changes` replaced, but for a field whose last change lies 100 000 versions or more back;
+    `caller_name` is an admin's name of now.
     """
 
     version: int
@@ -261,6 +263,8 @@ class LedgerRow(msgspec.Struct):
     recorded_at: dt.datetime
     held: int
     hold_id: str | None
+    previous: dict[str, Any]
+    caller_name: str | None
 
 
 class EventHistory(msgspec.Struct):
@@ -274,12 +278,13 @@ class EventHistory(msgspec.Struct):
 
 
 class BookingDay(msgspec.Struct):
-    """What was sold and returned on one UTC day."""
+    """What was sold and returned in the UTC day, hour or minute that begins at `start`."""
 
     date: dt.date
     tickets_sold: int
     tickets_returned: int
     revenue: float
+    start: dt.datetime
 
 
 class EventAnalytics(msgspec.Struct):

@@ -34,7 +34,7 @@ _ANSWERED = frozenset(
 @cache
 def _names(model: type[BaseModel]) -> frozenset[str]:
     """What a body or query of this model may hold; kept, since pydantic looks for it each time."""
-    return frozenset(model.model_fields)
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def read_body(model: type[M], value: Any) -> M:

@@ -224,8 +224,18 @@ async def test_analytics_add_up_what_was_sold(service: Service) -> None:
     assert answer.json["revenue"] == 19.98
     assert answer.json["capacity_utilization"] == 6.67
     (day,) = answer.json["booking_trends"]
-    assert list(day) == ["date", "tickets_sold", "tickets_returned", "revenue"]
+    assert list(day) == ["date", "tickets_sold", "tickets_returned", "revenue", "start"]
     assert (day["tickets_sold"], day["tickets_returned"], day["revenue"]) == (3, 1, 19.98)
+    assert day["start"] == f"{day['date']}T00:00:00Z"
+    answer = await service.api.call("GET", f"{path}?bucket=minute", headers=headers)
+    minutes = answer.json["booking_trends"]
+    assert sum(minute["tickets_sold"] for minute in minutes) == 3
+    answer = await service.api.call(
+        "GET", f"{path}?bucket=hour&from=2001-01-01&to=2001-01-02", headers=headers
+    )
+    assert (answer.json["booking_trends"], answer.json["tickets_sold"]) == ([], 2)
+    answer = await service.api.call("GET", f"{path}?bucket=week", headers=headers)
+    assert list(problems(answer)) == ["query.bucket"]
     await service.clients.move(event_id, 2)
     assert (await service.api.call("GET", path, headers=headers)).json["revenue"] == 0
 
@@ -248,12 +258,15 @@ async def test_the_history_tells_every_version_newest_first(service: Service) ->
     assert list(reserved) == [
         *("version", "kind", "caller", "changed_fields", "changes", "quantity"),
         *("available_seats", "status", "request_id", "recorded_at", "held", "hold_id"),
+        *("previous", "caller_name"),
     ]
     assert (reserved["version"], reserved["kind"], reserved["quantity"]) == (3, "reserved", -2)
     assert reserved["caller"] == "internal:acceptance"
     assert reserved["request_id"] == "seen-in-history"
     assert published["changed_fields"] == ["status"]
+    assert published["previous"] == {"status": "draft"}
     assert published["caller"].startswith("admin:")
+    assert (published["caller_name"], reserved["caller_name"]) == ("Ada", None)
     answer = await service.api.call("GET", f"{path}?limit=2&page=2", headers=headers)
     assert [row["kind"] for row in answer.json["history"]] == ["created"]
 

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from multidict import CIMultiDict
 
+from db.account_store import AccountStore
 from db.database import Database
 from db.event_ledger import EventLedger, SalesByDay, StillAddingUp
 from evently.domain.admins import Admin
@@ -22,6 +23,8 @@ from routes.call import Call
 from routes.contract.answers import EventAnalytics, EventHistory, LedgerRow
 from routes.contract.bodies import Paging
 from routes.contract.errors import ApiError, Code
+from routes.contract.fields import Query
+from routes.contract.report_queries import AnalyticsQuery
 from routes.contract.validation import read_query
 from routes.handlers.reports import get_analytics, get_history
 
@@ -62,6 +65,8 @@ class Setting:
     def __init__(self, database: Database, other: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.database = database
         self.ledger = EventLedger(database)
+        self.accounts = AccountStore(database)
+        self.now = MIDNIGHT
         self.other = other
 
     async def add(self, *moves: tuple[int, str, datetime], capacity: int = CAPACITY) -> str:
@@ -113,19 +118,22 @@ class Setting:
         row = (event_id, version, kind, delta, Decimal(money), left, caller, noted, at)
         await self.other.execute(ADD_VERSION, *row)
 
-    def call(self, event_id: str, admin: Admin, **query: str) -> Call:
-        services = SimpleNamespace(ledger=self.ledger)
+    def call(self, event_id: str, admin: Admin, model: type[Query] = Paging, **query: str) -> Call:
+        clock = SimpleNamespace(now=lambda: self.now)
+        services = SimpleNamespace(
+            ledger=self.ledger, accounts=self.accounts, events=SimpleNamespace(clock=clock)
+        )
         call = Call("GET", CIMultiDict(), cast(Any, services))
         call.params = {"event_id": event_id}
-        call.query = read_query(Paging, query)
+        call.query = read_query(model, query)
         call.admin = admin
         return call
 
-    async def analytics(self, event_id: str, admin: Admin = ADA) -> EventAnalytics:
-        return await get_analytics(self.call(event_id, admin))
+    async def analytics(self, event_id: str, admin: Admin = ADA, **query: str) -> EventAnalytics:
+        return await get_analytics(self.call(event_id, admin, AnalyticsQuery, **query))
 
     async def history(self, event_id: str, admin: Admin = ADA, **query: str) -> EventHistory:
-        return await get_history(self.call(event_id, admin, **query))
+        return await get_history(self.call(event_id, admin, Paging, **query))
 
 
 @pytest.fixture
@@ -204,7 +212,13 @@ async def test_analytics_are_answered_in_the_order_of_their_fields(setting: Sett
         "revenue": 25.5,
         "capacity_utilization": 0.33,
         "booking_trends": [
-            {"date": "2026-03-02", "tickets_sold": 1, "tickets_returned": 0, "revenue": 25.5}
+            {
+                "date": "2026-03-02",
+                "tickets_sold": 1,
+                "tickets_returned": 0,
+                "revenue": 25.5,
+                "start": "2026-03-02T00:00:00Z",
+            }
         ],
     }
 

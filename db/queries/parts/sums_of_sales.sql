@@ -1,6 +1,5 @@
--- The sums of ledger rows l for each UTC day, as the table of kept sums has them. Sold is what is neither
--- free nor held, so seats that go into a hold, or come back out of it, change nothing.
-(l.recorded_at AT TIME ZONE 'UTC')::date AS date,
+-- The sums of ledger rows l, as the table of kept sums has them. Sold is what is neither free nor held, so
+-- seats that go into a hold, or come back out of it, change nothing.
 coalesce(sum(-l.seat_delta - l.held_delta) FILTER (WHERE l.seat_delta + l.held_delta < 0), 0)::bigint
     AS tickets_sold,
 coalesce(sum(l.seat_delta + l.held_delta) FILTER (WHERE l.seat_delta + l.held_delta > 0), 0)::bigint
