@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from evently.embedded import EmbeddedPostgres
+from evently_client import AdminClient
+from tests.acceptance.client_stage import FakeStage, ServiceStage, Stage
 from tests.acceptance.cluster import all_ready
 from tests.acceptance.contract import AnswerChecker
 from tests.acceptance.place import Place, opened_place
@@ -66,6 +68,24 @@ def place(postgres: EmbeddedPostgres, template: str) -> Iterator[Place]:
     with opened_place(postgres.dsn(name)) as place:
         yield place
     postgres.drop_database(name)
+
+
+@pytest.fixture(params=["fake", "service"])
+def real(request: pytest.FixtureRequest) -> Place | None:
+    """The real service, where it is its turn; the fake one needs no PostgreSQL."""
+    if request.param == "fake":
+        return None
+    place: Place = request.getfixturevalue("place")
+    return place
+
+
+@pytest.fixture
+async def stage(real: Place | None) -> AsyncIterator[Stage]:
+    if real is None:
+        yield FakeStage()
+    else:
+        async with AdminClient(real.url, real.tokens) as admin:
+            yield ServiceStage(real, admin)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ class Place:
     """Where events are made: at a real service, by an admin, in a venue for 1000."""
 
     url: str
+    database_url: str
     tokens: Tokens
     venue_id: str
 
@@ -28,6 +29,6 @@ def opened_place(database_url: str) -> Iterator[Place]:
                 name="Hall", address="1 Street", city="Oslo", country="Norway", capacity=1000
             )
             assert admin.tokens is not None
-            place = Place(service.process.url, admin.tokens, venue.venue_id)
+            place = Place(service.process.url, database_url, admin.tokens, venue.venue_id)
         yield place
         service.process.verify()

@@ -4,24 +4,18 @@ Rule: no test knows which of the two it runs on.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
 
 from evently_client import (
-    AdminClient,
     ClientLimits,
     ConcurrentUpdate,
     EventForBooking,
     EventNotFound,
     EventNotModifiable,
-    EventServiceClient,
-    Failure,
     InsufficientSeats,
     InvalidRequest,
     KeyReused,
@@ -30,138 +24,14 @@ from evently_client import (
     SeatMove,
     SeatsExceedCapacity,
     SeatsMoved,
-    SyncEventServiceClient,
     Unauthorized,
     key_of,
 )
-from evently_client.testing import Break, FakeEventService
-from evently_client.transport import Answer, HttpTransport, Request
-from tests.acceptance.place import Place
-from tests.acceptance.service_process import INTERNAL_KEY
+from evently_client.testing import Break
+from tests.acceptance.client_stage import PRICE, Stage
 from tests.until import until
 
 ONE_TRY = ClientLimits(tries_max=1)
-PRICE = Decimal("25.50")
-
-
-class Stage(Protocol):
-    """What tests need beside a client."""
-
-    def client(self, **how: Any) -> EventServiceClient: ...
-    def sync_client(self) -> SyncEventServiceClient: ...
-    def break_next(self, *breaks: Break) -> None: ...
-    async def add_event(
-        self, seats: int, *, published: bool = True, starts_in: timedelta = timedelta(days=30)
-    ) -> str: ...
-    async def change_price(self, event_id: str, price: Decimal) -> None: ...
-    async def cancel(self, event_id: str) -> None: ...
-
-
-class FakeStage:
-    """The fake service."""
-
-    def __init__(self) -> None:
-        self._fake = FakeEventService()
-        self.sync_client = self._fake.sync_client
-        self.break_next = self._fake.break_next
-
-    def client(self, **how: Any) -> EventServiceClient:
-        return self._fake.client(**how)
-
-    async def add_event(
-        self, seats: int, *, published: bool = True, starts_in: timedelta = timedelta(days=30)
-    ) -> str:
-        return self._fake.add_event(
-            seats, base_price=PRICE, published=published, starts_in=starts_in
-        )
-
-    async def change_price(self, event_id: str, price: Decimal) -> None:
-        self._fake.change_price(event_id, price)
-
-    async def cancel(self, event_id: str) -> None:
-        self._fake.cancel(event_id)
-
-
-class Breaking(HttpTransport):
-    """HTTP whose answers, or requests, are lost as a test says."""
-
-    def __init__(self, url: str, limits: ClientLimits, breaks: deque[Break]) -> None:
-        super().__init__(url, limits)
-        self._breaks = breaks
-
-    async def send(self, request: Request, timeout_s: float) -> Answer | Failure:
-        broken = self._breaks.popleft() if self._breaks else None
-        lost = Failure("CONNECTION_LOST", "lost by the test", again=True, unknown=True)
-        if broken is Break.LOST_REQUEST:
-            return lost
-        answer = await super().send(request, timeout_s)
-        if broken is Break.SILENCE:
-            await asyncio.sleep(timeout_s)
-        return answer if broken is None else lost
-
-
-class ServiceStage:
-    """The real service, with an admin who is logged in."""
-
-    def __init__(self, url: str, admin: AdminClient, venue_id: str) -> None:
-        self._url = url
-        self._admin = admin
-        self._venue_id = venue_id
-        self._breaks: deque[Break] = deque()
-
-    def client(self, *, api_key: str = INTERNAL_KEY, **how: Any) -> EventServiceClient:
-        limits = how.pop("limits", None) or ClientLimits()
-        transport = Breaking(self._url, limits, self._breaks)
-        return EventServiceClient(self._url, api_key, limits=limits, transport=transport, **how)
-
-    def sync_client(self) -> SyncEventServiceClient:
-        return SyncEventServiceClient(self._url, INTERNAL_KEY)
-
-    def break_next(self, *breaks: Break) -> None:
-        self._breaks.extend(breaks)
-
-    async def add_event(
-        self, seats: int, *, published: bool = True, starts_in: timedelta = timedelta(days=30)
-    ) -> str:
-        start = datetime.now(UTC) + starts_in
-        event = await self._admin.create_event(
-            name="Night",
-            venue_id=self._venue_id,
-            event_type="concert",
-            start_datetime=start,
-            end_datetime=start + timedelta(hours=3),
-            total_capacity=seats,
-            base_price=PRICE,
-        )
-        if published:
-            event = await self._admin.publish_event(event.event_id, event.version)
-        return event.event_id
-
-    async def change_price(self, event_id: str, price: Decimal) -> None:
-        version = (await self._admin.get_event(event_id)).version
-        await self._admin.update_event(event_id, version, base_price=price)
-
-    async def cancel(self, event_id: str) -> None:
-        version = (await self._admin.get_event(event_id)).version
-        await self._admin.cancel_event(event_id, version)
-
-
-@pytest.fixture(params=["fake", "service"])
-def real(request: pytest.FixtureRequest) -> Place | None:
-    """The real service, where it is its turn; the fake one needs no PostgreSQL."""
-    if request.param == "fake":
-        return None
-    place: Place = request.getfixturevalue("place")
-    return place
-
-
-@pytest.fixture
-async def stage(real: Place | None) -> AsyncIterator[Stage]:
-    if real is None:
-        yield FakeStage()
-    else:
-        async with AdminClient(real.url, real.tokens) as admin:
-            yield ServiceStage(real.url, admin, real.venue_id)
 
 
 async def test_an_event_is_shown_as_a_booking_needs_it(stage: Stage) -> None:

@@ -1,8 +1,8 @@
 """Clients of the Evently Event Service: for booking services, for readers and for admins.
 
 Rules
-1. Every seat move and every creation has one Idempotency-Key for all of its tries, so a try whose
-   answer was lost can be repeated: it is carried out once, whatever happens to the connections.
+1. Every seat move, change of a hold and creation has one Idempotency-Key for all of its tries, so a
+   try whose answer was lost can be repeated: it is carried out once, whatever happens on the way.
 2. 503, 429, other 5xx, lost connections and timeouts are retried: with full jitter, not before
    Retry-After, a bounded number of times in a bounded time. A refusal is never retried.
 3. An error says what is certain. `Refused` and `Unavailable`: nothing changed. `OutcomeUnknown`:
@@ -35,9 +35,12 @@ from .answers import (
     EventInList,
     EventPage,
     History,
+    Hold,
+    HoldPage,
     LedgerRow,
     LoggedIn,
     Registered,
+    SeatsHeld,
     SeatsMoved,
     Tokens,
     Venue,
@@ -54,9 +57,14 @@ from .errors import (
     EventNotModifiable,
     EventServiceError,
     Failure,
+    HoldExpired,
+    HoldNotActive,
+    HoldNotFound,
+    HoldPriceChanged,
     InsufficientSeats,
     InvalidRequest,
     KeyReused,
+    MaxTicketsExceeded,
     OutcomeUnknown,
     Refused,
     SeatsExceedCapacity,
@@ -94,11 +102,18 @@ __all__ = [
     "EventServiceError",
     "Failure",
     "History",
+    "Hold",
+    "HoldExpired",
+    "HoldNotActive",
+    "HoldNotFound",
+    "HoldPage",
+    "HoldPriceChanged",
     "InsufficientSeats",
     "InvalidRequest",
     "KeyReused",
     "LedgerRow",
     "LoggedIn",
+    "MaxTicketsExceeded",
     "MoveResult",
     "OnConflict",
     "OutcomeUnknown",
@@ -109,6 +124,7 @@ __all__ = [
     "RetryHook",
     "SeatMove",
     "SeatsExceedCapacity",
+    "SeatsHeld",
     "SeatsMoved",
     "SyncAdminClient",
     "SyncEventServiceClient",

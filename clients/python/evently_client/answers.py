@@ -6,7 +6,7 @@ A field that a later release adds gets a default here, so that older services ca
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -40,6 +40,49 @@ class SeatsMoved:
     replayed: bool = False
     tries: int = 1
     conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Seats that are kept for a buyer who is paying.
+
+    `status` is held, confirmed, released or expired. `unit_price` is the event's price when it was
+    held, `amount` what was paid in total, None until it is confirmed. It can be prolonged up to
+    `latest_expires_at`. `retaken` means that it was confirmed after its time.
+    """
+
+    hold_id: str
+    quantity: int
+    unit_price: Decimal
+    status: str
+    reference: str | None
+    held_at: datetime
+    expires_at: datetime
+    latest_expires_at: datetime
+    closed_at: datetime | None
+    retaken: bool
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeatsHeld(SeatsMoved):
+    """The event and the hold after a committed change of it, and how the call went.
+
+    `replayed` means that an earlier request with the same key had done it: `hold` is then what was
+    answered at that time. `find_hold` tells what has become of it since.
+    """
+
+    # A move without a hold is answered as SeatsMoved, so there is no sensible default.
+    hold: Hold = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPage:
+    """A page of an event's holds, oldest first; `next` is the `after` of the next one, or None."""
+
+    event_id: str
+    holds: tuple[Hold, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

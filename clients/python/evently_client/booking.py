@@ -1,4 +1,4 @@
-"""What a booking service calls: read an event, reserve seats, return seats."""
+"""What a booking service calls for an event: read it, reserve seats, return seats."""
 
 import ssl as tls
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from .calls import Call, Calls, RetryHook, body_as
 from .course import ClientLimits, Course, Safety
 from .decode import read
 from .errors import Failure
+from .holds import Holds
 from .sent import (
     ANY,
     Id,
@@ -114,7 +115,7 @@ class SeatMoves(Calls):
         return wait_s
 
 
-class EventServiceClient(SeatMoves):
+class EventServiceClient(SeatMoves, Holds):
     """Calls one Event Service for a booking service; `api_key` is an internal key."""
 
     def __init__(

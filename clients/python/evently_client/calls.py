@@ -124,6 +124,11 @@ class Calls:
         )
         return view
 
+    def _briefly(self: C, most_s: float) -> C:
+        """The same client, whose calls last `most_s` at most."""
+        given_s = self._options.timeout_s
+        return self.with_options(timeout_s=most_s if given_s is None else min(most_s, given_s))
+
     async def close(self) -> None:
         """Close the client's own connections; a session that was given stays open."""
         await self._transport.close()

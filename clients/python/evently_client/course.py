@@ -20,6 +20,11 @@ PROOFS = frozenset(
         "INSUFFICIENT_SEATS",
         "SEATS_EXCEED_CAPACITY",
         "CONCURRENT_UPDATE",
+        "MAX_TICKETS_EXCEEDED",
+        "HOLD_NOT_FOUND",
+        "HOLD_NOT_ACTIVE",
+        "HOLD_EXPIRED",
+        "HOLD_PRICE_CHANGED",
     }
 )
 

@@ -4,8 +4,10 @@ Rule: the class of an error says what is certain about the service's state, and 
 be pickled, so that they survive a task queue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 # The attribute in which a cancellation carries the key of its call.
@@ -101,6 +103,71 @@ class InsufficientSeats(Refused):
         """Seats left."""
         return int(self.details["available"])
 
+    @property
+    def held(self) -> int:
+        """Seats in holds, which may be free again."""
+        return int(self.details.get("held") or 0)
+
+    @property
+    def next_hold_expires_at(self) -> datetime | None:
+        """When some of them may be free again, if the service said so."""
+        return _instant(self.details.get("next_hold_expires_at"))
+
+
+class MaxTicketsExceeded(Refused):
+    """A hold is one booking, and a booking may not have so many seats."""
+
+    @property
+    def requested(self) -> int:
+        """Seats requested."""
+        return int(self.details["requested"])
+
+    @property
+    def max_tickets_per_booking(self) -> int:
+        """Seats that one booking may have."""
+        return int(self.details["max_tickets_per_booking"])
+
+
+class HoldNotFound(Refused):
+    """The event has no such hold."""
+
+
+class HoldNotActive(Refused):
+    """The hold has ended in another way than this call would end it."""
+
+    @property
+    def hold_status(self) -> str | None:
+        """What has become of the hold: confirmed, released or expired."""
+        return self.details.get("status")
+
+
+class HoldExpired(Refused):
+    """The hold had expired, and its seats were not taken again: refund the buyer."""
+
+    @property
+    def expired_at(self) -> datetime | None:
+        """When it expired."""
+        return _instant(self.details.get("expired_at"))
+
+    @property
+    def available(self) -> int:
+        """Seats left."""
+        return int(self.details["available"])
+
+
+class HoldPriceChanged(Refused):
+    """A hold cannot grow: the event's price is another one now. Place a second hold."""
+
+    @property
+    def unit_price(self) -> Decimal:
+        """The price of the hold's seats."""
+        return Decimal(self.details["unit_price"])
+
+    @property
+    def base_price(self) -> Decimal:
+        """The event's price."""
+        return Decimal(self.details["base_price"])
+
 
 class SeatsExceedCapacity(Refused):
     """More seats were returned than are sold."""
@@ -146,8 +213,8 @@ class Unavailable(EventServiceError):
 class OutcomeUnknown(EventServiceError):
     """The call may have been carried out.
 
-    With a `key`, which every seat move and every creation has: repeat the same call with it to
-    learn the outcome. Without one: look before you repeat the call.
+    With a `key`, which every change of seats, of holds and every creation has: repeat the same call
+    with it to learn the outcome. Without one: look before you repeat the call.
     """
 
 
@@ -163,15 +230,39 @@ def key_of(error: BaseException) -> str | None:
     It finds the key of an EventServiceError, of a cancellation, and of the timeout or other error
     that a cancellation was turned into.
     """
+    for found in _chain(error):
+        key = _key(found)
+        if key is not None:
+            return key
+    return None
+
+
+def leaves_open(error: BaseException) -> bool:
+    """Whether a call with a key ended in `error` that may have been carried out."""
+    for found in _chain(error):
+        if _key(found) is not None:
+            return isinstance(found, OutcomeUnknown) or not isinstance(found, EventServiceError)
+    return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
         seen.add(id(found))
-        key = found.key if isinstance(found, EventServiceError) else getattr(found, _KEY, None)
-        if isinstance(key, str):
-            return key
+        yield found
         found = found.__cause__ or found.__context__
-    return None
+
+
+def _key(error: BaseException) -> str | None:
+    key = error.key if isinstance(error, EventServiceError) else getattr(error, _KEY, None)
+    return key if isinstance(key, str) else None
+
+
+def _instant(given: Any) -> datetime | None:
+    # Python 3.10 does not read the Z.
+    return datetime.fromisoformat(given.replace("Z", "+00:00")) if given else None
 
 
 # The class for each code of the service; any other refusal is a plain `Refused`.
@@ -185,6 +276,11 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "EVENT_NOT_MODIFIABLE": EventNotModifiable,
     "INSUFFICIENT_SEATS": InsufficientSeats,
     "SEATS_EXCEED_CAPACITY": SeatsExceedCapacity,
+    "MAX_TICKETS_EXCEEDED": MaxTicketsExceeded,
+    "HOLD_NOT_FOUND": HoldNotFound,
+    "HOLD_NOT_ACTIVE": HoldNotActive,
+    "HOLD_EXPIRED": HoldExpired,
+    "HOLD_PRICE_CHANGED": HoldPriceChanged,
     "CONCURRENT_UPDATE": ConcurrentUpdate,
     "IDEMPOTENCY_KEY_REUSED": KeyReused,
 }

@@ -7,29 +7,59 @@ holds both to that.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 ON_SALE = frozenset({"published", "sold_out"})
+# No hold outlives it, however often it is prolonged.
+HOLD_LIFE = timedelta(seconds=7200)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A move of seats; `quantity` is negative to reserve, `version` None for any."""
+@dataclass(slots=True)
+class FakeHold:
+    """One hold. `status` is as it was last written; `held` ends by the clock too."""
 
+    hold_id: str
     quantity: int
-    version: int | None
-    retry: bool
+    unit_price: Decimal
+    reference: str | None
+    held_at: datetime
+    expires_at: datetime
+    status: str = "held"
+    closed_at: datetime | None = None
+    retaken: bool = False
+    amount: Decimal | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """The hold as it is answered."""
+        return {
+            "hold_id": self.hold_id,
+            "quantity": self.quantity,
+            "unit_price": self.unit_price,
+            "status": self.status,
+            "reference": self.reference,
+            "held_at": self.held_at.isoformat(),
+            "expires_at": self.expires_at.isoformat(),
+            "latest_expires_at": (self.held_at + HOLD_LIFE).isoformat(),
+            "closed_at": None if self.closed_at is None else self.closed_at.isoformat(),
+            "retaken": self.retaken,
+            "amount": self.amount,
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """What a move left."""
+class Done:
+    """What a command left; `hold` is as it is answered.
+
+    One that is not `kept` has changed nothing, and is not remembered under its key.
+    """
 
     available_seats: int
     status: str
     version: int
+    hold: Mapping[str, Any] | None = None
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +73,15 @@ class Refusal:
     final: bool = True
 
 
-Outcome: TypeAlias = Moved | Refusal
+Outcome: TypeAlias = Done | Refusal
+
+
+class Command(Protocol):
+    """What is to be done to an event. Two commands are equal if they ask for the same."""
+
+    def carry_out(self, event: "FakeEvent", now: datetime) -> Outcome:
+        """Do it, or tell why not."""
+        ...
 
 
 @dataclass(slots=True)
@@ -60,7 +98,18 @@ class FakeEvent:
     status: str
     version: int
     terms_version: int
-    keys: dict[str, tuple[Move, Outcome]] = field(default_factory=dict)
+    keys: dict[str, tuple[Command, Outcome]] = field(default_factory=dict)
+    holds: dict[str, FakeHold] = field(default_factory=dict)
+
+    @property
+    def held_seats(self) -> int:
+        """Seats in holds."""
+        return sum(hold.quantity for hold in self.holds.values() if hold.status == "held")
+
+    @property
+    def sold_seats(self) -> int:
+        """Seats that are sold."""
+        return self.total_capacity - self.available_seats - self.held_seats
 
     def status_at(self, now: datetime) -> str:
         """The status as it is answered."""
@@ -73,42 +122,73 @@ class FakeEvent:
         self.version += 1
         self.terms_version = self.version
 
-    def answer(self, move: Move, key: str | None, now: datetime) -> tuple[Outcome, bool]:
-        """What becomes of a move, and whether its key had been told that before."""
+    def answer(self, command: Command, key: str | None, now: datetime) -> tuple[Outcome, bool]:
+        """What becomes of a command, and whether its key had been told that before."""
         if key in self.keys:
             known, outcome = self.keys[key]
-            if known != move:
+            if known != command:
                 message = "This Idempotency-Key was used with another request; choose a new one"
                 return Refusal(422, "IDEMPOTENCY_KEY_REUSED", message, final=False), False
-            return outcome, isinstance(outcome, Moved)
-        outcome = self._refusal(move, now) or self._moved(move, now)
-        if key is not None and (isinstance(outcome, Moved) or outcome.final):
-            self.keys[key] = move, outcome
+            return outcome, isinstance(outcome, Done)
+        outcome = command.carry_out(self, now)
+        if key is not None and (outcome.kept if isinstance(outcome, Done) else outcome.final):
+            self.keys[key] = command, outcome
         return outcome, False
 
-    def _refusal(self, move: Move, now: datetime) -> Refusal | None:
-        sold = self.total_capacity - self.available_seats
-        started = self.start_datetime <= now
-        if move.quantity < 0 and (self.status not in ON_SALE or started):
-            why = "has started" if started else f"is {self.status}"
-            details: dict[str, Any] = {"status": self.status_at(now)}
-            message = f"Event {why} and can no longer change"
-            return Refusal(409, "EVENT_NOT_MODIFIABLE", message, details)
-        if -move.quantity > self.available_seats:
-            details = {"requested": -move.quantity, "available": self.available_seats}
-            return Refusal(409, "INSUFFICIENT_SEATS", "Not enough seats available", details)
-        if move.quantity > sold:
-            details = {"requested": move.quantity, "returnable": sold}
-            return Refusal(
-                409, "SEATS_EXCEED_CAPACITY", "More seats returned than are sold", details
-            )
-        return self._conflict(move, now)
+    def expire(self, now: datetime) -> None:
+        """Give back the seats of holds whose time has passed, in one version."""
+        due = [
+            hold for hold in self.holds.values() if hold.status == "held" and hold.expires_at <= now
+        ]
+        for hold in due:
+            hold.status, hold.closed_at = "expired", now
+        if due:
+            self.move(sum(hold.quantity for hold in due), now)
 
-    def _conflict(self, move: Move, now: datetime) -> Refusal | None:
-        version = move.version
+    def move(self, seats: int, now: datetime, hold: FakeHold | None = None) -> Done:
+        """Make the next version, with so many more free seats."""
+        self.available_seats += seats
+        self.version += 1
+        if self.status in ON_SALE:
+            sold_out = not self.available_seats and not self.held_seats
+            self.status = "sold_out" if sold_out else "published"
+        return self.done(now, hold)
+
+    def done(self, now: datetime, hold: FakeHold | None, *, kept: bool = True) -> Done:
+        """The event, and a hold, as they are now."""
+        shown = None if hold is None else hold.shown()
+        return Done(self.available_seats, self.status_at(now), self.version, shown, kept)
+
+    def closed(self, now: datetime) -> Refusal | None:
+        """Why no seats can be bought, if so."""
+        started = self.start_datetime <= now
+        if self.status in ON_SALE and not started:
+            return None
+        return self.not_modifiable("has started" if started else f"is {self.status}", now)
+
+    def not_modifiable(self, why: str, now: datetime) -> Refusal:
+        """The event can't be changed any more."""
+        message = f"Event {why} and can no longer change"
+        return Refusal(409, "EVENT_NOT_MODIFIABLE", message, {"status": self.status_at(now)})
+
+    def too_few(self, seats: int) -> Refusal | None:
+        """Why there are not so many seats, if so."""
+        if seats <= self.available_seats:
+            return None
+        ends = [hold.expires_at for hold in self.holds.values() if hold.status == "held"]
+        details = {
+            "requested": seats,
+            "available": self.available_seats,
+            "held": self.held_seats,
+            "next_hold_expires_at": min(ends).isoformat() if ends else None,
+        }
+        return Refusal(409, "INSUFFICIENT_SEATS", "Not enough seats available", details)
+
+    def conflict(self, version: int | None, now: datetime, *, retry: bool) -> Refusal | None:
+        """Why a decision that is based on `version`, None for any, does not hold, if so."""
         if version is None or version == self.version:
             return None
-        if move.retry and self.terms_version <= version < self.version:
+        if retry and self.terms_version <= version < self.version:
             return None
         details = {
             "expected_version": version,
@@ -119,9 +199,22 @@ class FakeEvent:
         message = "Event has changed since that version; try again with current_version"
         return Refusal(409, "CONCURRENT_UPDATE", message, details, final=False)
 
-    def _moved(self, move: Move, now: datetime) -> Moved:
-        self.available_seats += move.quantity
-        self.version += 1
-        if self.status in ON_SALE:
-            self.status = "published" if self.available_seats else "sold_out"
-        return Moved(self.available_seats, self.status_at(now), self.version)
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of seats; `quantity` is negative to reserve, `version` None for any."""
+
+    quantity: int
+    version: int | None
+    retry: bool
+
+    def carry_out(self, event: FakeEvent, now: datetime) -> Outcome:
+        """Sell free seats, or take back sold ones."""
+        seats = self.quantity
+        refusal = event.closed(now) or event.too_few(-seats) if seats < 0 else None
+        if seats > event.sold_seats:
+            details = {"requested": seats, "returnable": event.sold_seats}
+            message = "More seats returned than are sold"
+            return Refusal(409, "SEATS_EXCEED_CAPACITY", message, details)
+        refusal = refusal or event.conflict(self.version, now, retry=self.retry)
+        return refusal or event.move(seats, now)

@@ -22,6 +22,10 @@ ANY: Literal["*"] = "*"
 KEY_MAX = 255
 INT32_MAX = 2**31 - 1
 VERSION_MAX = 2**63 - 1
+# A hold of less makes buyers fail; one may be prolonged to as much in all.
+HOLD_S_MIN, HOLD_S_MAX = 30, 7200
+# A quarter of an hour, as the service gives it.
+HOLD_S = 900
 PRICE_MAX = Decimal("9999999999.99")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9._:~/+=-]+")
 
@@ -67,18 +71,30 @@ def segment(name: str, given: Id) -> str:
     return quote(str(given), safe="")
 
 
-def whole(name: str, given: int, most: int) -> int:
-    """`given`, if it is an integer from 1 to `most`."""
+def whole(name: str, given: int, most: int, least: int = 1) -> int:
+    """`given`, if it is an integer from `least` to `most`."""
     if isinstance(given, bool) or not isinstance(given, int):
         raise TypeError(f"{name} must be an int, not {given!r}")
-    if not 1 <= given <= most:
-        raise ValueError(f"{name} must be 1 or more and at most {most}, not {given}")
+    if not least <= given <= most:
+        raise ValueError(f"{name} must be {least} or more and at most {most}, not {given}")
     return given
 
 
 def seats_of(given: int) -> int:
     """A number of seats."""
     return whole("seats", given, INT32_MAX)
+
+
+def duration_of(given: int) -> int:
+    """The seconds of a hold."""
+    return whole("duration_s", given, HOLD_S_MAX, HOLD_S_MIN)
+
+
+def text_or_none(name: str, given: str | None) -> str | None:
+    """A text, or None."""
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"{name} must be a string, not {given!r}")
+    return given
 
 
 def version_of(given: Version) -> Version:

@@ -13,7 +13,8 @@ import functools
 import os
 import ssl as tls
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from .admin import AdminClient
@@ -114,6 +115,27 @@ def _waits(
     return call
 
 
+def _enters(
+    method: Callable[Concatenate[Any, P], AbstractAsyncContextManager[T]],
+) -> Callable[Concatenate[Any, P], AbstractContextManager[T]]:
+    """The synchronous form of a method that is for `async with`."""
+
+    @functools.wraps(method)
+    @contextmanager
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        manager = method(self._client, *args, **kwargs)
+        entered: T = self._thread.run(manager.__aenter__)
+        try:
+            yield entered
+        except BaseException as error:
+            ended = error
+            self._thread.run(lambda: manager.__aexit__(type(ended), ended, ended.__traceback__))
+            raise
+        self._thread.run(lambda: manager.__aexit__(None, None, None))
+
+    return call
+
+
 class SyncCalls(Generic[A]):
     """What the synchronous clients share. Use one as a context manager, or `close` it.
 
@@ -173,6 +195,14 @@ class SyncEventServiceClient(SyncCalls[EventServiceClient]):
     reserve = _waits(EventServiceClient.reserve)
     return_seats = _waits(EventServiceClient.return_seats)
     move_many = _waits(EventServiceClient.move_many)
+    hold = _waits(EventServiceClient.hold)
+    holding = _enters(EventServiceClient.holding)
+    hold_all = _waits(EventServiceClient.hold_all)
+    change_hold = _waits(EventServiceClient.change_hold)
+    confirm = _waits(EventServiceClient.confirm)
+    release = _waits(EventServiceClient.release)
+    find_hold = _waits(EventServiceClient.find_hold)
+    list_holds = _waits(EventServiceClient.list_holds)
 
 
 class SyncPublicClient(SyncCalls[PublicClient]):

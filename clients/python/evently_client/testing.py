@@ -9,8 +9,8 @@ with the real client: its errors, keys, retries and conflicts. Waits between tri
         await events.reserve(event_id, 2)
     assert fake.event(event_id).status == "sold_out"
 
-`break_next` makes the next requests fail as a network or a busy service does. Public reads and
-admin calls are not answered.
+`break_next` makes the next requests fail as a network or a busy service does, `pass_time` lets
+holds expire. Public reads and admin calls are not answered.
 """
 
 import asyncio
@@ -22,21 +22,26 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any
-from uuid import UUID, uuid4
-
-from multidict import CIMultiDict
+from urllib.parse import parse_qsl
+from uuid import UUID, uuid4, uuid5
 
 from .booking import EventServiceClient
 from .calls import RetryHook
 from .course import ClientLimits
 from .errors import Failure
-from .fake_event import FakeEvent, Move, Moved, Refusal
+from .fake_answers import answer, answer_to_command, error, invalid
+from .fake_event import FakeEvent, FakeHold, Move
+from .fake_holds import command_of
 from .sync import SyncEventServiceClient
 from .transport import Answer, Request
 
-__all__ = ["Break", "FakeEvent", "FakeEventService"]
+__all__ = ["Break", "FakeEvent", "FakeEventService", "FakeHold"]
 
-_PATH = re.compile(r"/internal/events/([^/]+)(/update-availability|/return-seats)?")
+_PATH = re.compile(
+    r"/internal/events/([^/]+)(?:/(update-availability|return-seats|holds(?:/([^/]+)(/confirm)?)?))?"
+)
+# Holds that a list has at most, unless told otherwise.
+_PAGE = 20
 
 
 class Break(Enum):
@@ -51,14 +56,18 @@ class Break(Enum):
 
 
 class FakeEventService:
-    """Events with seats, keys and versions. `now` is the clock that events start and end by."""
+    """Events with seats, keys, holds and versions.
+
+    `now` is the clock by which events start and end and holds expire.
+    """
 
     def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self.api_key = "key-of-the-fake-service"
         # Every request that reached the service, and every wait before another try, in seconds.
         self.requests: list[Request] = []
         self.waits: list[float] = []
-        self._now = now
+        self._clock = now
+        self._passed = timedelta()
         self._events: dict[str, FakeEvent] = {}
         self._breaks: deque[Break] = deque()
 
@@ -117,8 +126,13 @@ class FakeEventService:
         return event.event_id
 
     def event(self, event_id: str) -> FakeEvent:
-        """An event, to look at."""
+        """An event, to look at; its `holds` are by their ids."""
+        self._events[event_id].expire(self._now())
         return self._events[event_id]
+
+    def pass_time(self, time: timedelta) -> None:
+        """Let the service's clock go on by so much: holds expire, events begin and end."""
+        self._passed += time
 
     def change_price(self, event_id: str, base_price: Decimal | int) -> None:
         """Change the offer, as an admin does."""
@@ -146,8 +160,8 @@ class FakeEventService:
             return _lost()
         if broken is Break.OVERLOADED:
             message = "Too many requests are pending; nothing was done, try again"
-            return _error(503, "OVERLOADED", message, {}, {"Retry-After": "1"})
-        answer = self._carried_out(request)
+            return error(503, "OVERLOADED", message, {}, {"Retry-After": "1"})
+        done = self._carried_out(request)
         if broken is Break.LOST_ANSWER:
             return _lost()
         if broken is Break.SILENCE:
@@ -155,31 +169,39 @@ class FakeEventService:
             return Failure("TIMEOUT", "No answer in time", again=True, unknown=True)
         if broken is Break.OUTCOME_UNKNOWN:
             message = "The outcome is not known yet; repeat the request with the same key"
-            return _error(503, "OUTCOME_UNKNOWN", message, {}, {"Retry-After": "2"})
-        return answer
+            return error(503, "OUTCOME_UNKNOWN", message, {}, {"Retry-After": "2"})
+        return done
 
     def _carried_out(self, request: Request) -> Answer:
         self.requests.append(request)
         if request.headers.get("X-API-Key") != self.api_key:
-            return _error(403, "UNAUTHORIZED", "The internal key is wrong")
-        if request.target == "/internal/moves":
+            return error(403, "UNAUTHORIZED", "The internal key is wrong")
+        path, _, said = request.target.partition("?")
+        query = dict(parse_qsl(said))
+        if path == "/internal/moves":
             return self._moved_many(request)
-        return self._answer_to(request)
+        return self._answer_to(request, path, query)
 
-    def _answer_to(self, request: Request) -> Answer:
-        found = _PATH.fullmatch(request.target)
+    def _answer_to(self, request: Request, path: str, query: Mapping[str, str]) -> Answer:
+        """What is asked of one event."""
+        found = _PATH.fullmatch(path)
         if found is None:
             raise NotImplementedError(f"The fake service does not answer {request.target}")
-        try:
-            event_id = str(UUID(found[1]))
-        except ValueError:
-            return _invalid("path.event_id", "Invalid event ID")
-        event = self._events.get(event_id)
+        named, action, hold_id, confirms = found.groups()
+        for name, given in (("event_id", named), ("hold_id", hold_id)):
+            if given is not None and not _is_uuid(given):
+                return invalid(f"path.{name}", f"Invalid {name.removesuffix('_id')} ID")
+        event = self._events.get(str(UUID(named)))
         if event is None or event.status == "draft":
-            return _error(404, "EVENT_NOT_FOUND", "Event not found", {"event_id": event_id})
-        if found[2] is None:
+            return error(404, "EVENT_NOT_FOUND", "Event not found", {"event_id": str(UUID(named))})
+        event.expire(self._now())
+        if action is None:
             return self._shown(event)
-        return self._moved(event, request)
+        if not action.startswith("holds"):
+            return self._moved(event, request)
+        if request.method == "GET":
+            return _hold_shown(event, hold_id) if hold_id else _holds_listed(event, query)
+        return self._hold_changed(event, request, hold_id, confirms=confirms is not None)
 
     def _moved_many(self, request: Request) -> Answer:
         """Each move as a request of its own."""
@@ -188,7 +210,8 @@ class FakeEventService:
             action = "return-seats" if one["quantity"] > 0 else "update-availability"
             target = f"/internal/events/{one.pop('event_id')}/{action}"
             headers = {**request.headers, "Idempotency-Key": one.pop("idempotency_key")}
-            told = self._answer_to(Request("POST", target, headers, json.dumps(one).encode()))
+            move = Request("POST", target, headers, json.dumps(one).encode())
+            told = self._answer_to(move, target, {})
             result: dict[str, Any] = {"status": told.status}
             if "error" in told.body:
                 result["error"] = told.body["error"]
@@ -197,7 +220,7 @@ class FakeEventService:
             if "Idempotent-Replayed" in told.headers:
                 result["replayed"] = True
             results.append(result)
-        return _answer(200, {"results": results})
+        return answer(200, {"results": results})
 
     def _shown(self, event: FakeEvent) -> Answer:
         body = {
@@ -208,7 +231,7 @@ class FakeEventService:
             "version": event.version,
             "status": event.status_at(self._now()),
         }
-        return _answer(200, body)
+        return answer(200, body)
 
     def _moved(self, event: FakeEvent, request: Request) -> Answer:
         body = json.loads(request.body or b"{}")
@@ -216,18 +239,23 @@ class FakeEventService:
         move = Move(body["quantity"], None if version == "*" else version, retry)
         key = request.headers.get("Idempotency-Key")
         outcome, replayed = event.answer(move, key, self._now())
-        match outcome:
-            case Moved(available_seats, status, version):
-                moved = {
-                    "event_id": event.event_id,
-                    "available_seats": available_seats,
-                    "status": status,
-                    "version": version,
-                }
-                return _answer(200, moved, {"Idempotent-Replayed": "true"} if replayed else {})
-            case Refusal(http_status, code, message, details):
-                told = {"event_id": event.event_id, **details}
-                return _error(http_status, code, message, told)
+        return answer_to_command(event.event_id, outcome, replayed=replayed, status=200)
+
+    def _hold_changed(
+        self, event: FakeEvent, request: Request, hold_id: str | None, *, confirms: bool
+    ) -> Answer:
+        body = json.loads(request.body or b"{}")
+        key = request.headers["Idempotency-Key"]
+        places = hold_id is None
+        # A repeated request names the same hold.
+        named = str(uuid5(UUID(event.event_id), key)) if hold_id is None else hold_id
+        command = command_of(request.method, named, body, confirms=confirms)
+        outcome, replayed = event.answer(command, key, self._now())
+        status = 201 if places else 200
+        return answer_to_command(event.event_id, outcome, replayed=replayed, status=status)
+
+    def _now(self) -> datetime:
+        return self._clock() + self._passed
 
 
 class _Memory:
@@ -257,22 +285,33 @@ def _lost() -> Failure:
     return Failure("CONNECTION_LOST", "Server disconnected", again=True, unknown=True)
 
 
-def _answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, CIMultiDict({"X-Request-ID": uuid4().hex, **(headers or {})}), body)
+def _is_uuid(given: str) -> bool:
+    try:
+        UUID(given)
+    except ValueError:
+        return False
+    return True
 
 
-def _error(
-    status: int,
-    code: str,
-    message: str,
-    details: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    timestamp = datetime.now(timezone.utc).isoformat()
-    error = {"code": code, "message": message, "details": dict(details or {})}
-    return _answer(status, {"error": {**error, "timestamp": timestamp}}, headers)
+def _hold_shown(event: FakeEvent, hold_id: str) -> Answer:
+    hold = event.holds.get(hold_id)
+    if hold is None:
+        details = {"event_id": event.event_id, "hold_id": hold_id}
+        return error(404, "HOLD_NOT_FOUND", "This event has no such hold", details)
+    return answer(200, {"event_id": event.event_id, "hold": hold.shown()})
 
 
-def _invalid(field: str, message: str) -> Answer:
-    problem = {"field": field, "message": message}
-    return _error(400, "VALIDATION_ERROR", message, {"fields": [problem]})
+def _holds_listed(event: FakeEvent, query: Mapping[str, str]) -> Answer:
+    """A page of the holds, in the order in which they were placed; `after` is the last one's id."""
+    found = [
+        hold
+        for hold in event.holds.values()
+        if query.get("status", hold.status) == hold.status
+        and query.get("reference", hold.reference) == hold.reference
+    ]
+    ids = [hold.hold_id for hold in found]
+    first = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
+    end = first + int(query.get("limit", _PAGE))
+    following = ids[end - 1] if end < len(found) else None
+    shown = [hold.shown() for hold in found[first:end]]
+    return answer(200, {"event_id": event.event_id, "holds": shown, "next": following})
