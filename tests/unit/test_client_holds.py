@@ -1,4 +1,4 @@
-"""Holds by the client: what callers give, and what cutting a call short leaves."""
+"""Holds and the feed by the client: what callers give, and what cutting a call short leaves."""
 
 import asyncio
 import inspect
@@ -47,6 +47,10 @@ def cart(events: EventServiceClient, given: dict[str, Any]) -> Awaitable[object]
     return events.hold_all(**given)
 
 
+def read(events: EventServiceClient, given: dict[str, Any]) -> Awaitable[object]:
+    return events.read_changes(**given)
+
+
 @pytest.mark.parametrize(
     ("call", "given", "error", "said"),
     [
@@ -68,6 +72,10 @@ def cart(events: EventServiceClient, given: dict[str, Any]) -> Awaitable[object]
         (cart, {"seats": {EVENT: 0}}, ValueError, "seats must be 1 or more"),
         (cart, {"seats": {7: 1}}, TypeError, "event_id must be a string or a UUID"),
         (cart, {"seats": {EVENT: 1, UUID(EVENT): 1}}, ValueError, "every event once"),
+        (read, {"wait_s": 11}, ValueError, "wait_s must be 0 or more and at most 10"),
+        (read, {"limit": 0}, ValueError, "limit must be 1 or more"),
+        (read, {"limit": 501}, ValueError, "at most 500, not 501"),
+        (read, {"after": 7}, TypeError, "after must be a string"),
     ],
 )
 async def test_what_is_wrong_is_said_before_anything_is_sent(
@@ -87,6 +95,15 @@ async def test_the_bounds_themselves_are_sent() -> None:
         for duration_s in (30, 7200):
             placed = await events.hold(UUID(event_id), 1, duration_s=duration_s)
             assert (placed.hold.expires_at - placed.hold.held_at).total_seconds() == duration_s
+        assert (await events.read_changes(limit=500)).changes
+        assert len((await events.find_events([event_id] * 100)).events) == 1
+
+
+async def test_a_short_call_lets_the_service_wait_for_a_part_of_it() -> None:
+    fake = FakeEventService()
+    async with fake.client() as events:
+        await events.with_options(timeout_s=0.5).read_changes("latest", wait_s=10)
+    assert "wait_s=0" in fake.requests[0].target
 
 
 async def test_a_body_that_is_cancelled_gives_its_seats_back() -> None:
@@ -180,9 +197,10 @@ def test_an_error_of_a_hold_tells_what_the_service_told() -> None:
     assert (few.held, few.next_hold_expires_at) == (0, None)
 
 
-def test_the_context_has_its_synchronous_form() -> None:
+@pytest.mark.parametrize("name", ["holding", "snapshot", "changes"])
+def test_every_context_and_iterator_has_its_synchronous_form(name: str) -> None:
     given = [
-        list(inspect.signature(form.holding).parameters)
+        list(inspect.signature(getattr(form, name)).parameters)
         for form in (SyncEventServiceClient, EventServiceClient)
     ]
     assert given[0] == given[1]

@@ -29,10 +29,13 @@ from .answers import (
     Analytics,
     Availability,
     BookingDay,
+    Change,
+    ChangePage,
     EventCancelled,
     EventDetail,
     EventForBooking,
     EventInList,
+    EventInSnapshot,
     EventPage,
     History,
     Hold,
@@ -42,6 +45,7 @@ from .answers import (
     Registered,
     SeatsHeld,
     SeatsMoved,
+    SnapshotPage,
     Tokens,
     Venue,
     VenueInEvent,
@@ -73,13 +77,15 @@ from .errors import (
     VenueNotFound,
     key_of,
 )
+from .feed import LATEST, Changes
 from .public import PublicClient
 from .sent import ANY, KEY_MAX, UNCHANGED, OnConflict, Unchanged, Version, new_key
-from .sync import SyncAdminClient, SyncEventServiceClient, SyncPublicClient
+from .sync import SyncAdminClient, SyncChanges, SyncEventServiceClient, SyncPublicClient
 
 __all__ = [
     "ANY",
     "KEY_MAX",
+    "LATEST",
     "MOVES_MAX",
     "UNCHANGED",
     "AdminClient",
@@ -89,12 +95,16 @@ __all__ = [
     "Analytics",
     "Availability",
     "BookingDay",
+    "Change",
+    "ChangePage",
+    "Changes",
     "ClientLimits",
     "ConcurrentUpdate",
     "EventCancelled",
     "EventDetail",
     "EventForBooking",
     "EventInList",
+    "EventInSnapshot",
     "EventNotFound",
     "EventNotModifiable",
     "EventPage",
@@ -126,7 +136,9 @@ __all__ = [
     "SeatsExceedCapacity",
     "SeatsHeld",
     "SeatsMoved",
+    "SnapshotPage",
     "SyncAdminClient",
+    "SyncChanges",
     "SyncEventServiceClient",
     "SyncPublicClient",
     "Tokens",

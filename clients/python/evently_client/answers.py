@@ -149,6 +149,49 @@ class EventDetail(EventInList):
 
 
 @dataclass(frozen=True, slots=True)
+class EventInSnapshot(EventInList):
+    """An event as a snapshot has it: its status is any but draft."""
+
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPage:
+    """A page of all events that were ever published, by id; `not_found` of ids asked for."""
+
+    events: tuple[EventInSnapshot, ...]
+    next: str | None
+    not_found: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to an event, and how that version left it.
+
+    `kind` is published, updated, cancelled, sold_out, reopened or holds_expired; later releases may
+    tell of more. `data` has each changed field, `from` and `to`, or the `holds`. A consumer that
+    keeps the last `version` it has handled of each event knows what it has seen.
+    """
+
+    kind: str
+    event_id: str
+    version: int
+    at: datetime
+    status: str
+    available_seats: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Some changes in order; `next` is the cursor to go on from once they are handled."""
+
+    changes: tuple[Change, ...]
+    next: str
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AdminEventInList(EventInList):
     """An event as its admin's list shows it."""
 

@@ -11,6 +11,7 @@ from .calls import Call, Calls, RetryHook, body_as
 from .course import ClientLimits, Course, Safety
 from .decode import read
 from .errors import Failure
+from .feed import Feed
 from .holds import Holds
 from .sent import (
     ANY,
@@ -115,7 +116,7 @@ class SeatMoves(Calls):
         return wait_s
 
 
-class EventServiceClient(SeatMoves, Holds):
+class EventServiceClient(SeatMoves, Holds, Feed):
     """Calls one Event Service for a booking service; `api_key` is an internal key."""
 
     def __init__(

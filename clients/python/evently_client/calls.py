@@ -54,7 +54,7 @@ class Call(Generic[T]):
     """One call: what to send, how to read its answer, and what makes it safe to send again.
 
     `body_at` gives the body for another version of the event, where the client is to resolve
-    conflicts by itself.
+    conflicts by itself. `waits_s` is how long the service may wait before it answers.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Call(Generic[T]):
     safety: Safety = Safety.READ
     key: str | None = None
     body_at: Callable[[int], bytes] | None = None
+    waits_s: float = 0.0
 
 
 def body_as(shape: type[T]) -> Callable[[Answer, Course], T]:
@@ -176,7 +177,7 @@ class Calls:
 
     async def _try(self, call: Call[T], request: Request, course: Course) -> T | Failure:
         # The wait before this try may have taken longer than it was meant to.
-        if (timeout_s := course.try_s()) <= 0.0:
+        if (timeout_s := course.try_s(call.waits_s)) <= 0.0:
             return Failure("TIMEOUT", "The call's time is over", again=True)
         answer = await self._transport.send(request, timeout_s)
         if isinstance(answer, Failure):

@@ -94,9 +94,12 @@ class Course:
         most_s = min(limits.conflict_backoff_max_s, backoff_s)
         return self._within(failure, self.conflicts, limits.conflicts_max, most_s)
 
-    def try_s(self) -> float:
-        """Seconds for the next try; not positive if the call's time is over."""
-        return min(self._limits.try_s, self._left_s())
+    def try_s(self, waits_s: float) -> float:
+        """Seconds for the next try; not positive if the call's time is over.
+
+        The service may wait for `waits_s` of them.
+        """
+        return min(self._limits.try_s + waits_s, self._left_s())
 
     def _left_s(self) -> float:
         return self._deadline_s - time.monotonic()

@@ -5,7 +5,7 @@ every change, a key acts once, and a final refusal is the last word on its key. 
 holds both to that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -98,6 +98,8 @@ class FakeEvent:
     status: str
     version: int
     terms_version: int
+    # Told of what the feed of changes shows: the kind, and its data.
+    tell: Callable[["FakeEvent", str, Mapping[str, Any]], None] = lambda *_: None
     keys: dict[str, tuple[Command, Outcome]] = field(default_factory=dict)
     holds: dict[str, FakeHold] = field(default_factory=dict)
 
@@ -117,10 +119,18 @@ class FakeEvent:
 
     def change(self, **terms: Any) -> None:
         """Make a new version with another offer, as an admin does."""
+        changes = {
+            name: {"from": _plain(getattr(self, name)), "to": _plain(value)}
+            for name, value in terms.items()
+        }
         for name, value in terms.items():
             setattr(self, name, value)
         self.version += 1
         self.terms_version = self.version
+        if self.status == "cancelled":
+            self.tell(self, "cancelled", {})
+        elif self.status != "draft":
+            self.tell(self, "updated", changes)
 
     def answer(self, command: Command, key: str | None, now: datetime) -> tuple[Outcome, bool]:
         """What becomes of a command, and whether its key had been told that before."""
@@ -144,14 +154,22 @@ class FakeEvent:
             hold.status, hold.closed_at = "expired", now
         if due:
             self.move(sum(hold.quantity for hold in due), now)
+            told = [
+                {"hold_id": hold.hold_id, "reference": hold.reference, "quantity": hold.quantity}
+                for hold in due
+            ]
+            self.tell(self, "holds_expired", {"holds": told})
 
     def move(self, seats: int, now: datetime, hold: FakeHold | None = None) -> Done:
         """Make the next version, with so many more free seats."""
+        before = self.status
         self.available_seats += seats
         self.version += 1
         if self.status in ON_SALE:
             sold_out = not self.available_seats and not self.held_seats
             self.status = "sold_out" if sold_out else "published"
+        if self.status != before:
+            self.tell(self, "sold_out" if self.status == "sold_out" else "reopened", {})
         return self.done(now, hold)
 
     def done(self, now: datetime, hold: FakeHold | None, *, kept: bool = True) -> Done:
@@ -218,3 +236,8 @@ class Move:
             return Refusal(409, "SEATS_EXCEED_CAPACITY", message, details)
         refusal = refusal or event.conflict(self.version, now, retry=self.retry)
         return refusal or event.move(seats, now)
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it."""
+    return value.isoformat() if isinstance(value, datetime) else value

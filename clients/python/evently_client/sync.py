@@ -13,16 +13,18 @@ import functools
 import os
 import ssl as tls
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from enum import Enum
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from .admin import AdminClient
-from .answers import Tokens
+from .answers import Change, ChangePage, Tokens
 from .booking import EventServiceClient
 from .calls import Calls, RetryHook
 from .course import ClientLimits
 from .errors import carry_key, key_of
+from .feed import Changes
 from .public import PublicClient
 from .transport import Transport
 
@@ -136,6 +138,53 @@ def _enters(
     return call
 
 
+def _iterates(
+    method: Callable[Concatenate[Any, P], AsyncIterator[T]],
+) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    """The synchronous form of a method that is for `async for`."""
+
+    @functools.wraps(method)
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return _each(self._thread, method(self._client, *args, **kwargs))
+
+    return call
+
+
+def _each(thread: _LoopThread, items: AsyncIterator[T]) -> Iterator[T]:
+    """The items one by one."""
+
+    async def following() -> T | _End:
+        # A StopAsyncIteration would not go through a future.
+        return await anext(items, _End.END)
+
+    while not isinstance(item := thread.run(following), _End):
+        yield item
+
+
+class _End(Enum):
+    END = "no more items"
+
+
+class SyncChanges:
+    """A feed that is followed, without `await`; `cursor` and the rest as for `Changes`."""
+
+    def __init__(self, thread: _LoopThread, changes: Changes) -> None:
+        self._thread = thread
+        self._changes = changes
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to go on."""
+        return self._changes.cursor
+
+    def __iter__(self) -> Iterator[Change]:
+        return _each(self._thread, aiter(self._changes))
+
+    def pages(self) -> Iterator[ChangePage]:
+        """The changes as they were read."""
+        return _each(self._thread, self._changes.pages())
+
+
 class SyncCalls(Generic[A]):
     """What the synchronous clients share. Use one as a context manager, or `close` it.
 
@@ -203,6 +252,16 @@ class SyncEventServiceClient(SyncCalls[EventServiceClient]):
     release = _waits(EventServiceClient.release)
     find_hold = _waits(EventServiceClient.find_hold)
     list_holds = _waits(EventServiceClient.list_holds)
+    latest_cursor = _waits(EventServiceClient.latest_cursor)
+    read_changes = _waits(EventServiceClient.read_changes)
+    snapshot = _iterates(EventServiceClient.snapshot)
+    find_events = _waits(EventServiceClient.find_events)
+
+    def changes(
+        self, after: str | None = None, *, kinds: Sequence[str] = (), limit: int = 100
+    ) -> SyncChanges:
+        """Follow the feed from a cursor, as `EventServiceClient.changes` does, with a `for`."""
+        return SyncChanges(self._thread, self._client.changes(after, kinds=kinds, limit=limit))
 
 
 class SyncPublicClient(SyncCalls[PublicClient]):

@@ -31,6 +31,7 @@ from .course import ClientLimits
 from .errors import Failure
 from .fake_answers import answer, answer_to_command, error, invalid
 from .fake_event import FakeEvent, FakeHold, Move
+from .fake_feed import FakeFeed, snapshot
 from .fake_holds import command_of
 from .sync import SyncEventServiceClient
 from .transport import Answer, Request
@@ -69,6 +70,7 @@ class FakeEventService:
         self._clock = now
         self._passed = timedelta()
         self._events: dict[str, FakeEvent] = {}
+        self._feed = FakeFeed(self._now, self._expire_all)
         self._breaks: deque[Break] = deque()
 
     def client(
@@ -121,8 +123,11 @@ class FakeEventService:
             status="published" if published else "draft",
             version=version,
             terms_version=version,
+            tell=self._feed.tell,
         )
         self._events[event.event_id] = event
+        if published:
+            self._feed.tell(event, "published", {})
         return event.event_id
 
     def event(self, event_id: str) -> FakeEvent:
@@ -161,7 +166,7 @@ class FakeEventService:
         if broken is Break.OVERLOADED:
             message = "Too many requests are pending; nothing was done, try again"
             return error(503, "OVERLOADED", message, {}, {"Retry-After": "1"})
-        done = self._carried_out(request)
+        done = await self._carried_out(request)
         if broken is Break.LOST_ANSWER:
             return _lost()
         if broken is Break.SILENCE:
@@ -172,12 +177,17 @@ class FakeEventService:
             return error(503, "OUTCOME_UNKNOWN", message, {}, {"Retry-After": "2"})
         return done
 
-    def _carried_out(self, request: Request) -> Answer:
+    async def _carried_out(self, request: Request) -> Answer:
         self.requests.append(request)
         if request.headers.get("X-API-Key") != self.api_key:
             return error(403, "UNAUTHORIZED", "The internal key is wrong")
         path, _, said = request.target.partition("?")
         query = dict(parse_qsl(said))
+        if path == "/internal/changes":
+            return await self._feed.read(query)
+        if path == "/internal/events":
+            self._expire_all()
+            return snapshot(self._events.values(), query, self._now())
         if path == "/internal/moves":
             return self._moved_many(request)
         return self._answer_to(request, path, query)
@@ -253,6 +263,10 @@ class FakeEventService:
         outcome, replayed = event.answer(command, key, self._now())
         status = 201 if places else 200
         return answer_to_command(event.event_id, outcome, replayed=replayed, status=status)
+
+    def _expire_all(self) -> None:
+        for event in list(self._events.values()):
+            event.expire(self._now())
 
     def _now(self) -> datetime:
         return self._clock() + self._passed
