@@ -41,12 +41,13 @@ class OnSale(NamedTuple):
 
 @value
 class OnSaleFilter:
-    """Which events on sale: type and city whole and folded; on in [from, before)."""
+    """Which events on sale: type and city whole and folded; on in [from, before); of these ids."""
 
     event_type: str | None = None
     city: str | None = None
     on_from: datetime | None = None
     on_before: datetime | None = None
+    ids: tuple[str, ...] | None = None
 
 
 # A type, a city, both or neither.
@@ -101,6 +102,9 @@ class OnSaleIndex:
 
     def page(self, wanted: OnSaleFilter, limit: int, offset: int) -> tuple[list[str], int]:
         """The ids of a page of the events that match, and how many match in all."""
+        if wanted.ids is not None:
+            named = self._named(wanted, wanted.ids)
+            return named[offset : offset + limit], len(named)
         events = self._lists.get((wanted.event_type, wanted.city))
         if events is None:
             return [], 0
@@ -115,6 +119,11 @@ class OnSaleIndex:
         start = first + max(0, offset - len(running))
         found += events.all[start : min(start + limit - len(found), end)]
         return [event.event_id for event in found], len(running) + end - first
+
+    def _named(self, wanted: OnSaleFilter, ids: tuple[str, ...]) -> list[str]:
+        """Those of `ids` that match; they are few, so each is looked at."""
+        there = (self._events[event_id] for event_id in ids if event_id in self._events)
+        return [event.event_id for event in sorted(there) if _matches(event, wanted)]
 
 
 class _Ordered:
@@ -155,6 +164,16 @@ class _Ordered:
 def _length(event: OnSale) -> int:
     """The event takes less than 2 to the power of so many seconds."""
     return int((event.ends - event.starts).total_seconds()).bit_length()
+
+
+def _matches(event: OnSale, wanted: OnSaleFilter) -> bool:
+    """Whether the event, which has not ended, is one of those that are wanted."""
+    return (
+        wanted.event_type in {None, event.event_type}
+        and wanted.city in {None, event.city}
+        and (wanted.on_from is None or event.ends > wanted.on_from)
+        and (wanted.on_before is None or event.starts < wanted.on_before)
+    )
 
 
 def _keys(event: OnSale) -> Iterator[Key]:

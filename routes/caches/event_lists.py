@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -68,7 +69,10 @@ class ListSource(Protocol):
         """A page of the events that pass all filters."""
 
 
-Key: TypeAlias = tuple[str | None, str | None, datetime | None, datetime | None, int, int]
+# The last is of the ids that are named: they themselves would outweigh many a page.
+Key: TypeAlias = tuple[
+    str | None, str | None, datetime | None, datetime | None, int, int, bytes | None
+]
 
 
 class EventLists:
@@ -94,8 +98,9 @@ class EventLists:
 
     def on_sale(self, query: EventListQuery) -> "Listing | asyncio.Future[Listing]":
         """The public list, at once if it is cached, else as a future, which may hold a fault."""
-        key = _key(query)
-        return self._cache.look_up(key, lambda: self._read(key))
+        ids = None if query.ids is None else tuple(sorted(query.ids))
+        key = _key(query, ids)
+        return self._cache.look_up(key, lambda: self._read(key, ids))
 
     def warm(self) -> None:
         """Begin to read the first page, so that a client finds what lists need in memory.
@@ -158,9 +163,9 @@ class EventLists:
             (admin_id, status), lambda: self._primary.count_of_admin(admin_id, status)
         )
 
-    async def _read(self, key: Key) -> Listing:
-        event_type, city, on_from, on_before, page, limit = key
-        wanted = OnSaleFilter(event_type, city, on_from, on_before)
+    async def _read(self, key: Key, ids: tuple[str, ...] | None) -> Listing:
+        event_type, city, on_from, on_before, page, limit, _ = key
+        wanted = OnSaleFilter(event_type, city, on_from, on_before, ids)
         offset = (page - 1) * limit
         found = await self._page(wanted, limit, offset)
         events = msgspec.convert(found.events, list[EventInList])
@@ -175,10 +180,11 @@ class EventLists:
         return await self._primary.on_sale(wanted, limit, offset)
 
 
-def _key(query: EventListQuery) -> Key:
+def _key(query: EventListQuery, ids: tuple[str, ...] | None) -> Key:
     event_type = _folded(query.type or query.event_type)
     city = _folded(query.city)
-    return event_type, city, query.date_from, query.date_to, query.page, query.limit
+    named = None if ids is None else blake2b("".join(ids).encode(), digest_size=16).digest()
+    return event_type, city, query.date_from, query.date_to, query.page, query.limit, named
 
 
 def _folded(text: str | None) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from evently.domain.admins import Role
@@ -43,6 +44,7 @@ from routes.contract.fields import (
     Version,
     VersionParameter,
 )
+from routes.contract.id_lists import IDS_MAX, Ids
 from routes.contract.refusal import refusal
 from routes.contract.texts import (
     BLANK_IS_ABSENT,
@@ -346,6 +348,16 @@ class EventListQuery(Paging):
     city: Annotated[OptionalFilter, Field(description=CITY)] = None
     date_from: Annotated[DateFrom | None, BLANK_IS_ABSENT] = None
     date_to: Annotated[DateTo | None, BLANK_IS_ABSENT] = None
+    ids: Annotated[Ids | None, BLANK_IS_ABSENT] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shows_all_that_are_named(cls, given: Any) -> Any:
+        """Events that are named fit on one page: where no limit is given, all of them are shown."""
+        named = isinstance(given, dict) and isinstance(given.get("ids"), str)
+        if named and given["ids"].strip() and "limit" not in given:
+            return {**given, "limit": str(IDS_MAX)}
+        return given
 
     @field_validator("event_type")
     @classmethod

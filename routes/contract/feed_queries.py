@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, field_vali
 
 from evently.domain.notices import ChangeKind
 from routes.contract.cursor import CHARACTERS
-from routes.contract.fields import Query, Uuid, canonical_uuid
+from routes.contract.fields import Query, Uuid
+from routes.contract.id_lists import ID, Ids
 from routes.contract.refusal import refusal
 from routes.contract.texts import BLANK_IS_ABSENT
 
@@ -19,7 +20,6 @@ LIMIT_MAX = 500
 CHANGES_DEFAULT = 100
 # A load balancer cuts a silent connection off after 15 s.
 WAIT_S_MAX = 10
-IDS_MAX = 100
 LATEST = "latest"
 
 _WHOLE = re.compile(r"[0-9]{1,4}", re.ASCII)
@@ -59,31 +59,8 @@ def _kinds(text: Any) -> frozenset[ChangeKind]:
         raise refusal(f"must be kinds of changes between commas, of: {known}") from error
 
 
-def _ids(text: Any) -> tuple[str, ...]:
-    given = text.split(",")
-    found = [one for one in map(canonical_uuid, given) if one is not None]
-    if len(found) < len(given):
-        raise refusal("must be UUIDs of 36 characters between commas")
-    if len(given) > IDS_MAX:
-        raise refusal(f"must be {IDS_MAX} UUIDs at most")
-    return tuple(dict.fromkeys(found))
-
-
-_ID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _SCHEMA = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}
 PageSize = Annotated[int, BeforeValidator(_limit), WithJsonSchema(_SCHEMA)]
-Ids = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_ids, json_schema_input_type=str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": f"^(?:{_ID}(?:,{_ID}){{0,{IDS_MAX - 1}}}|)$",
-            "description": f"These events only: {IDS_MAX} ids at most, between commas",
-            "examples": ["0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"],
-        }
-    ),
-]
 
 
 class ChangesQuery(Query):
@@ -146,7 +123,7 @@ class SnapshotQuery(Query):
             WithJsonSchema(
                 {
                     "type": "string",
-                    "pattern": f"^(?:{_ID}|)$",
+                    "pattern": f"^(?:{ID}|)$",
                     "description": "The `next` of the last answer; absent for the first event",
                     "examples": ["0b9c1c0e-6f0a-4d0b-9f43-0c6a2f3c5d11"],
                 }

@@ -45,8 +45,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag="Public events",
         summary="List events on sale, by start",
         description=(
-            "Published and sold out events that have not ended. Filters combine. Seat counts "
-            "are at most a second old."
+            "Published and sold out events that have not ended. Filters combine. `ids` names up "
+            "to 100 events, all of them on one page unless there is a `limit`; those that are not "
+            "on sale are left out. Seat counts are at most a second old."
         ),
         answer=EventList,
         query=EventListQuery,

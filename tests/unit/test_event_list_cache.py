@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -132,6 +133,19 @@ async def test_a_list_is_read_once_within_its_age(setting: Setting) -> None:
     setting.clock.now += MAX_AGE_S - 0.001
     assert await setting.ask() is first
     assert len(setting.source.asked) == 1
+
+
+async def test_events_that_are_named_share_an_entry_in_any_order(setting: Setting) -> None:
+    one, other = str(UUID(int=1)), str(UUID(int=2))
+    first = await setting.ask(ids=f"{one},{other}")
+    assert await setting.ask(ids=f"{other},{one},{other}") is first
+    assert await setting.ask(ids=f"{one},{other}", limit="100") is first
+    for query in ({}, {"ids": one}, {"ids": f"{one},{other}", "limit": "99"}):
+        assert await setting.ask(**query) is not first
+    assert [wanted.ids for wanted, *_ in setting.source.asked] == [
+        *((one, other), None, (one,), (one, other)),
+    ]
+    assert [limit for _, limit, _ in setting.source.asked] == [100, 20, 100, 99]
 
 
 async def test_a_warmed_list_is_there_for_the_first_client(setting: Setting) -> None:

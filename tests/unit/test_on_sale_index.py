@@ -32,6 +32,7 @@ def matching(events: dict[str, OnSale], wanted: OnSaleFilter) -> list[str]:
         and (wanted.city is None or event.city == wanted.city)
         and (wanted.on_from is None or event.ends > wanted.on_from)
         and (wanted.on_before is None or event.starts < wanted.on_before)
+        and (wanted.ids is None or event.event_id in wanted.ids)
     ]
 
 
@@ -48,6 +49,10 @@ filters = st.builds(
     st.none() | cities,
     st.none() | hours.map(at),
     st.none() | hours.map(at),
+    st.none()
+    | st.sets(st.integers(1, EVENTS + 1)).map(
+        lambda numbers: tuple(str(UUID(int=number)) for number in numbers)
+    ),
 )
 
 

@@ -273,7 +273,9 @@ def test_seat_moves_take_a_key_and_a_deadline(described: dict[str, Any]) -> None
 def test_query_parameters_are_told_with_their_bounds(described: dict[str, Any]) -> None:
     listed = operation(described, "GET", "/api/v1/events")["parameters"]
     query = {parameter["name"]: parameter for parameter in listed if "name" in parameter}
-    assert list(query) == ["page", "limit", "type", "event_type", "city", "date_from", "date_to"]
+    assert list(query) == [
+        *("page", "limit", "type", "event_type", "city", "date_from", "date_to", "ids"),
+    ]
     assert query["page"]["schema"] == {
         "default": 1,
         "maximum": 999_999_999,

@@ -89,7 +89,7 @@ def test_an_optional_text_that_is_empty_is_not_there(blank: str) -> None:
     assert read_body(Registration, {**ADMIN, "phone_number": blank}).phone_number is None
     changes = read_body(VenueChanges, {"state": blank})
     assert (changes.state, changes.model_fields_set) == (None, {"state"})
-    query = dict.fromkeys(("type", "event_type", "city", "date_from", "date_to"), blank)
+    query = dict.fromkeys(("type", "event_type", "city", "date_from", "date_to", "ids"), blank)
     assert read_query(EventListQuery, query) == read_query(EventListQuery, {})
     assert read_query(VenueListQuery, {"search": blank}).search is None
     assert problems(VenueChanges, {"name": blank}) == {"body.name": "name is required"}

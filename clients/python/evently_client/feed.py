@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from .answers import Change, ChangePage, EventInSnapshot, SnapshotPage
 from .calls import Call, Calls, body_as
 from .errors import Unavailable
-from .sent import Id, query, segment, text_or_none, whole
+from .sent import Id, ids_of, query, segment, text_or_none, whole
 
 # The place after all changes until now.
 LATEST = "latest"
 # The most that the service gives in one answer, and waits before an empty one.
 PAGE_MAX = 500
 WAIT_S_MAX = 10
-IDS_MAX = 100
 # Between two calls that found no service; each of them has made its own tries before.
 OUTAGE_S = 2.0
 
@@ -99,9 +98,7 @@ class Feed(Calls):
 
         Raises InvalidRequest, another Refused or Unavailable.
         """
-        whole("the number of event_ids", len(event_ids), IDS_MAX)
-        ids = ",".join(segment("event_id", event_id) for event_id in event_ids)
-        return await self._snapshot_page(query(ids=ids))
+        return await self._snapshot_page(query(ids=ids_of(event_ids)))
 
     async def _snapshot_page(self, filters: str) -> SnapshotPage:
         target = f"/internal/events{filters}"

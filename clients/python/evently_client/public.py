@@ -1,10 +1,11 @@
 """What everybody may read: the events on sale, and how many seats they have left."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from .answers import Availability, EventDetail, EventPage
 from .calls import Call, Calls, body_as
-from .sent import Id, query, segment
+from .sent import Id, ids_of, query, segment
 
 _EVENTS = "/api/v1/events"
 
@@ -22,19 +23,22 @@ class PublicClient(Calls):
         city: str | None = None,
         date_from: date | None = None,
         date_to: date | None = None,
+        event_ids: Sequence[Id] | None = None,
         page: int = 1,
-        limit: int = 20,
+        limit: int | None = None,
     ) -> EventPage:
-        """One page of the events on sale, by start; `limit` is 100 at most.
+        """One page of the events on sale, by start.
 
         `date_from` and `date_to` are dates or aware datetimes: an event is listed if it is on
-        between them.
+        between them. `event_ids` are 1 to 100 ids: only these are listed, those of them that are on
+        sale. `limit` is 100 at most; without one it is 20, or as many as there are `event_ids`.
         """
         target = _EVENTS + query(
             event_type=event_type,
             city=city,
             date_from=date_from,
             date_to=date_to,
+            ids=None if event_ids is None else ids_of(event_ids),
             page=page,
             limit=limit,
         )

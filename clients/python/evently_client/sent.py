@@ -6,7 +6,7 @@ sent: `True` is not the version 1, and 1.5 seats are not one.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +21,7 @@ Id: TypeAlias = str | UUID
 ANY: Literal["*"] = "*"
 KEY_MAX = 255
 INT32_MAX = 2**31 - 1
+IDS_MAX = 100
 VERSION_MAX = 2**63 - 1
 # A hold of less makes buyers fail; one may be prolonged to as much in all.
 HOLD_S_MIN, HOLD_S_MAX = 30, 7200
@@ -69,6 +70,12 @@ def segment(name: str, given: Id) -> str:
     if not isinstance(given, str | UUID):
         raise TypeError(f"{name} must be a string or a UUID, not {given!r}")
     return quote(str(given), safe="")
+
+
+def ids_of(given: Sequence[Id]) -> str:
+    """1 to 100 ids between commas."""
+    whole("the number of event_ids", len(given), IDS_MAX)
+    return ",".join(segment("event_id", event_id) for event_id in given)
 
 
 def whole(name: str, given: int, most: int, least: int = 1) -> int:
