@@ -5,18 +5,31 @@ the environment, as for a booking service on the same machine.
 """
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
 import click
 import uvloop
-from tqdm import tqdm
+from click.core import ParameterSource
+from tqdm import tqdm, trange
 
-from evently.commands.burst_play import Burst, Mode, OnSale, Order, report
+from evently.commands.burst_holds import HoldBurst, HoldOrder, report_holds
+from evently.commands.burst_opening import (
+    OPENS_IN_MAX_S,
+    Seconds,
+    opening_at,
+    report_opening,
+    wait_until,
+)
+from evently.commands.burst_play import Burst, Mode, OnSale, Order, problems, report
 from evently.settings import PREFIX, SettingsError, read_secret, secret_source
 from evently_client import (
+    HOLD_S_MAX,
+    HOLD_S_MIN,
     MOVES_MAX,
     ClientLimits,
     EventInList,
@@ -29,6 +42,9 @@ CLIENTS_DEFAULT, CLIENTS_MAX = 64, 2000
 REQUESTS_DEFAULT, REQUESTS_MAX = 10_000, 10_000_000
 # Twenty full pages of the public list.
 EVENTS_MAX, PAGE = 2000, 100
+# What is for a burst of moves only, and of holds only.
+OF_MOVES = ("mode", "returns", "batch")
+OF_HOLDS = ("hold_for_s", "confirms", "releases")
 
 HELP = """Simulate a booking service, and check that nothing was oversold.
 
@@ -47,6 +63,11 @@ Versions, with --mode:
   retry   sends the last version it saw; the service resolves conflicts of seats
   strict  reads the event, sends that version, and retries with the current one
 
+With --holds each client holds seats, then confirms, releases or leaves the hold to its time. It
+waits until the holds that were left have expired, and reads what became of them. With --opens-in
+all clients begin at one instant, as at the opening of a sale: after that time, or at the event's
+sales_start if that is later. It tells when the first OK came.
+
 Without --event it chooses the events of the public list with the most seats left. THE SEATS ARE
 REALLY SOLD: use a demo database. The default internal key is the first of
 EVENTLY_INTERNAL_API_KEYS, of the file that EVENTLY_INTERNAL_API_KEYS_FILE names, or of the secrets
@@ -57,6 +78,7 @@ Examples:
   evently burst
   evently burst --batch 100 --requests 100000
   evently burst --clients 200 --requests 50000 --events 100 --mode retry --returns 0.2
+  evently burst --holds --opens-in 10s --clients 200
   evently burst --event 0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10 --seats 2 --mode strict
 """
 
@@ -113,6 +135,35 @@ Examples:
     show_default=True,
     help="Share of moves that return seats sold before.",
 )
+@click.option("--holds", is_flag=True, help="Hold seats instead of moving them.")
+@click.option(
+    "--hold-for",
+    "hold_for_s",
+    type=Seconds(HOLD_S_MIN, HOLD_S_MAX),
+    default="30s",
+    show_default=True,
+    help="With --holds, how long a hold lasts, such as 30s or 15m.",
+)
+@click.option(
+    "--confirms",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="With --holds, share of holds that are confirmed.",
+)
+@click.option(
+    "--releases",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="With --holds, share of holds that are released; what is left expires.",
+)
+@click.option(
+    "--opens-in",
+    "opens_in_s",
+    type=Seconds(0, OPENS_IN_MAX_S),
+    help="Begin with all clients at once after this time, such as 10s.",
+)
 @click.option(
     "--batch",
     type=click.IntRange(1, MOVES_MAX),
@@ -131,11 +182,12 @@ def burst(
 ) -> None:
     """Play, report and check; exit with 1 if anything was oversold."""
     url = url or _own_url()
-    alone = rest.pop("alone")
-    order = Order(**rest)
+    alone, opens_in_s = rest.pop("alone"), rest.pop("opens_in_s")
+    order = _order(**rest)
     chosen = [str(event_id) for event_id in event_ids]
+    playing = _burst(url, key or _own_key(), events, chosen, order, opens_in_s, alone=alone)
     try:
-        found = uvloop.run(_burst(url, key or _own_key(), events, chosen, order, alone=alone))
+        found = uvloop.run(playing)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except EventServiceError as error:
@@ -146,6 +198,22 @@ def burst(
         raise SystemExit(1)
     checked = "seats and versions add up" if alone else "seats within capacity, versions unique"
     click.echo(f"nothing oversold: {checked}")
+
+
+def _order(*, holds: bool, **given: Any) -> Order | HoldOrder:
+    """What to play. Raises click.UsageError for options that do not go together."""
+    source = click.get_current_context().get_parameter_source
+    for name in OF_MOVES if holds else OF_HOLDS:
+        if source(name) is ParameterSource.COMMANDLINE:
+            option = f"--{name.removesuffix('_s').replace('_', '-')}"
+            raise click.UsageError(
+                f"{option} is only for a burst {'without' if holds else 'with'} --holds"
+            )
+    if given["confirms"] + given["releases"] > 1:
+        raise click.UsageError("--confirms and --releases must be 1 together, or less")
+    left_out = OF_MOVES if holds else OF_HOLDS
+    fields = {name: value for name, value in given.items() if name not in left_out}
+    return HoldOrder(**fields) if holds else Order(**fields)
 
 
 def _own_url() -> str:
@@ -175,37 +243,73 @@ def _own_key() -> str:
 
 
 async def _burst(
-    url: str, key: str, count: int, event_ids: Sequence[str], order: Order, *, alone: bool
+    url: str,
+    key: str,
+    count: int,
+    event_ids: Sequence[str],
+    order: Order | HoldOrder,
+    opens_in_s: int | None,
+    *,
+    alone: bool,
 ) -> list[str]:
     limits = ClientLimits(connections_max=order.clients)
     async with (
         EventServiceClient(url, key, limits=limits) as client,
         PublicClient(url) as public,
     ):
-        capacities = await _capacities(public, count, event_ids)
-        befores = await asyncio.gather(*map(client.get_event, capacities))
-        events = [OnSale(before, capacities[before.event_id]) for before in befores]
-        with tqdm(
-            total=order.requests, desc="burst", unit=" moves", disable=None, leave=False
-        ) as bar:
-            tally = await Burst(client, events, order).play(bar.update)
-        click.echo("\n".join(report(order, events, tally)))
-        afters = await asyncio.gather(*(client.get_event(e.before.event_id) for e in events))
-        return [
-            f"{event.before.event_id}: {problem}"
-            for event, after in zip(events, afters, strict=True)
-            for problem in event.problems(after, alone=alone)
+        chosen = await _chosen(public, count, event_ids)
+        befores = await asyncio.gather(*(client.get_event(event.event_id) for event in chosen))
+        events = [
+            OnSale(before, event.total_capacity)
+            for before, event in zip(befores, chosen, strict=True)
         ]
+        if opens_in_s is not None:
+            starts = [event.sales_start for event in chosen]
+            at = opening_at(datetime.now(UTC), opens_in_s, starts)
+            click.echo(f"{order.clients} clients wait until {at:%H:%M:%S} UTC")
+            await wait_until(at)
+        began_s = time.perf_counter()
+        if isinstance(order, HoldOrder):
+            lines, found = await _play_holds(client, events, order, alone=alone)
+        else:
+            lines, found = await _play_moves(client, events, order, alone=alone)
+        if opens_in_s is not None:
+            lines.append(report_opening(began_s, events))
+        click.echo("\n".join(lines))
+        return found
 
 
-async def _capacities(public: PublicClient, count: int, event_ids: Sequence[str]) -> dict[str, int]:
-    """The events to use, each with its total capacity."""
-    found: Sequence[EventInList]
+async def _play_moves(
+    client: EventServiceClient, events: Sequence[OnSale], order: Order, *, alone: bool
+) -> tuple[list[str], list[str]]:
+    """The report, and what does not add up."""
+    with tqdm(total=order.requests, desc="burst", unit=" moves", disable=None, leave=False) as bar:
+        tally = await Burst(client, events, order).play(bar.update)
+    return report(order, events, tally), await problems(client, events, alone=alone)
+
+
+async def _play_holds(
+    client: EventServiceClient, events: Sequence[OnSale], order: HoldOrder, *, alone: bool
+) -> tuple[list[str], list[str]]:
+    """The report, and what does not add up once the last hold has ended."""
+    burst = HoldBurst(client, events, order)
+    with tqdm(total=order.requests, desc="burst", unit=" holds", disable=None, leave=False) as bar:
+        await burst.play(bar.update)
+    left_s = math.ceil(burst.left_s)
+    for _ in trange(left_s, desc="the last holds expire", unit=" s", disable=None, leave=False):
+        await asyncio.sleep(1.0)
+    await burst.look()
+    found = await burst.settle(alone=alone)
+    return report_holds(order, events, burst.tally), found
+
+
+async def _chosen(
+    public: PublicClient, count: int, event_ids: Sequence[str]
+) -> Sequence[EventInList]:
+    """The events to use."""
     if event_ids:
-        found = [await public.get_event(event_id) for event_id in event_ids]
-    else:
-        found = await _most_available(public, count)
-    return {event.event_id: event.total_capacity for event in found}
+        return [await public.get_event(event_id) for event_id in event_ids]
+    return await _most_available(public, count)
 
 
 async def _most_available(public: PublicClient, count: int) -> list[EventInList]:

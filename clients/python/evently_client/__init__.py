@@ -79,11 +79,23 @@ from .errors import (
 )
 from .feed import LATEST, Changes
 from .public import PublicClient
-from .sent import ANY, KEY_MAX, UNCHANGED, OnConflict, Unchanged, Version, new_key
+from .sent import (
+    ANY,
+    HOLD_S_MAX,
+    HOLD_S_MIN,
+    KEY_MAX,
+    UNCHANGED,
+    OnConflict,
+    Unchanged,
+    Version,
+    new_key,
+)
 from .sync import SyncAdminClient, SyncChanges, SyncEventServiceClient, SyncPublicClient
 
 __all__ = [
     "ANY",
+    "HOLD_S_MAX",
+    "HOLD_S_MIN",
     "KEY_MAX",
     "LATEST",
     "MOVES_MAX",

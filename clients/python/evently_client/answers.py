@@ -96,7 +96,7 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class EventInList:
-    """An event as lists show it."""
+    """An event as lists show it; `sales_start` is None if it can be bought since it is listed."""
 
     event_id: str
     name: str
@@ -112,6 +112,7 @@ class EventInList:
     max_tickets_per_booking: int
     status: str
     version: int
+    sales_start: datetime | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
