@@ -8,9 +8,11 @@ Rules:
    that doubles each time; after DEATHS_MAX in a row the whole service exits with code 1.
 3. A worker that sends no heartbeat for SILENCE_S is killed, because a paused or stuck worker keeps
    receiving its share of connections.
-4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now; SIGHUP
-   replaces them one by one. No worker outlives the supervisor: its control socket closes.
-5. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop. One
+4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now. No worker
+   outlives the supervisor: its control socket closes.
+5. SIGHUP replaces the workers one by one. Each serves until the one that follows it does; one that
+   dies before that ends the replacing, and the others stay.
+6. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop. One
    that dies is restarted; if it dies again and again the whole service exits with code 1.
 """
 
@@ -76,6 +78,12 @@ class Process:
     ready: bool = False
     retired_at_s: float = math.inf
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether it drained, or had nothing to drain yet."""
+        code = self.popen.returncode
+        return code == 0 or (code == -signal.SIGTERM and not self.ready)
+
     def silent_for(self, now_s: float) -> float:
         """Seconds by which its heartbeat is overdue; negative if it is not."""
         allowed_s = SILENCE_S if self.ready else START_S
@@ -84,13 +92,19 @@ class Process:
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """The place of one worker, which outlives its processes."""
+    """The place of one worker, which outlives its processes; `next` is yet to follow `process`."""
 
     index: int
     listener: socket.socket
     process: Process | None = None
+    next: Process | None = None
     deaths: int = 0
     start_at_s: float = 0.0
+
+    @property
+    def processes(self) -> list[Process]:
+        """Those that run in this place."""
+        return [process for process in (self.process, self.next) if process is not None]
 
 
 class Supervisor:
@@ -157,7 +171,7 @@ class Supervisor:
                 self._embedded.look()
             for slot in self._slots:
                 if slot.process is None and slot.start_at_s <= now_s:
-                    self._start(slot)
+                    slot.process = self._start(slot)
             self._hear()
             self._watch()
             self._roll()
@@ -180,7 +194,7 @@ class Supervisor:
         log.info("replacing the workers one by one")
         self._rolling = list(self._slots)
 
-    def _start(self, slot: Slot) -> None:
+    def _start(self, slot: Slot) -> Process:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         place = Place(
@@ -206,8 +220,9 @@ class Supervisor:
         )
         theirs.close()
         now_s = time.monotonic()
-        slot.process = Process(popen, ours, now_s, now_s)
-        self._selector.register(ours, selectors.EVENT_READ, slot.process)
+        process = Process(popen, ours, now_s, now_s)
+        self._selector.register(ours, selectors.EVENT_READ, process)
+        return process
 
     def _hear(self) -> None:
         """Read heartbeats, for a tick at most."""
@@ -239,8 +254,18 @@ class Supervisor:
         if process in self._retiring:
             self._retiring.remove(process)
             return
-        slot = next(slot for slot in self._slots if slot.process is process)
-        slot.process = None
+        slot = next(slot for slot in self._slots if process in (slot.process, slot.next))
+        if process is slot.next:
+            log.error(
+                "the new worker %d ended with code %s before it served: the old ones stay",
+                slot.index,
+                code,
+            )
+            slot.next = None
+            self._rolling.clear()
+            return
+        # One that was to follow does so now.
+        slot.process, slot.next = slot.next, None
         now_s = time.monotonic()
         lived_s = now_s - process.started_at_s
         slot.deaths = 1 if lived_s > SETTLED_S else slot.deaths + 1
@@ -260,7 +285,7 @@ class Supervisor:
     def _watch(self) -> None:
         """Kill the workers whose heartbeats have stopped."""
         now_s = time.monotonic()
-        running = [slot.process for slot in self._slots if slot.process is not None]
+        running = [process for slot in self._slots for process in slot.processes]
         if now_s - self._watched_at_s > SILENCE_S / 2:
             # The supervisor itself was delayed: the workers' heartbeats are yet to be read.
             for process in running:
@@ -276,16 +301,17 @@ class Supervisor:
                 process.popen.kill()
 
     def _roll(self) -> None:
-        """Replace the next worker once all are ready."""
-        if not self._rolling or not all(_ready(slot) for slot in self._slots):
-            return
-        slot = self._rolling.pop(0)
-        assert slot.process is not None, "a slot that is ready is filled"
-        slot.process.retired_at_s = time.monotonic()
-        self._retiring.append(slot.process)
-        slot.process.popen.terminate()
-        slot.process = None
-        slot.deaths, slot.start_at_s = 0, 0.0
+        """Start the next worker once all are ready, and retire the old one when that serves."""
+        for slot in self._slots:
+            if slot.process is not None and slot.next is not None and slot.next.ready:
+                slot.process.retired_at_s = time.monotonic()
+                self._retiring.append(slot.process)
+                slot.process.popen.terminate()
+                slot.process, slot.next = slot.next, None
+                slot.deaths = 0
+        if self._rolling and all(_ready(slot) for slot in self._slots):
+            slot = self._rolling.pop(0)
+            slot.next = self._start(slot)
 
     def _stop(self) -> int:
         """Drain all workers within the grace time, or until another signal; the exit code."""
@@ -293,14 +319,13 @@ class Supervisor:
         for slot in self._slots:
             # Otherwise connections would wait in the queue until this process ends.
             slot.listener.close()
-            if slot.process is not None:
-                self._retiring.append(slot.process)
-                slot.process = None
+            self._retiring += slot.processes
+            slot.process = slot.next = None
         for process in self._retiring:
             process.popen.terminate()
         deadline_s = time.monotonic() + GRACE_S
         once_s = time.monotonic() + ONCE_S
-        codes = {process.popen.pid: process.popen for process in self._retiring}
+        stopped = list(self._retiring)
         while self._retiring and not self._signals and time.monotonic() < deadline_s:
             self._hear()
             if time.monotonic() < once_s:
@@ -308,17 +333,18 @@ class Supervisor:
         if self._retiring:
             log.error("%d workers did not stop in time", len(self._retiring))
             return 1
-        return int(any(popen.returncode for popen in codes.values()))
+        return int(not all(process.ended_well for process in stopped))
 
     def _kill_all(self) -> None:
-        left = [slot.process for slot in self._slots if slot.process is not None]
+        left = [process for slot in self._slots for process in slot.processes]
         for process in (*left, *self._retiring):
             process.popen.kill()
             process.popen.wait()
 
 
 def _ready(slot: Slot) -> bool:
-    return slot.process is not None and slot.process.ready
+    """Whether it is served, and nothing is about to change."""
+    return slot.process is not None and slot.process.ready and slot.next is None
 
 
 def _listen(settings: Settings) -> list[socket.socket]:
