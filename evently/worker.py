@@ -37,6 +37,10 @@ log = logging.getLogger("evently.worker")
 
 # A request that was sent just before the listener closed is still answered.
 LINGER_S = 0.5
+# So is one that takes longer to arrive: when workers were replaced under load, one new connection
+# in a thousand had brought no request yet after LINGER_S. Both together let a worker stop within
+# two seconds whatever its clients do.
+ARRIVAL_S = 1.0
 # Every connection is an open file. A single client could use up the usual limit of 1024; this one
 # costs the kernel a few hundred bytes for each file in use.
 OPEN_FILES_MAX = 65_536
@@ -76,7 +80,8 @@ async def work(settings: Settings, place: Place) -> None:
 @asynccontextmanager
 async def _serving(services: Services, listener: socket.socket) -> AsyncIterator[None]:
     """Answer requests on `listener`; at the end, those in progress."""
-    runner = web.ServerRunner(server(services), handle_signals=False, shutdown_timeout=DRAIN_S)
+    edge = server(services)
+    runner = web.ServerRunner(edge, handle_signals=False, shutdown_timeout=DRAIN_S)
     await runner.setup()
     site = web.SockSite(runner, listener, backlog=BACKLOG)
     await site.start()
@@ -85,6 +90,7 @@ async def _serving(services: Services, listener: socket.socket) -> AsyncIterator
     finally:
         await site.stop()
         await asyncio.sleep(LINGER_S)
+        await edge.arrived(ARRIVAL_S)
         await runner.cleanup()
 
 

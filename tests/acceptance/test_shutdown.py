@@ -6,6 +6,9 @@ A client here is a booking service: it sends a move with its key again until the
 import asyncio
 import http.client
 import json
+import os
+import signal
+import socket
 import time
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -16,6 +19,7 @@ from uuid import uuid4
 import aiohttp
 
 from evently.supervisor import GRACE_S
+from evently.worker import ARRIVAL_S, LINGER_S
 from tests.acceptance.cluster import (
     CLIENTS,
     PROBE_EVERY_S,
@@ -27,6 +31,12 @@ from tests.acceptance.cluster import (
 )
 from tests.acceptance.service import Service, raw_socket, running
 from tests.until import until
+
+CREDENTIALS = b'{"email":"nobody@example.com","password":"Not-theirs-1"}'
+LOGIN = (
+    b"POST /api/v1/auth/admin/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(CREDENTIALS), CREDENTIALS)
+)
 
 
 async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Service) -> None:
@@ -138,27 +148,62 @@ def ready_until_it_is_not(port: int, probing: list[int]) -> Any:
 
 
 async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Service) -> None:
-    # Requests whose body never comes keep their workers from stopping.
-    head = (
-        b"POST /api/v1/auth/admin/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    )
-    with ExitStack() as stack:
-        for _ in range(4 * cluster.workers):
-            connection = stack.enter_context(raw_socket(cluster))
-            connection.sendall(head + b"Content-Length: 10\r\n\r\n")
-        await until(lambda: cluster.process.probe("/healthz") == 200, 10, "an answer after them")
+    # A worker that is stopped does not stop.
+    for pid in cluster.process.worker_pids().values():
+        os.kill(pid, signal.SIGSTOP)
 
-        def impatient() -> bool:
-            """Signals that come at once are one wish to stop; one that comes later is in earnest,
-            and those that come after it, until the process is gone, change nothing.
-            """
-            cluster.process.terminate()
-            return cluster.process.ended is not None
+    def impatient() -> bool:
+        """Signals that come at once are one wish to stop; one that comes later is in earnest,
+        and those that come after it, until the process is gone, change nothing.
+        """
+        cluster.process.terminate()
+        return cluster.process.ended is not None
 
-        # Without a second signal it would wait for those requests for GRACE_S.
-        await until(impatient, GRACE_S - 3.0, "the end")
+    # Without a second signal it would wait for them for GRACE_S.
+    await until(impatient, GRACE_S - 3.0, "the end")
     assert cluster.process.ended == 1
     cluster.process.assert_gone(within_s=2)
+
+
+async def test_requests_that_are_arriving_at_sigterm_are_answered(database_url: str) -> None:
+    with ExitStack() as stack:
+        service = stack.enter_context(running(Service(database_url, 1)))
+        head, body = LOGIN.split(b"\r\n\r\n")
+        head += b"\r\n\r\n"
+        rests = {b"": head + body, head: body, LOGIN[:20]: LOGIN[20:]}
+        arriving = []
+        for begun, rest in rests.items():
+            connection = stack.enter_context(raw_socket(service))
+            connection.sendall(begun)
+            arriving.append((connection, rest))
+        assert service.process.probe("/healthz") == 200
+        service.process.terminate()
+        # As long as a busy client may need, which is what the test is about: beyond the worker's
+        # first wait, and well within its second.
+        await asyncio.sleep(LINGER_S + ARRIVAL_S / 3)
+        for connection, rest in arriving:
+            connection.sendall(rest)
+        answers = [await asyncio.to_thread(everything_from, one) for one, _ in arriving]
+        assert [answer.split()[1] for answer in answers] == 3 * [b"401"]
+        await asyncio.to_thread(service.process.wait_stopped)
+
+
+async def test_clients_that_do_nothing_do_not_hold_up_the_end(database_url: str) -> None:
+    with ExitStack() as stack:
+        service = stack.enter_context(running(Service(database_url, 1)))
+        document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+        for sent in (b"", LOGIN[:20], LOGIN[:-1], 200 * document):
+            stack.enter_context(raw_socket(service)).sendall(sent)
+        assert service.process.probe("/healthz") == 200
+        told_s = time.monotonic()
+        service.process.terminate()
+        await asyncio.to_thread(service.process.wait_stopped)
+        assert time.monotonic() - told_s < GRACE_S / 3
+
+
+def everything_from(connection: socket.socket) -> bytes:
+    """All bytes up to the end of a connection."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 async def test_the_embedded_database_is_the_services_own_and_goes_with_it(data_dir: Path) -> None:

@@ -68,6 +68,8 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
+        self.aborted = False
+        self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: Any) -> None:
         assert not self.closed, "nothing is written after the end"
@@ -75,6 +77,12 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        """End at once; the protocol hears of it in the next turn of the loop."""
+        assert self.protocol is not None, "it is connected"
+        self.closed = self.aborted = True
+        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
     def is_closing(self) -> bool:
         return self.closed
@@ -106,14 +114,14 @@ class Client:
             ),
         )
         admission = Admission(services)
-        server = EdgeServer(
+        self.server = EdgeServer(
             Dispatcher(ENDPOINTS, admission),
             services.observer,
             FastPath(Targets(ENDPOINTS), admission),
             body_grace_s=body_grace_s,
         )
         self.wire = Wire()
-        self.connection = server()
+        self.connection = self.wire.protocol = self.server()
         self.connection.connection_made(self.wire)
 
     def send(self, method: str, path: str, body: str = "", *headers: str) -> None:
