@@ -8,7 +8,10 @@ Rules:
 3. An outcome that is not certain goes to the resolver with its actors; the others go on.
 4. A statement that fails because of one event is repeated event by event, so that only that
    event suffers.
-5. While the database is out of reach, commands are refused at once, and a probe waits for it.
+5. Nobody waits for a row that is known to be held, or for another event's venue: an event whose
+   row was held, and a change that needs room at its venue, go in a statement of their own, once
+   nobody holds what they need.
+6. While the database is out of reach, commands are refused at once, and a probe waits for it.
 """
 
 import asyncio
@@ -155,7 +158,7 @@ class Committer:
         try:
             await self._inform(actors)
             work, planned = self._plan(actors)
-            await self._commit(work)
+            await self._commit_apart(work)
         except Exception:
             log.exception("a turn of the committer failed")
             self._observer.failed("bug")
@@ -249,6 +252,38 @@ class Committer:
                 rows += len(batch.records) + len(batch.refused) + len(batch.holds)
         return work, planned
 
+    async def _commit_apart(self, work: Sequence[Work]) -> None:
+        """Commit `work`, and after it, by themselves, those that somebody may hold up."""
+        apart = [one for one in work if one[0].was_held or one[1].needs_room]
+        if not apart:
+            await self._commit(work)
+            return
+        actors = {actor for actor, _ in apart}
+        await self._commit([one for one in work if one[0] not in actors])
+        await self._commit(await self._free(apart))
+
+    async def _free(self, work: Sequence[Work]) -> Sequence[Work]:
+        """Those of `work` that nobody holds up; the others are refused, or decided again."""
+        try:
+            held = await self._lane.held([batch for _, batch in work])
+        except NotDone as error:
+            self._not_done(work, error)
+            return []
+        free = []
+        for actor, batch in work:
+            if batch.event_id in held.events:
+                self._park(actor)
+            elif batch.event_id in held.venues:
+                # Soon over as a rule; given up after some tries, as behind other writers.
+                actor.overtaken()
+            else:
+                free.append((actor, batch))
+        return free
+
+    def _park(self, actor: EventActor) -> None:
+        self._observer.failed("locked")
+        actor.park(RowLocked("Event"))
+
     async def _commit(self, work: Sequence[Work], taken: int = 0) -> None:
         if not work:
             return
@@ -264,10 +299,7 @@ class Committer:
         except (Locked, Broken) as error:
             await self._isolate(work, error)
         except NotDone as error:
-            self._observer.failed("unavailable")
-            self._unreachable(error)
-            for actor, _ in work:
-                actor.refuse(DatabaseUnavailable(str(error)))
+            self._not_done(work, error)
         except FateUnknown as error:
             self._observer.failed("unknown")
             log.warning("the fate of %d batches is unknown: %s", len(work), error)
@@ -277,6 +309,12 @@ class Committer:
             self._observer.committed(len(work), sum(len(b.records) for b in batches), seconds)
             self._clock.tell(done.now, asked_at_s)
             self._settle(work, done)
+
+    def _not_done(self, work: Sequence[Work], error: NotDone) -> None:
+        self._observer.failed("unavailable")
+        self._unreachable(error)
+        for actor, _ in work:
+            actor.refuse(DatabaseUnavailable(str(error)))
 
     def _settle(self, work: Sequence[Work], done: Committed) -> None:
         overtaken = 0
@@ -304,6 +342,11 @@ class Committer:
 
     async def _isolate(self, work: Sequence[Work], error: Locked | Broken) -> None:
         if len(work) > 1:
+            if isinstance(error, Locked):
+                free = await self._free(work)
+                if len(free) < len(work):
+                    await self._commit(free)
+                    return
             until_s = self._clock.monotonic() + ISOLATE_S
             for one in work:
                 if self._clock.monotonic() <= until_s:
@@ -313,8 +356,7 @@ class Committer:
             return
         actor, _ = work[0]
         if isinstance(error, Locked):
-            self._observer.failed("locked")
-            actor.park(RowLocked("Event"))
+            self._park(actor)
         else:
             self._observer.failed("broken")
             log.error("the database refuses a batch of %s: %s", actor.event_id, error)

@@ -68,6 +68,7 @@ class EventActor:
         "event_id",
         "known",
         "touched_at_s",
+        "was_held",
     )
 
     def __init__(
@@ -93,6 +94,8 @@ class EventActor:
         # So many envelopes in front are decided without those behind them, or one by one.
         self._in_front, self._one_by_one = 0, False
         self._parked_until_s = float("-inf")
+        # Whether another transaction held the row when a batch was last sent.
+        self.was_held = False
 
     def __repr__(self) -> str:
         version, phase = self.state.version if self.state else None, self._phase.name.lower()
@@ -289,6 +292,7 @@ class EventActor:
     def settle(self, now: datetime) -> None:
         """Answer the batch's callers: it was committed at `now`."""
         planned, batch = self._release()
+        self.was_held = False
         in_part = self.known.questioned or planned.unproven
         self._step(Step.COMMITTED_IN_PART if in_part else Step.COMMITTED)
         self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
@@ -339,6 +343,7 @@ class EventActor:
     def park(self, fault: Fault) -> None:
         """Refuse all who wait, and all who come for a while: another transaction holds the row."""
         self._parked_until_s = self._clock.monotonic() + PARKED_S
+        self.was_held = True
         self.refuse(fault)
         self._fail_all(fault)
 

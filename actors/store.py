@@ -14,6 +14,7 @@ from evently.domain.commits import (
     EventHold,
     EventKey,
     FoundHolds,
+    HeldRows,
     Loaded,
     Noted,
 )
@@ -24,6 +25,10 @@ class Lane(Protocol):
 
     async def commit(self, batches: Sequence[Batch]) -> Committed:
         """Commit all batches whose base version and fence still stand, in one statement."""
+        ...
+
+    async def held(self, batches: Sequence[Batch]) -> HeldRows:
+        """What these batches would have to wait for. It waits for nothing itself."""
         ...
 
     async def close(self) -> None:

@@ -37,6 +37,7 @@ from evently.domain.commits import (
     EventKey,
     FateUnknown,
     FoundHolds,
+    HeldRows,
     KeyTaken,
     Loaded,
     Locked,
@@ -285,6 +286,30 @@ class CommitLane:
         if moved is None:
             moved = [batch.event_id for batch in batches]
         return Committed(row["committed_at"], frozenset(moved), row["no_room"] or ())
+
+    async def held(self, batches: Sequence[Batch]) -> HeldRows:
+        """What these batches would have to wait for. Raises NotDone or Broken."""
+        venues = [batch.after.details.venue_id if batch.needs_room else None for batch in batches]
+        arguments = ([batch.event_id for batch in batches], venues)
+        if self._connection is None or self._connection.is_closed():
+            await self._connect()
+        assert self._connection is not None, "it was connected just now"
+        query = load(Statement.FIND_HELD_EVENTS)
+        try:
+            # Rolled back, it neither waits for the disk nor for a standby.
+            transaction = self._connection.transaction()
+            await transaction.start()
+            rows = await self._connection.fetch(query, *arguments, timeout=COMMIT_S)
+            await transaction.rollback()
+        except BaseException as error:
+            self._drop()
+            if isinstance(error, DRIVER_ERRORS):
+                raise NotDone(f"{type(error).__name__}: {error}") from error
+            raise
+        return HeldRows(
+            {row["event_id"] for row in rows if row["event_held"]},
+            {row["event_id"] for row in rows if row["venue_held"]},
+        )
 
     async def close(self) -> None:
         """Close the connection, politely if that succeeds in time."""

@@ -44,6 +44,7 @@ class Statement(StrEnum):
     FIND_DUE_EVENTS = auto()
     FIND_DUE_HOLDS = auto()
     FIND_EVENT_SALES = auto()
+    FIND_HELD_EVENTS = auto()
     FIND_HOLD = auto()
     FIND_HOLDS = auto()
     FIND_LARGEST_COMING_EVENT = auto()

@@ -21,6 +21,7 @@ from evently.domain.commits import (
     EventKey,
     FateUnknown,
     FoundHolds,
+    HeldRows,
     KeyTaken,
     Loaded,
     Locked,
@@ -476,6 +477,23 @@ class MemoryLane:
             raise
         finally:
             self._running = False
+
+    async def held(self, batches: Sequence[Batch]) -> HeldRows:
+        """What these batches would have to wait for."""
+        assert not self._running, "a lane runs one statement at a time"
+        step = self._store.step(Call("held"))
+        await self._store.pause(step.before_s)
+        self._refuse(step.fate)
+        now_s = self._database.time()
+        until_s = self._database.held_until_s
+        held = {one.event_id for one in batches if until_s.get(one.event_id, 0.0) > now_s}
+        busy = {
+            one.event_id
+            for one in batches
+            if one.needs_room and until_s.get(one.after.details.venue_id, 0.0) > now_s
+        }
+        await self._store.pause(step.after_s)
+        return HeldRows(held, busy)
 
     async def close(self) -> None:
         """Drop the connection."""

@@ -4,7 +4,7 @@ Rule: a store either returns what is certain, or raises one of the errors below,
 says whether the batches may have been committed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +82,11 @@ class Batch:
         return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
 
     @property
+    def needs_room(self) -> bool:
+        """Whether its venue must have room for what an admin changed, which is its last record."""
+        return bool(self.records) and self.records[-1].entry.needs_room
+
+    @property
     def edits(self) -> bool:
         """Whether it writes more than the fields that every batch does."""
         return (
@@ -133,6 +138,14 @@ class Broken(StoreError):
 
 class FateUnknown(StoreError):
     """The batches may have been committed, may yet be, or never."""
+
+
+@value
+class HeldRows:
+    """The events whose rows other transactions hold, and those whose venue's row one holds."""
+
+    events: Set[str] = frozenset()
+    venues: Set[str] = frozenset()
 
 
 @value

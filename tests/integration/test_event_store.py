@@ -13,7 +13,7 @@ import pytest
 from db import event_store
 from db.database import Database
 from db.event_store import CommitLane, EventStore
-from evently.domain.commits import Batch, Broken, FateUnknown, Locked, NotDone
+from evently.domain.commits import Batch, Broken, FateUnknown, HeldRows, Locked, NotDone
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import EventState, Status
 from evently.embedded import EmbeddedPostgres
@@ -132,6 +132,39 @@ async def test_a_row_that_is_held_is_waited_for_and_then_locked(
             await lane.commit([move(state)])
 
     assert (await lane.commit([move(state)])).event_ids
+
+
+async def test_what_a_batch_would_wait_for_is_found_without_a_wait(
+    setting: OnPostgres, state: EventState, lane: CommitLane
+) -> None:
+    other = await _published(setting)
+    moves = [move(state), move(other)]
+    assert await lane.held(moves) == HeldRows()
+    async with held(setting, state):
+        assert await lane.held(moves) == HeldRows({state.details.event_id})
+        assert (await lane.commit([move(other)])).event_ids
+
+    # It holds nothing itself.
+    assert await lane.held(moves) == HeldRows()
+    assert (await lane.commit([move(state)])).event_ids
+
+
+async def test_a_held_venue_is_waited_for_only_by_those_who_need_room_there(
+    setting: OnPostgres, state: EventState, lane: CommitLane
+) -> None:
+    change = batch(state, ("c", update(total_capacity=state.total_capacity + 1)))
+    gone = replace(change.after.details, venue_id="00000000-0000-0000-0000-000000000000")
+    async with setting.other.transaction():
+        row = "SELECT FROM venues WHERE venue_id = $1 FOR UPDATE"
+        await setting.other.execute(row, state.details.venue_id)
+        assert await lane.held([change]) == HeldRows(venues={state.details.event_id})
+        assert await lane.held([move(state)]) == HeldRows()
+
+    # A venue that is not there is held by nobody: the statement itself says that it has no room.
+    assert await lane.held([replace(change, after=replace(change.after, details=gone))]) == (
+        HeldRows()
+    )
+    assert await lane.held([change]) == HeldRows()
 
 
 async def test_a_statement_that_the_server_stops_is_not_done(

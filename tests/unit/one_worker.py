@@ -65,7 +65,7 @@ class OneWorker:
         self.loop = asyncio.get_running_loop()
         self.database = MemoryDatabase(NOW, self.loop.time, venues={VENUE: VENUE_CAPACITY})
         self.steps: dict[str, list[Step]] = {
-            kind: [] for kind in ("commit", "load", "recall", "find_holds", "due_holds")
+            kind: [] for kind in ("commit", "load", "recall", "find_holds", "due_holds", "held")
         }
         self.store = MemoryStore(self.database, self._script)
         self.counts = Counts()

@@ -185,6 +185,20 @@ async def test_when_all_rows_are_held_nobody_waits_behind_all_of_them() -> None:
 
         faults = await faults_of(*(worker.send(event_id) for event_id in EVENTS))
 
+        assert {type(fault) for fault in faults} == {RowLocked}
+        assert worker.loop.time() < 2 * LOCK_S
+
+
+@in_virtual_time
+async def test_when_every_statement_is_held_up_nobody_waits_behind_all_of_them() -> None:
+    async with one_worker() as worker:
+        for event_id in EVENTS:
+            worker.open(event_id)
+        # By a lock on the ledger, say: nobody holds the rows of the events.
+        worker.will("commit", *len(EVENTS) * [Step(Fate.LOCKED, before_s=LOCK_S)])
+
+        faults = await faults_of(*(worker.send(event_id) for event_id in EVENTS))
+
         assert {type(fault) for fault in faults} == {RowLocked, Overloaded}
         assert worker.loop.time() < ISOLATE_S + 3 * LOCK_S
 

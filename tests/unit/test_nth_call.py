@@ -23,7 +23,7 @@ def test_the_script_is_30_moves_and_every_fate_befalls_every_call_that_it_can() 
     kinds = calls()
 
     assert len(SCRIPT) == 30
-    assert set(kinds) == {"load", "recall", "commit"}
+    assert set(kinds) == {"load", "recall", "held", "commit"}
     for number, kind in enumerate(kinds):
         fates = {fate for fail_at, fate, _ in FAILURES if fail_at == number}
         assert fates == set(COMMIT_FATES if kind == "commit" else READ_FATES)
