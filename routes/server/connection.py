@@ -16,6 +16,7 @@ Rules:
    answered.
 3. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
    not become a flood of tracebacks. (aiohttp logs one for each, and names itself in the response.)
+4. After a head that is refused while it arrives (`arriving_heads`), nothing more is parsed.
 """
 
 import asyncio
@@ -26,12 +27,21 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import _ErrInfo
 
 from routes.contract.answers import encode
 from routes.contract.errors import ApiError, Code, internal_error
 from routes.contract.ids import random_id
 from routes.observer import Observer
 from routes.server.admission import UNMATCHED
+from routes.server.arriving_heads import (
+    ARRIVING_BYTES_MAX,
+    ArrivingHead,
+    ArrivingHeads,
+    is_too_long,
+    too_long,
+)
 from routes.server.fast_path import Exchange, FastPath
 from routes.server.response import JSON, NO_STORE, Response, head_of
 
@@ -64,6 +74,9 @@ class Connection(web.RequestHandler):
         # Guards against answering from within answering.
         self._serving = False
         self._body_timer: asyncio.TimerHandle | None = None
+        self._head = ArrivingHead(server.heads)
+        # Why nothing more that arrives is parsed.
+        self._refusal: ApiError | None = None
         # Set by `shutdown` to learn when the pending response has been written.
         self._answered: asyncio.Future[None] | None = None
 
@@ -95,13 +108,23 @@ class Connection(web.RequestHandler):
             return False
         # aiohttp's loop has taken a message, and has made no request of it yet.
         between = self._waiter is None and self._current_request is None
-        return self._request_count == 0 or between or self.unfinished
+        begun = self._request_count == 0 or self._head.bytes > 0
+        return begun or between or self.unfinished
 
     def data_received(self, data: bytes) -> None:
         """Have aiohttp parse and queue what was received, without waking its request loop."""
+        if self._refusal is not None:
+            return
+        known = self._request_count
         waiter, self._waiter = self._waiter, None
         super().data_received(data)
         self._waiter = waiter
+        if self._request_count != known:
+            self._bound_heads(self._request_count - known, data)
+        elif not (self._close or self._force_close or self._buffer_paused):
+            self._refusal = self._head.grew(len(data))
+        if self._refusal is not None:
+            self._messages.append((_as_message(self._refusal), EMPTY_PAYLOAD))
         self._serve()
 
     def resume_writing(self) -> None:
@@ -112,6 +135,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Cancel what the client waited for."""
         self._stop_waiting_for_body()
+        self._head.forget()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and exchange.future is not None:
             exchange.future.cancel()
@@ -139,6 +163,16 @@ class Connection(web.RequestHandler):
             self._answered = self._loop.create_future()
             await asyncio.wait((self._answered,), timeout=timeout)
         await super().shutdown(timeout)
+
+    def _bound_heads(self, count: int, data: bytes) -> None:
+        """Note that the heads of `count` requests are complete; drop them if one is too long."""
+        if not self._head.completed(self._messages[-1][1], data):
+            return
+        arrived = [self._messages.pop() for _ in range(count)]
+        if any(is_too_long(message) for message, _ in arrived):
+            self._refusal = too_long()
+        else:
+            self._messages.extend(reversed(arrived))
 
     def _serve(self) -> None:
         """Answer queued requests as far as that is possible now."""
@@ -226,15 +260,19 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what the dispatcher never saw: what is not HTTP, or a bug in between."""
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(exc, ApiError):
+            error = exc
+            self._observer.answered("OTHER", UNMATCHED, status, 0.0)
+        elif status < HTTPStatus.INTERNAL_SERVER_ERROR:
             error = ApiError(Code.VALIDATION_ERROR, "This is not an HTTP request", status=status)
             self._observer.answered("OTHER", UNMATCHED, status, 0.0)
         else:
             error = internal_error()
             log.error("a request failed outside its handler", exc_info=exc)
         body = encode(error.body())
+        more = "".join(f"{name}: {text}\r\n" for name, text in error.headers.items())
         head = (
-            f"{head_of(status, JSON, NO_STORE)}X-Request-ID: {random_id()}\r\n"
+            f"{head_of(status, JSON, NO_STORE)}{more}X-Request-ID: {random_id()}\r\n"
             f"Connection: close\r\nContent-Length: {len(body)}\r\n"
         )
         return Response(status, head, body, closes=True)
@@ -254,11 +292,13 @@ class EdgeServer(web.Server):
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
         body_grace_s: float = BODY_GRACE_S,
+        heads_bytes_max: int = ARRIVING_BYTES_MAX,
     ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
         self.observer = observer
         self.body_grace_s = body_grace_s
+        self.heads = ArrivingHeads(heads_bytes_max)
         self._keep_alive_s = keep_alive_s
 
     async def arrived(self, within_s: float) -> None:
@@ -285,6 +325,11 @@ class EdgeServer(web.Server):
             lingering_time=LINGER_S,
             auto_decompress=False,
         )
+
+
+def _as_message(error: ApiError) -> _ErrInfo:
+    """What aiohttp's loop takes for a message, and hands to `handle_error`."""
+    return _ErrInfo(error.status, error, error.message)
 
 
 def _expects_more(connection: web.RequestHandler) -> bool:

@@ -1,0 +1,51 @@
+"""Clients that never end what they send: what they cost."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.service import Service, raw_socket, running
+from tests.until import until
+
+CLIENTS = 300
+FLAT_MB = 100
+HEAD_BYTES_MAX = 32 * 1024
+LINE = b"X-Filler: " + 8000 * b"x" + b"\r\n"
+
+
+@pytest.fixture
+def service(database_url: str) -> Iterator[Service]:
+    with running(Service(database_url, 1)) as service:
+        yield service
+
+
+def memory_mb(service: Service) -> int:
+    """What the one worker has in memory."""
+    (pid,) = service.process.worker_pids().values()
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    (line,) = (line for line in lines if line.startswith("VmRSS"))
+    return int(line.split()[1]) // 1024
+
+
+def answers(service: Service) -> bool:
+    return service.process.probe("/healthz") == 200
+
+
+async def test_heads_that_do_not_end_are_refused_and_take_no_memory(service: Service) -> None:
+    before_mb = memory_mb(service)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(raw_socket(service)) for _ in range(CLIENTS)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(HEAD_BYTES_MAX // len(LINE) + 1):
+            for client in clients:
+                with suppress(OSError):
+                    client.sendall(LINE)
+        await until(lambda: answers(service), 10, "an answer beside them")
+        heard = {client.recv(65_536).split()[1] for client in clients}
+        after_mb = memory_mb(service)
+    assert heard <= {b"431", b"503"}
+    assert b"431" in heard
+    assert after_mb - before_mb < FLAT_MB
