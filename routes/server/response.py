@@ -1,9 +1,9 @@
-"""What a response is made of, and how it is written: head and body as one piece of bytes.
+"""What a response is made of, and how it is written: as one piece of bytes, if it is short.
 
 Theory of operation: `admission` makes a response `Ready`, and `as_bytes` turns it into what goes
 over the wire. The fast path writes these bytes itself. For the dispatcher they are wrapped in a
 `Response`, which does the three things that aiohttp's server asks of one (`prepare`, `write_eof`,
-`keep_alive`) and nothing else: every body here is whole and short, so the other features of
+`keep_alive`) and nothing else: every body here is whole, so the other features of
 aiohttp's own class (charsets, compression, cookies, ranges, chunks, a header map that is copied and
 checked twice) would be work for nothing: 4 us against 15 us for a response.
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # The largest file of the documentation takes this long at 25 kB/s. A client that is slower, or
 # reads nothing at all, would hold its connection and what is buffered for it.
 READ_S = 60.0
+# A body this long is written apart from its head, for one piece of both would be a copy of it. As
+# it is, a file of the documentation or a cached list is in memory once, however many clients ask
+# for it and do not read.
+SHARED_BYTES_MIN = 16 * 1024
 # Status, content type and cache control of all endpoints and errors make fewer than 100 heads.
 HEADS_MAX = 256
 
@@ -85,7 +89,12 @@ class Response(web.StreamResponse):
             head += "Connection: keep-alive\r\n"
         transport = request.transport
         if transport is not None:
-            transport.write(as_bytes(head, b"" if request.method == "HEAD" else self._content))
+            body = b"" if request.method == "HEAD" else self._content
+            if len(body) < SHARED_BYTES_MIN:
+                transport.write(as_bytes(head, body))
+            else:
+                transport.write(as_bytes(head, b""))
+                transport.write(body)
             if request.protocol.writing_paused:
                 await _until_read(request, transport)
         return None

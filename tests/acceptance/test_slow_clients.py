@@ -1,5 +1,6 @@
-"""Clients that never end what they send: what they cost."""
+"""Clients that never end what they send, or do not read what they asked for: what they cost."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -49,3 +50,20 @@ async def test_heads_that_do_not_end_are_refused_and_take_no_memory(service: Ser
     assert heard <= {b"431", b"503"}
     assert b"431" in heard
     assert after_mb - before_mb < FLAT_MB
+
+
+async def test_clients_that_do_not_read_take_no_memory_and_do_not_hold_up_the_end(
+    service: Service,
+) -> None:
+    # More than the kernel takes for a connection.
+    asking = 5 * b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    before_mb = memory_mb(service)
+    with ExitStack() as stack:
+        for _ in range(CLIENTS):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", service.process.port))
+            client.sendall(asking)
+        await until(lambda: answers(service), 10, "an answer beside them")
+        assert memory_mb(service) - before_mb < FLAT_MB
+        service.process.stop()
