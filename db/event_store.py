@@ -288,7 +288,7 @@ class CommitLane:
         return Committed(row["committed_at"], frozenset(moved), row["no_room"] or ())
 
     async def held(self, batches: Sequence[Batch]) -> HeldRows:
-        """What these batches would have to wait for. Raises NotDone or Broken."""
+        """What these batches would have to wait for. Raises NotDone."""
         venues = [batch.after.details.venue_id if batch.needs_room else None for batch in batches]
         arguments = ([batch.event_id for batch in batches], venues)
         if self._connection is None or self._connection.is_closed():
