@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.results import Figure, Results, Storm, ratio
+from bench.rows import MANY_CONNECTIONS
 
 NOT_MEASURED = "not measured"
 
@@ -30,12 +31,16 @@ def goals(results: Results) -> list[Verdict]:
     """What this project demands of itself: ratios within one run, since machines differ."""
     find = results.find
     hot, spread, bare_get = find("hot"), find("spread"), find("bare-get")
+    many_hot, many_spread = (find(key, MANY_CONNECTIONS) for key in ("many-hot", "many-spread"))
     return [
         _at_least("reserve on one event, to a bare POST", 0.6, hot, find("bare-post")),
         _at_least("reserve on one event, to pgbench on one row", 5, hot, find("pg-hot")),
         _at_least("reserve spread over 1000 events, to one event", 0.85, spread, hot),
         _at_least("hold on one event, to a reserve", 0.75, find("hold"), hot),
         _at_least("confirm on one event, to a reserve", 0.6, find("confirm"), hot),
+        _at_least("reserve on one event, 100 in a request, to one", 3, many_hot, hot),
+        _at_least("the same, spread over 1000 events", 2, many_spread, spread),
+        _at_least("the same on one event, to pgbench on one row", 25, many_hot, find("pg-hot")),
         _p99("reserve at 256 connections", 50, (find("hot", 256), find("spread", 256))),
         _at_least("availability, to a bare GET", 0.75, find("availability"), bare_get),
         _at_least("internal GET, to a bare GET", 0.75, find("internal"), bare_get),

@@ -8,7 +8,7 @@ corrected for coordinated omission.
 import json
 import secrets
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -25,16 +25,18 @@ GRACE_S = 60.0
 
 # The placeholders in a request for a unique key and for the newest version.
 KEY, VERSION = "\1", "\2"
-# play.lua pads a version to this width.
-VERSION_WIDTH = 12
+# How wide play.lua makes a key and a version.
+KEY_WIDTH, VERSION_WIDTH = 26, 12
 
-Mode: TypeAlias = Literal["flat out", "paced", "patient", "tracking"]
+Mode: TypeAlias = Literal["flat out", "paced", "patient", "tracking", "many", "many paced"]
+Body: TypeAlias = Mapping[str, "int | str | list[Body]"]
 
 
 class Played(msgspec.Struct, frozen=True):
     """The report of wrk; `status` counts answers over 399, of which `conflicts` were 409.
 
-    Only a run that tracks versions counts conflicts.
+    Only a run that tracks versions counts conflicts. In a run of requests for many moves, an answer
+    with an error in it counts as one over 399.
     """
 
     requests: int
@@ -66,11 +68,13 @@ def get(path: str, headers: Sequence[str] = ()) -> str:
     return _request("GET", path, headers, "")
 
 
-def post(path: str, body: dict[str, int | str], headers: Sequence[str] = ()) -> str:
-    """A POST request with a JSON body, which may contain VERSION."""
+def post(path: str, body: Body, headers: Sequence[str] = ()) -> str:
+    """A POST request with a JSON body, which may contain VERSION, and KEY in texts."""
     text = json.dumps(body, separators=(",", ":"))
-    text = text.replace(json.dumps(VERSION), VERSION)
-    length = len(text) + text.count(VERSION) * (VERSION_WIDTH - len(VERSION))
+    text = text.replace(json.dumps(VERSION), VERSION).replace(json.dumps(KEY)[1:-1], KEY)
+    length = len(text)
+    length += text.count(VERSION) * (VERSION_WIDTH - len(VERSION))
+    length += text.count(KEY) * (KEY_WIDTH - len(KEY))
     more = (*headers, "Content-Type: application/json", f"Content-Length: {length}")
     return _request("POST", path, more, text)
 

@@ -156,7 +156,8 @@ def _explained(results: Results) -> str:
         "all runs, the peak is the largest. CPU is the processor time of all our processes for "
         "each request, without PostgreSQL's; batch is the mean number of moves in one commit; "
         "commit p99 is the time of the committing statement, measured by the worker, and an upper "
-        "bound of how long a row is locked. The strict row counts the bookings that succeeded; "
+        "bound of how long a row is locked. A request for many moves counts as so many requests, "
+        "except in its latency and errors. The strict row counts the bookings that succeeded; "
         "all others are conflicts."
     )
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from bench.ceiling import Ceiling
 from bench.database import HELD, HOT, LIMIT_EVENTS, SEATS_OUT, BenchDatabase, event_id, hold_id
 from bench.failures import LoadFailed
-from bench.load import KEY, VERSION, Mode, Played, get, play, post
+from bench.load import KEY, VERSION, Body, Mode, Played, get, play, post
 from bench.processes import cpu_s, forget_peak, peak_mb
 from bench.results import Sample, Side
 from bench.service import Service
@@ -26,6 +26,11 @@ BARE_SMALL, BARE_MOVED, BARE_LIST = "/small", "/moved", "/list"
 MIX = {"availability": 5, "detail": 2, "list": 2, "reserve": 1}
 # Long enough that no order of the kinds repeats within a second.
 MIX_REQUESTS = 10_000
+# The events that moves are spread over.
+SPREAD = 1000
+# The moves of a request for many, and the connections that send such requests: as many moves are
+# under way as with 1600 connections.
+MANY, MANY_CONNECTIONS = 100, 16
 # Holds that are there to be confirmed, for so long; and how many a second are confirmed at most.
 HOLDS, HOLD_S = 300_000, 7200.0
 CONFIRMS_MAX = 15_000
@@ -85,6 +90,20 @@ def reserve(ours: Service, number: int, version: int | str = "*", **more: str) -
     return post(path, {"quantity": -1, "version": version, **more}, _headers(ours))
 
 
+def reserve_many(ours: Service, numbers: Sequence[int]) -> str:
+    """A booking of one seat of each of these events, which may repeat, in one request."""
+    moves: list[Body] = [
+        {
+            "event_id": event_id(number),
+            "quantity": -1,
+            "version": "*",
+            "idempotency_key": f"{KEY}-{place}",
+        }
+        for place, number in enumerate(numbers)
+    ]
+    return post("/internal/moves", {"moves": moves}, (f"X-API-Key: {ours.key}",))
+
+
 def _headers(ours: Service) -> tuple[str, ...]:
     return (f"X-API-Key: {ours.key}", f"Idempotency-Key: {KEY}")
 
@@ -119,6 +138,16 @@ def _confirm(scene: Scene, number: int) -> str:
 
 def _spread(events: int) -> Write:
     return lambda scene: [reserve(scene.ours, number) for number in range(1, events + 1)]
+
+
+def _many_hot(scene: Scene) -> Sequence[str]:
+    return [reserve_many(scene.ours, [HOT] * MANY)]
+
+
+def _many_spread(scene: Scene) -> Sequence[str]:
+    return [
+        reserve_many(scene.ours, range(first, first + MANY)) for first in range(1, SPREAD + 1, MANY)
+    ]
 
 
 def _availability(events: int = 1) -> Write:
@@ -158,7 +187,9 @@ def _one(scene: Scene, kind: str, number: int) -> str:
 # How it is measured
 
 
-def _ours(write: Write, mode: Mode = "flat out") -> Measure:
+def _ours(write: Write, mode: Mode = "flat out", moves: int = 1) -> Measure:
+    """Requests of so many `moves` count as so many requests, in all but latencies and errors."""
+
     def measure(scene: Scene, connections: int, seconds: int) -> Sample:
         ours, requests = scene.ours, write(scene)
         forget_peak(ours.pid)
@@ -178,7 +209,8 @@ def _ours(write: Write, mode: Mode = "flat out") -> Measure:
         return _sample(
             played,
             ours_s,
-            postgres_us=postgres_s / max(played.requests, 1) * 1e6,
+            moves,
+            postgres_us=postgres_s / max(played.requests * moves, 1) * 1e6,
             batch=counts.mean("evently_commit_moves"),
             commit_p99_ms=None if commit_p99_s is None else commit_p99_s * 1000,
             peak_mb=peak_mb(ours.pid),
@@ -217,17 +249,17 @@ def _bare(request: str) -> Measure:
     return measure
 
 
-def _sample(played: Played, used_s: float, **more: float | None) -> Sample:
+def _sample(played: Played, used_s: float, moves: int = 1, **more: float | None) -> Sample:
     known = {name: value for name, value in more.items() if value is not None}
     return Sample(
-        per_second=played.good_per_second,
-        asked=played.requests,
+        per_second=played.good_per_second * moves,
+        asked=played.requests * moves,
         p50_ms=played.p50_us / 1000,
         p99_ms=played.p99_us / 1000,
         p999_ms=played.p999_us / 1000,
         conflicts=played.conflicts,
         errors=played.errors,
-        cpu_us=used_s / max(played.requests, 1) * 1e6,
+        cpu_us=used_s / max(played.requests * moves, 1) * 1e6,
         **known,
     )
 
@@ -251,7 +283,7 @@ def _pgbench(events: int) -> Measure:
 
 _BARE_POST = post(BARE_MOVED, {"quantity": -1, "version": "*"}, (f"Idempotency-Key: {KEY}",))
 _HOT = "reserve, one event, any version"
-_SPREAD = "reserve, 1000 events, any version"
+_SPREAD = f"reserve, {SPREAD} events, any version"
 _AVAILABILITY = "availability"
 
 GROWTH = (
@@ -283,7 +315,23 @@ MAIN = (
     *GROWTH[1:],
     Row("bare-post", "bare POST, small", "bare", _bare(_BARE_POST), quick=True),
     Row("hot", _HOT, "ours", _ours(_hot), quick=True),
-    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), quick=True, cold=True),
+    Row("spread", _SPREAD, "ours", _ours(_spread(SPREAD)), quick=True, cold=True),
+    Row(
+        "many-hot",
+        f"reserve, one event, {MANY} in a request",
+        "ours",
+        _ours(_many_hot, "many", MANY),
+        MANY_CONNECTIONS,
+        quick=True,
+    ),
+    Row(
+        "many-spread",
+        f"reserve, {SPREAD} events, {MANY} in a request",
+        "ours",
+        _ours(_many_spread, "many", MANY),
+        MANY_CONNECTIONS,
+        quick=True,
+    ),
     Row("pg-hot", "pgbench, one row", "database", _pgbench(1), quick=True),
     Row("pg-hot", "pgbench, one row", "database", _pgbench(1), 8),
     Row("pg-spread", "pgbench, 1000 rows", "database", _pgbench(LIMIT_EVENTS)),
@@ -293,14 +341,14 @@ MAIN = (
     Row("return", "return, one event", "ours", _ours(_return)),
     Row("hold", "hold, one event", "ours", _ours(_hold), quick=True),
     Row("confirm", "confirm, one event", "ours", _confirms(), quick=True),
-    Row("mix", "90% reads, 10% moves, 1000 events", "ours", _ours(_mix(1000))),
+    Row("mix", f"90% reads, 10% moves, {SPREAD} events", "ours", _ours(_mix(SPREAD))),
     Row("paced", "reserve, one event, about 600 a second", "ours", _ours(_hot, "paced")),
     Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 256),
     Row("hot", _HOT, "ours", _ours(_hot), 256, quick=True),
-    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), 256),
+    Row("spread", _SPREAD, "ours", _ours(_spread(SPREAD)), 256),
     Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 1000),
     Row("hot", _HOT, "ours", _ours(_hot), 1000, quick=True),
-    Row("spread", _SPREAD, "ours", _ours(_spread(1000)), 1000),
+    Row("spread", _SPREAD, "ours", _ours(_spread(SPREAD)), 1000),
 )
 
 
