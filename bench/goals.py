@@ -3,10 +3,10 @@
 Rule: a goal that was not measured is neither met nor missed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.results import Figure, Results, Storm, ratio
+from bench.results import Fairness, Figure, Results, Storm, ratio
 from bench.rows import MANY_CONNECTIONS
 
 NOT_MEASURED = "not measured"
@@ -54,6 +54,7 @@ def goals(results: Results) -> list[Verdict]:
         _uncached(results),
         _overload(results),
         _storm(results.storm),
+        _fairness(results.fairness),
     ]
 
 
@@ -154,6 +155,18 @@ def _storm(found: Storm | None) -> Verdict:
     )
     quick = found.commit_p99_ms < 20 and found.reserve_p99_ms < 50  # noqa: PLR2004
     return Verdict(goal, wanted, shown, found.free_after_s < 15 and quick and not found.errors)  # noqa: PLR2004
+
+
+def _fairness(found: Sequence[Fairness]) -> Verdict:
+    """The worse of the paces counts."""
+    goal = "p99 of single moves beside requests for many, to beside as many single ones"
+    wanted = "at most 2 times, no error"
+    if not found:
+        return _unmeasured(goal, wanted)
+    worst = max(found, key=lambda one: one.times)
+    errors = sum(one.errors for one in found)
+    shown = f"{worst.times:.2f} times ({worst.pace}), {errors} errors"
+    return Verdict(goal, wanted, shown, worst.times <= 2 and not errors)  # noqa: PLR2004
 
 
 def _bookings(results: Results) -> Verdict:

@@ -6,13 +6,16 @@ again.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
+from bench.fairness import LARGE
 from bench.goals import Verdict, goals, targets, thousands
 from bench.overload import COMMIT_DELAY_MS
 from bench.plots import draw
 from bench.results import Figure, Machine, Results, Sample
+from bench.rows import MANY
 
 RESULTS, TABLES = "results.json", "results.md"
 # Between these lines, the benchmark writes the page about performance.
@@ -90,6 +93,8 @@ def terminal(results: Results) -> str:
         "",
         *_storm(results),
         "",
+        *_fairness(results),
+        "",
         *_growth(results),
         "",
         _checked(results),
@@ -122,6 +127,7 @@ def _tables(results: Results, plots: Sequence[str]) -> str:
         lines += ["", f"### {thousands(events)} events in the database", "", *_table(COLUMNS, rows)]
     lines += ["", "## Overload", "", *_overload(results)]
     lines += ["", "## Holds that expire at once", "", *_storm(results)]
+    lines += ["", "## Single moves beside requests for many", "", *_fairness(results)]
     lines += ["", "## Growth", "", *_growth(results), "", _checked(results)]
     for plot in plots:
         lines += ["", f"![{PLOTS[plot]}]({plot}.svg)"]
@@ -245,6 +251,25 @@ def _storm(results: Results) -> list[str]:
         f"{found.errors}",
     ]
     return _table(header, [row])
+
+
+def _fairness(results: Results) -> list[str]:
+    header = ("beside one event's single moves", "moves/s", "singles/s", "p50 ms", "p99 ms")
+    rows = [
+        [
+            f"{what}, {found.pace}",
+            thousands(median(run.beside_per_second for run in runs)),
+            thousands(median(run.per_second for run in runs)),
+            f"{median(run.p50_ms for run in runs):.1f}",
+            f"{median(run.p99_ms for run in runs):.1f}",
+        ]
+        for found in results.fairness
+        for what, runs in (
+            (f"{LARGE * MANY} connections with one move a request", found.ones),
+            (f"{LARGE} connections with {MANY}", found.many),
+        )
+    ]
+    return _table(header, rows)
 
 
 def _growth(results: Results) -> list[str]:

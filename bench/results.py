@@ -149,6 +149,33 @@ class Storm(msgspec.Struct, frozen=True):
     errors: int
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of single moves of one event, beside so many other moves a second."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    beside_per_second: float
+    errors: int
+
+
+class Fairness(msgspec.Struct, frozen=True, kw_only=True):
+    """Single moves beside single ones (`ones`) and beside requests for many, at one pace.
+
+    `times` is how many times their p99 is beside requests for many: the median over the rounds.
+    """
+
+    pace: str
+    ones: tuple[Beside, ...]
+    many: tuple[Beside, ...]
+    times: float
+
+    @property
+    def errors(self) -> int:
+        """The errors of all runs."""
+        return sum(run.errors for run in (*self.ones, *self.many))
+
+
 class Checked(msgspec.Struct, frozen=True):
     """The comparison of every event with its ledger after the load."""
 
@@ -187,6 +214,7 @@ class Results(msgspec.Struct, frozen=True):
     overload: tuple[Overload, ...]
     checked: tuple[Checked, ...]
     storm: Storm | None = None
+    fairness: tuple[Fairness, ...] = ()
 
     def find(self, key: str, connections: int = 64, events: int | None = None) -> Figure | None:
         """The figure of a row; of several databases the one with 1000 events, or else the last."""

@@ -13,12 +13,14 @@ from pathlib import Path
 from bench import checks
 from bench.ceiling import Ceiling
 from bench.database import HELD, HOT, LIMIT, LIMIT_EVENTS, BenchDatabase, event_id
+from bench.fairness import fairness
 from bench.machine import commit, load_now, machine
 from bench.overload import overload
 from bench.results import (
     ActiveMemory,
     Bookings,
     Checked,
+    Fairness,
     Figure,
     Overload,
     Results,
@@ -79,6 +81,7 @@ class Run:
         self._bookings: Bookings | None = None
         self._overload: tuple[Overload, ...] = ()
         self._storm: Storm | None = None
+        self._fairness: tuple[Fairness, ...] = ()
         self._checked: list[Checked] = []
 
     def results(self) -> Results:
@@ -104,6 +107,7 @@ class Run:
             overload=self._overload,
             checked=tuple(self._checked),
             storm=self._storm,
+            fairness=self._fairness,
         )
 
     def _stage(self, database: BenchDatabase, stage: Stage) -> None:
@@ -137,6 +141,8 @@ class Run:
             self._overload = overload(database, self._workers, self._folder)
             self._say("one event whose holds expire at once")
             self._storm = storm(database, self._workers, self._folder)
+            self._say("single moves of one event beside requests for many")
+            self._fairness = fairness(database, self._workers, self._folder)
 
     def _grow(self, scene: Scene, stage: Stage) -> None:
         """Measure memory first: after the start, nothing else has made the service grow."""

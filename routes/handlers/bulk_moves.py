@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from actors.bulk_moves import Result, Results
+from actors.bulk_moves import IN_PROGRESS_MAX, Result, Results
 from actors.envelope import Request
 from actors.made_keys import made_key
 from evently.domain.outcomes import Done
@@ -99,8 +99,9 @@ ENDPOINTS = (
             " done and others refused: look at the `status` of each result. Results are in the"
             " order of the moves. If the body is invalid, none of the moves is carried out. If the"
             " answer is lost, send the same request again: what was done is `replayed`, what was"
-            " not is done. `X-Request-Timeout-Ms` counts for each move. Single moves do not wait"
-            " behind these."
+            " not is done. `X-Request-Timeout-Ms` counts for each move. A worker has at most"
+            f" {IN_PROGRESS_MAX} of these moves in progress, so that single ones do not wait behind"
+            " thousands."
         ),
         answer=MoveResults,
         access=Access.INTERNAL,
