@@ -136,10 +136,11 @@ class EventActor:
         now_s = self.touched_at_s = self._clock.monotonic()
         if now_s < self._parked_until_s:
             raise RowLocked("Event")
+        envelope = Envelope(request, future)
         if not request.keyed:
-            self._mailbox.put(Envelope(request, future))
+            self._mailbox.put(envelope)
             return True
-        scope = request.scope
+        scope = envelope.scope
         remembered = self._replies.remembered(scope, now_s)
         if remembered is not None:
             if self.known.fresh(now_s, SNAPSHOT_MAX_AGE_S):
@@ -149,7 +150,6 @@ class EventActor:
             self.question()
         if self._replies.open.join(scope, request, future):
             return False
-        envelope = Envelope(request, future)
         self._mailbox.put(envelope)
         self._replies.open.add(envelope)
         return True
