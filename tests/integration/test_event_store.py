@@ -270,7 +270,7 @@ async def test_what_cannot_be_written_is_broken_and_nothing_is_sent(
 ) -> None:
     unheard_of = batch(state, ("k", update(2, name="Day")))
     (record,) = unheard_of.records
-    entry = replace(record.entry, changes={"name": object()})
+    entry = replace(record.entry, changes={"description": object()})
     unheard_of = replace(unheard_of, records=(replace(record, entry=entry),))
 
     with pytest.raises(Broken):
