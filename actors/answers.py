@@ -25,6 +25,7 @@ def committed(state: EventState, now: datetime) -> EventState:
         state.cancelled_as_draft,
         state.fence,
         state.held_seats,
+        state.edited_version,
     )
 
 

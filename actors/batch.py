@@ -18,7 +18,8 @@ Rules:
    be this very request that has done it.
 8. What needs the row of a hold is decided once that was read for it; what came later waits too.
 9. A change that needs room at its venue is the last of its batch: if the venue has none, it is
-   clear which command is refused.
+   clear which command is refused. So is one of when seats are sold: the statement compares the
+   clock with the times that the event has before it.
 """
 
 from collections.abc import Sequence
@@ -92,7 +93,7 @@ def plan(
             replies.append((envelope, outcome))
             for hold in entry.holds:
                 rows[hold.hold_id] = changed[hold.hold_id] = hold
-            if entry.needs_room:
+            if entry.ends_batch:
                 postponed = envelopes[position:]
                 break
         elif _is_unread(envelope, outcome, read):

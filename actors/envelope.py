@@ -77,7 +77,8 @@ def canonical(command: Command) -> str:
         case Expire():
             return "expire holds"
         case _:
-            return f"{type(command).__name__.lower()} at {command.version}"
+            at = _at(command.version, retry=command.retry)
+            return f"{type(command).__name__.lower()} {at}"
     return _move_text(quantity, version, retry)
 
 

@@ -23,12 +23,14 @@ def delta_name(name: str) -> str:
 
 
 BATCH_ROW = RowType(
-    "batch_row_2",
+    "batch_row_3",
     {
         "event_id": "uuid",
         "base_version": "bigint",
         "base_fence": "bigint",
-        "before_start": "boolean",
+        "sells": "boolean",
+        "amends": "boolean",
+        "schedules": "boolean",
         "changes": "jsonb",
         **{name: _COLUMNS[name].sql for name in SET},
         **{delta_name(name): _COLUMNS[name].sql for name in ADDED},
@@ -45,7 +47,9 @@ def batch_row(batch: Batch) -> BatchRow:
         batch.event_id,
         base.version,
         base.fence,
-        batch.before_start,
+        batch.sells,
+        batch.amends,
+        batch.schedules,
         _edit(batch),
         *[getattr(after, name) for name in SET],
         *[_sent(getattr(after, name) - getattr(base, name)) for name in ADDED],

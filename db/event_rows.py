@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from sys import intern
-from typing import Any, TypeAlias
+from types import NoneType
+from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
 import asyncpg
 
 from evently.domain.columns import columns_of, folded_name, types_of
+from evently.domain.level import level
 from evently.domain.state import EventDetails, EventState, Status
 from evently.domain.text import fold
 
@@ -41,7 +43,8 @@ def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
             convert = Status
         elif column.shared:
             convert = intern
-        assert convert is not None or types[name] in _AS_READ, f"no conversion gives {name}"
+        kinds = {*(get_args(types[name]) or (types[name],))} - {NoneType}
+        assert convert is not None or kinds <= _AS_READ, f"no conversion gives {name}"
         found.append((name, convert))
     return found
 
@@ -67,12 +70,22 @@ def state_of(row: asyncpg.Record) -> EventState:
 
 
 def listed(row: asyncpg.Record) -> ListedEvent:
-    """A row of a list; its `status` is the one to answer."""
+    """A row of a list, with its `level`; its `status` is the one to answer."""
     found = dict(row)
     for name, value in found.items():
         convert = _BY_NAME.get(name)
         if convert is not None:
             found[name] = convert(value)
+    found["level"] = level(
+        found["status"],
+        found["sales_start"],
+        found["sales_end"] or found["start_datetime"],
+        found["clock"],
+        paused=found["paused"],
+        free=found["available_seats"],
+        held=found["held_seats"],
+        capacity=found["total_capacity"],
+    )
     return found
 
 

@@ -20,6 +20,7 @@ from db.failures import translated
 from db.folded_text import fold_texts
 from db.sql import load
 from db.statements import Statement
+from evently.domain.currencies import CURRENCY_DEFAULT
 from evently.domain.value import value
 
 log = logging.getLogger(__name__)
@@ -212,12 +213,14 @@ async def check_migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> No
         raise MigrationsMissing(f"the database lacks {names}: run `evently migrate` first")
 
 
-async def migrate_database(dsn: str) -> tuple[Migration, ...]:
+async def migrate_database(dsn: str, currency: str = CURRENCY_DEFAULT) -> tuple[Migration, ...]:
     """Apply what the database at `dsn` lacks, and fold its texts; what was applied.
 
-    Raises MigrationError, or DatabaseUnavailable when no server answers.
+    Events from before there were currencies are sold in `currency`. Raises MigrationError, or
+    DatabaseUnavailable when no server answers.
     """
     async with connected(dsn) as connection:
+        await connection.execute("SELECT set_config('evently.currency', $1, false)", currency)
         applied = await migrate(connection)
         await fold_texts(Session(connection))
         return applied

@@ -25,7 +25,7 @@ from db.ledger_rows import LEDGER_ROW
 from db.refusal_rows import REFUSAL_ROW
 from db.row_types import RowType
 from db.statements import Statement
-from evently.domain.columns import columns_of, folded_name
+from evently.domain.columns import Column, columns_of, folded_name
 from evently.domain.state import ADDED, SET, EventDetails, EventState
 
 _FRAGMENT = re.compile(r"\{(\w+)(?::(\d+))?\}")
@@ -58,7 +58,10 @@ def _moves() -> str:
 
 
 def _edits() -> str:
-    """What an admin may change takes its value in the JSON object `b.edit`, if it has one there."""
+    """What an admin may change takes its value in the JSON object `b.edit`, if it has one there.
+
+    A null there clears a field that may be None.
+    """
     # What every batch writes comes from its row: the status, which seat moves change too.
     editable = {
         name: column
@@ -66,9 +69,15 @@ def _edits() -> str:
         if column.derived or (column.editable and column.moved is None)
     }
     return _LINES.join(
-        f"{name} = coalesce((b.edit ->> '{name}')::{column.sql}, e.{name})"
-        for name, column in {**editable, **_FOLDED}.items()
+        f"{name} = {_edit(name, column)}" for name, column in {**editable, **_FOLDED}.items()
     )
+
+
+def _edit(name: str, column: Column) -> str:
+    given = f"(b.edit ->> '{name}')::{column.sql}"
+    if column.nullable:
+        return f"CASE WHEN b.edit ? '{name}' THEN {given} ELSE e.{name} END"
+    return f"coalesce({given}, e.{name})"
 
 
 # What a file may ask for by name; only rows take a number.

@@ -180,4 +180,5 @@ def _venue(row: asyncpg.Record) -> Venue:
         created_by=str(row["created_by"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        timezone=row["timezone"],
     )

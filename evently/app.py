@@ -233,6 +233,7 @@ async def running_services(
             observer=metrics,
             openapi=encoded_document(ENDPOINTS),
             cors_origins=settings.cors_origins,
+            currency=settings.currency,
         )
 
 

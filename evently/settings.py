@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from db.url import check_url
+from evently.domain.currencies import CURRENCIES, CURRENCY_DEFAULT
 
 PREFIX = "EVENTLY_"
 SECRETS_FILE = "secrets.env"
@@ -121,6 +122,13 @@ def _keys(given: Any) -> Any:
     return keys
 
 
+def _currency(given: Any) -> str:
+    code = str(given).strip().upper()
+    if code not in CURRENCIES:
+        raise ValueError("must be a currency of ISO 4217 with two decimals or none, like EUR")
+    return code
+
+
 def _origins(given: Any) -> Any:
     origins = [part.strip().rstrip("/").lower() for part in str(given).split(",") if part.strip()]
     for origin in origins:
@@ -164,6 +172,8 @@ class Settings(BaseModel):
     access_token_ttl_s: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_ttl_s: Annotated[int, Field(ge=60, le=31_536_000)] = 604_800
     registration: Literal["open", "closed"] = "open"
+    # What new events are sold in, unless they say otherwise.
+    currency: Annotated[str, BeforeValidator(_currency)] = CURRENCY_DEFAULT
     user_service_url: Annotated[str, AfterValidator(_http_url)] | None = None
     # Without one, the user service is shown the first of the internal keys.
     user_service_api_key: SecretStr | None = None

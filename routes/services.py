@@ -17,6 +17,7 @@ from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.readiness import ReadyCheck
 from db.venue_store import VenueStore
+from evently.domain.currencies import CURRENCY_DEFAULT
 from routes.auth.bearer import Bearer
 from routes.auth.client_address import ClientAddress
 from routes.auth.internal_keys import InternalKeys
@@ -76,3 +77,5 @@ class Services:
     openapi: Callable[[], bytes]
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     cors_origins: frozenset[str] = frozenset()
+    # What new events are sold in, unless they say otherwise.
+    currency: str = CURRENCY_DEFAULT

@@ -36,7 +36,7 @@ from evently.domain.holds import EXPIRED_MAX, LIFE_MAX_S, Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import FINAL, Done, LedgerEntry, LedgerKind
 from evently.domain.seat_moves import NO_MONEY
-from evently.domain.state import ADDED, ON_SALE, SET, EventState, Status
+from evently.domain.state import ADDED, ON_SALE, SET, EventDetails, EventState, Status
 
 # Their ledger rows hold the one that was answered.
 ANSWERED_WITH_A_HOLD = frozenset(
@@ -178,7 +178,7 @@ class MemoryDatabase:
         """Whether the statement would move the event: its version, and a venue that it fits."""
         if not self._is_current(batch) or not self._has_room(batch) or self._is_taken(batch):
             return False
-        return not batch.before_start or not self._started(self.states[batch.event_id], batch)
+        return self._in_time(self.states[batch.event_id].details, batch)
 
     def _is_current(self, batch: Batch) -> bool:
         row = self.states.get(batch.event_id)
@@ -237,11 +237,14 @@ class MemoryDatabase:
             return True
         return self.venues.get(batch.after.details.venue_id, -1) >= batch.after.total_capacity
 
-    def _started(self, row: EventState, batch: Batch) -> bool:
-        starts = [batch.after.details.start_datetime]
-        if row.status is not Status.DRAFT:
-            starts.append(row.details.start_datetime)
-        return min(starts) <= self.now()
+    def _in_time(self, row: EventDetails, batch: Batch) -> bool:
+        now = self.now()
+        opened = row.sales_start is None or row.sales_start <= now
+        if batch.sells and (row.paused or not opened or row.sales_close <= now):
+            return False
+        if batch.amends and row.last_moment <= now:
+            return False
+        return not batch.schedules or batch.after.details.start_datetime > now
 
     def overtake(self, event_id: str) -> None:
         """Let another writer change the event: one more version, and nothing else."""
@@ -260,7 +263,9 @@ class MemoryDatabase:
             {"description": f"by another writer, {self.foreign}"},
         )
         details = replace(state.details, description=f"by another writer, {self.foreign}")
-        after = replace(state, details=details, version=state.version + 1)
+        after = replace(
+            state, details=details, version=state.version + 1, edited_version=state.version + 1
+        )
         key = f"foreign-{self.foreign}"
         record = Record(entry, key, "elsewhere", Origin("admin:elsewhere", "elsewhere"))
         self.execute([Batch(state, after, (record,))], "foreign", self.time())
@@ -317,6 +322,12 @@ def _check(state: EventState) -> None:
         "events_revenue_not_negative": state.revenue >= 0,
         "events_limit_positive": details.max_tickets_per_booking >= 1,
         "events_end_after_start": details.end_datetime > details.start_datetime,
+        "events_sales_end_after_start": details.sales_end is None
+        or details.sales_start is None
+        or details.sales_end > details.sales_start,
+        "events_sales_within_event": details.sales_end is None
+        or details.sales_end <= details.end_datetime,
+        "events_edited_version_known": 0 <= state.edited_version <= state.version,
         "events_status_known": state.status is not Status.COMPLETED,
         "events_held_within_capacity": state.held_seats >= 0
         and state.available_seats + state.held_seats <= state.total_capacity,

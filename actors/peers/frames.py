@@ -59,6 +59,7 @@ from evently.domain.outcomes import (
     MaxTicketsExceeded,
     NotFound,
     NotModifiable,
+    NotOnSale,
     NotOwner,
     SeatsExceedCapacity,
     StaleVersion,
@@ -91,6 +92,7 @@ ANSWERS: tuple[type, ...] = (
     HoldNotActive,
     HoldExpired,
     HoldPriceChanged,
+    NotOnSale,
 )
 # What is asked about holds; a command's kind is its place here.
 HOLD_COMMANDS: tuple[type[Command], ...] = (PlaceHold, ChangeHold, Confirm, Release, Expire)
@@ -249,7 +251,7 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     elif isinstance(command, Return):
         quantity, version, retry = command.seats, command.version, command.retry
     elif isinstance(command, Update | Cancel):
-        version, edit = command.version, _edit(command)
+        version, retry, edit = command.version, command.retry, _edit(command)
     else:
         holds = About(_KIND[type(command)], msgspec.Raw(_ENCODER.encode(command)))
     return AskFrame(
@@ -300,11 +302,17 @@ def _command(frame: AskFrame) -> Command:
     if version is None:
         raise ValueError("an admin's change names the version it is based on")
     if edit.changes == _NOTHING:
-        return Cancel(edit.admin_id, edit.any_owner, version)
+        return Cancel(edit.admin_id, edit.any_owner, version, frame.retry)
     changes = msgspec.structs.asdict(_CHANGES.decode(edit.changes))
     given = {name: to for name, to in changes.items() if to is not msgspec.UNSET}
     return Update(
-        edit.admin_id, edit.any_owner, version, given, edit.venue_capacity, edit.seats_read
+        edit.admin_id,
+        edit.any_owner,
+        version,
+        given,
+        edit.venue_capacity,
+        edit.seats_read,
+        frame.retry,
     )
 
 

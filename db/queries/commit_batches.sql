@@ -1,7 +1,7 @@
 -- Moves each event from its base version and fence, and writes a ledger row for every version, the rows of
 -- its holds, a row for every final refusal, and one for every change that the feed tells of. Where event_ids
 -- is null, all were moved; else those that are not among them are unchanged: for those in no_room the venue
--- had no room, the others had another version or fence, have started, or have one of the keys.
+-- had no room, the others had another version or fence, are not on sale or have started, or have one of the keys.
 --
 -- The look-up of keys (`taken`) is exact: whatever writes an event's keys moves its version or fence
 -- in the same transaction, so an event that still has both was not written since this statement
@@ -36,11 +36,10 @@ moved AS (
      WHERE e.event_id = b.event_id
        AND e.version = b.base_version
        AND e.fence = b.base_fence
-       -- A draft has no buyers, so its old start does not matter.
-       AND (NOT b.before_start
-            OR ((e.status = 'draft' OR e.start_datetime > clock_timestamp())
-                AND coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime)
-                    > clock_timestamp()))
+       AND {in_time}
+       AND (NOT b.schedules
+            OR coalesce((b.edit ->> 'start_datetime')::timestamptz, e.start_datetime)
+               > clock_timestamp())
        AND (b.edit ->> 'venue_id' IS NULL
             OR EXISTS (SELECT FROM held AS h
                         WHERE h.venue_id = (b.edit ->> 'venue_id')::uuid

@@ -7,7 +7,7 @@ WITH moved AS (
      WHERE e.event_id = b.event_id
        AND e.version = b.base_version
        AND e.fence = b.base_fence
-       AND (NOT b.before_start OR e.start_datetime > clock_timestamp())
+       AND {in_time}
     RETURNING e.event_id
 ),
 {write_ledger},

@@ -71,7 +71,7 @@ async def migrated_dsn(settings: Settings, *, may_make: bool = False) -> AsyncIt
     from the main thread. Raises EmbeddedPostgresError, MigrationError or DatabaseUnavailable.
     """
     with _server(settings, may_make=may_make) as (dsn, ours):
-        await (migrate_database(dsn) if ours else check_database(dsn))
+        await (migrate_database(dsn, settings.currency) if ours else check_database(dsn))
         yield dsn
 
 

@@ -42,7 +42,8 @@ def migrate(*, print_grants: bool, owner: str, service: str, database: str) -> N
         settings = load_settings(serving=False)
         with command_dsn(settings, may_make=True) as dsn:
             # Its lock is held by a session, which a pooler may hand to somebody else.
-            applied = asyncio.run(migrate_database(settings.commit_dsn(dsn)))
+            direct = settings.commit_dsn(dsn)
+            applied = asyncio.run(migrate_database(direct, settings.currency))
     for migration in applied:
         click.echo(f"applied {migration.number:04}_{migration.name}")
     click.echo(f"{len(applied)} migrations applied" if applied else "nothing to migrate")

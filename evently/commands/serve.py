@@ -80,7 +80,7 @@ async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
     asking.
     """
     if settings.embedded:
-        await migrate_database(dsn)
+        await migrate_database(dsn, settings.currency)
     else:
         try:
             await check_serving(dsn, settings.commit_dsn(dsn))

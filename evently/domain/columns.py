@@ -20,7 +20,7 @@ class Column:
     events. Lists show the `listed` fields. A `folded` text has a column beside it with the text as
     filters compare it, named by `folded_name`. A `derived` field follows from an admin's change and
     is written with it. Every batch writes the `moved` fields: it sets them to what they are after
-    it, or adds what it changed.
+    it, or adds what it changed. A `nullable` field may be None.
     """
 
     sql: str
@@ -31,6 +31,7 @@ class Column:
     folded: bool = False
     derived: bool = False
     moved: Literal["set", "added"] | None = None
+    nullable: bool = False
 
 
 @cache

@@ -42,7 +42,8 @@ class Update:
     `changes` maps the names of EventDetails' editable fields, `total_capacity` and `status` to
     new values. `venue_capacity` is that of the venue the event will be at. `any_owner` is true
     for an admin who may change every event. `seats_read` are the available seats that the admin
-    sent back, if they did: those are not written.
+    sent back, if they did: those are not written. With `retry`, what no admin did is no conflict:
+    seat moves and holds that came after `version`.
     """
 
     admin_id: str
@@ -51,6 +52,7 @@ class Update:
     changes: Mapping[str, Any]
     venue_capacity: int
     seats_read: int | None = None
+    retry: bool = False
 
     def __hash__(self) -> int:
         """Hash what identifies the command; `changes` is a mapping and has no hash."""
@@ -59,11 +61,12 @@ class Update:
 
 @value
 class Cancel:
-    """Cancel an event, for good."""
+    """Cancel an event, for good; `retry` as for Update."""
 
     admin_id: str
     any_owner: bool
     version: int
+    retry: bool = False
 
 
 @value

@@ -15,7 +15,6 @@ from evently.domain.outcomes import (
     Done,
     FinalRefusal,
     LedgerEntry,
-    LedgerKind,
     Refusal,
 )
 from evently.domain.state import DERIVED, ON_SALE, EventState
@@ -74,12 +73,22 @@ class Batch:
         return [(self.event_id, one.origin.caller, one.key) for one in asked]
 
     @property
-    def before_start(self) -> bool:
-        """Whether some of it may be done before the event has started only."""
-        if self.base.status in ON_SALE:
-            return any(record.entry.needs_sale for record in self.records)
-        # Of a draft only what was published before the start may be sold.
-        return any(record.entry.kind is LedgerKind.PUBLISHED for record in self.records)
+    def sells(self) -> bool:
+        """Whether some of it may be done while the event is on sale only."""
+        return self.base.status in ON_SALE and any(record.entry.sells for record in self.records)
+
+    @property
+    def amends(self) -> bool:
+        """Whether some of it may be done until the last moment of the event only."""
+        # A draft has no buyers, so its start may pass.
+        return self.base.status in ON_SALE and self.after.edited_version > self.base.version
+
+    @property
+    def schedules(self) -> bool:
+        """Whether the start of the event must be still to come once it is done."""
+        if self.after.edited_version <= self.base.version:
+            return False
+        return any(record.entry.schedules for record in self.records)
 
     @property
     def needs_room(self) -> bool:
@@ -161,7 +170,7 @@ class Committed:
     """The events whose batch was committed at `now`; of the others, nothing was.
 
     For a change of those in `no_room` the venue had no room; the rest had another version or
-    fence, have started, or hold a key already.
+    fence, are not on sale or have started, or hold a key already.
     """
 
     now: datetime

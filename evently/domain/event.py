@@ -10,8 +10,13 @@ Rules:
 4. `terms_version` is the last version at which anything a buyer relies on (price, schedule,
    limits, venue, status other than published/sold_out) changed: a caller that saw that version
    or a later one saw the same offer, whatever the seat count.
-5. "Completed" is told by the clock and never stored; "started" is `start_datetime <= now`.
+5. "Completed" is told by the clock and never stored. An event can be changed until its last moment:
+   its start, or the end of sales if that is later.
 6. What the feed of changes tells follows from the two states and is decided with them.
+7. Seats are sold from `sales_start` until `sales_end` while the event is not paused. Nothing
+   happens at these moments: each command is compared with them.
+8. `edited_version` is the last version that an admin made: one who saw that version or a later one
+   saw all that admins have said of the event.
 """
 
 from dataclasses import replace
@@ -34,6 +39,7 @@ from evently.domain.commands import (
 )
 from evently.domain.holds import NO_HOLDS, Holds
 from evently.domain.notices import CANCELLED, PUBLISHED, ChangeKind, Notice
+from evently.domain.offer import Problem, misfits
 from evently.domain.outcomes import (
     Accepted,
     CapacityBelowSold,
@@ -64,6 +70,8 @@ _COLUMNS = {**columns_of(EventDetails), **columns_of(EventState)}
 # What an admin may change, and which of it stands in EventDetails.
 UPDATABLE = frozenset(name for name, column in _COLUMNS.items() if column.editable)
 DETAIL_FIELDS = UPDATABLE & columns_of(EventDetails).keys()
+# What an admin may clear.
+NULLABLE = frozenset(name for name, column in _COLUMNS.items() if column.nullable)
 # A change of one of these makes a new offer. Name, description and type do not.
 TERMS = frozenset(name for name, column in _COLUMNS.items() if column.term)
 
@@ -107,6 +115,7 @@ def created(
         revenue=NO_MONEY,
         updated_at=now,
         cancelled_as_draft=False,
+        edited_version=1,
     )
     changes = {name: getattr(details, name) for name in sorted(DETAIL_FIELDS)}
     changes["total_capacity"] = total_capacity
@@ -158,9 +167,17 @@ def _refuse_admin(state: EventState, command: Update | Cancel, now: datetime) ->
     began = state.status is not Status.DRAFT and state.started(now)
     if state.status is Status.CANCELLED or began:
         return NotModifiable(state.status_at(now), started=state.started(now))
-    if command.version != state.version:
+    if _is_stale(state, command):
         return stale(state, command.version, now)
     return None
+
+
+def _is_stale(state: EventState, command: Update | Cancel) -> bool:
+    if command.version == state.version:
+        return False
+    # An older release writes its changes of terms, and no `edited_version`.
+    last = max(state.last_edit, state.terms_version)
+    return not (command.retry and last <= command.version < state.version)
 
 
 def _current(state: EventState, name: str) -> Any:
@@ -171,27 +188,34 @@ def _current(state: EventState, name: str) -> Any:
 
 def _misfits(
     state: EventState, command: Update, changes: dict[str, Any], now: datetime
-) -> list[tuple[str, str]]:
+) -> list[Problem]:
     problems = []
-    if command.seats_read not in {None, state.available_seats}:
+    # If seats have moved since, what was read cannot be told from what was written.
+    current = command.version == state.version
+    if current and command.seats_read not in {None, state.available_seats}:
         message = (
             f"available_seats is {state.available_seats} and cannot be written; change"
             " total_capacity, or reserve and return seats"
         )
         problems.append(("available_seats", message))
-    start = changes.get("start_datetime", state.details.start_datetime)
-    end = changes.get("end_datetime", state.details.end_datetime)
+    details = _edited(state.details, changes)
     publishes = changes.get("status") == Status.PUBLISHED
-    if start <= now and (publishes or "start_datetime" in changes):
+    if details.start_datetime <= now and (publishes or "start_datetime" in changes):
         problems.append(("start_datetime", "start_datetime must be in the future"))
-    if end <= start:
-        problems.append(("end_datetime", "end_datetime must be after start_datetime"))
+    if "currency" in changes and state.status is not Status.DRAFT:
+        problems.append(("currency", "currency can be changed only while the event is a draft"))
+    problems += misfits(details, changes)
     capacity = changes.get("total_capacity", state.total_capacity)
     limit = command.venue_capacity
     if capacity > limit and ("total_capacity" in changes or "venue_id" in changes):
         message = f"total_capacity must not exceed the venue's capacity of {limit}"
         problems.append(("total_capacity", message))
     return problems
+
+
+def _edited(details: EventDetails, changes: dict[str, Any]) -> EventDetails:
+    edits = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
+    return replace(details, **edits) if edits else details
 
 
 def _accepted_admin(
@@ -202,9 +226,8 @@ def _accepted_admin(
     delta = capacity - state.total_capacity
     available = state.available_seats + delta
     status = Status(changes.get("status", state.status))
-    edits = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
     after = EventState(
-        details=replace(state.details, **edits) if edits else state.details,
+        details=_edited(state.details, changes),
         total_capacity=capacity,
         available_seats=available,
         status=by_seats(status, available, state.held_seats),
@@ -215,6 +238,7 @@ def _accepted_admin(
         cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,
         fence=state.fence,
         held_seats=state.held_seats,
+        edited_version=version,
     )
     entry = LedgerEntry(
         version=version,

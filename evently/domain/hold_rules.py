@@ -4,16 +4,17 @@ Rules:
 
 1. The hold's row is an argument, as it is stored at the version of `state`; the row that a command
    leaves behind is in its ledger entry.
-2. If several refusals apply, the first of these is told: not found, not modifiable, too many seats
-   for a booking, the hold's own state, too few seats, price, stale version.
+2. If several refusals apply, the first of these is told: not found, not modifiable, not on sale,
+   too many seats for a booking, the hold's own state, too few seats, price, stale version.
 3. Whoever holds seats keeps the promise of their price, and may confirm until the hold expires,
-   also after the event has begun.
+   also after sales have closed or the event has begun.
 """
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from evently.domain.commands import ChangeHold, Confirm, HoldStep, PlaceHold, Release
+from evently.domain.currencies import misfit
 from evently.domain.holds import EXPIRED_MAX, Hold, Holds, HoldStatus
 from evently.domain.notices import ChangeKind, Notice
 from evently.domain.outcomes import (
@@ -22,6 +23,7 @@ from evently.domain.outcomes import (
     HoldNotActive,
     HoldNotFound,
     HoldPriceChanged,
+    InvalidFields,
     LedgerKind,
     MaxTicketsExceeded,
     NotFound,
@@ -143,6 +145,10 @@ def _confirm(state: EventState, command: Confirm, now: datetime, hold: Hold) -> 
     refusal = _cancelled(state, now)
     if refusal is not None:
         return refusal
+    if command.amount is not None:
+        problem = misfit("amount", command.amount, state.details.currency)
+        if problem is not None:
+            return InvalidFields((problem,))
     match hold.status_at(now):
         case HoldStatus.HELD:
             return _sold(state, command, now, hold, retaken=False)

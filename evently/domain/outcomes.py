@@ -32,16 +32,8 @@ class LedgerKind(StrEnum):
     EXPIRED = "expired"
 
 
-# What may come at any time, because it gives seats back or keeps a promise.
-AT_ANY_TIME = frozenset(
-    {
-        LedgerKind.RETURNED,
-        LedgerKind.HOLD_CHANGED,
-        LedgerKind.CONFIRMED,
-        LedgerKind.RELEASED,
-        LedgerKind.EXPIRED,
-    }
-)
+# A change of one of these says when seats are sold.
+SALES_TIMES = frozenset({"start_datetime", "sales_start", "sales_end", "paused"})
 
 
 @value
@@ -68,11 +60,28 @@ class LedgerEntry:
     holds: tuple[Hold, ...] = ()
 
     @property
-    def needs_sale(self) -> bool:
-        """Whether it may be done while the event can still be sold or changed only."""
-        if self.kind is LedgerKind.HOLD_CHANGED:
-            return self.seat_delta < 0
-        return self.kind not in AT_ANY_TIME
+    def sells(self) -> bool:
+        """Whether it takes seats that may only be taken while the event is on sale.
+
+        What is confirmed keeps a promise, even if its seats are taken again.
+        """
+        return self.seat_delta < 0 and self.kind is not LedgerKind.CONFIRMED
+
+    @property
+    def schedules(self) -> bool:
+        """Whether it needs a start that is still to come."""
+        return self.kind is LedgerKind.PUBLISHED or "start_datetime" in (self.changes or ())
+
+    @property
+    def ends_batch(self) -> bool:
+        """Whether what comes after it is decided in the next batch.
+
+        A statement compares the clock with the one time of sales that was there before it.
+        """
+        if self.changes is None:
+            return False
+        opens = self.kind is LedgerKind.PUBLISHED or not self.changes.keys().isdisjoint(SALES_TIMES)
+        return opens or self.needs_room
 
     @property
     def needs_room(self) -> bool:
@@ -121,10 +130,20 @@ class NotOwner:
 
 @value
 class NotModifiable:
-    """The event has started or is cancelled."""
+    """The event is cancelled, or has `started` and sells nothing at the door any more."""
 
     status: Status
     started: bool
+
+
+@value
+class NotOnSale:
+    """Seats are not sold at `now`: not yet, not any more, or sales are paused."""
+
+    sales_start: datetime | None
+    sales_end: datetime | None
+    paused: bool
+    now: datetime
 
 
 @value
@@ -231,6 +250,7 @@ Refusal: TypeAlias = (
     NotFound
     | NotOwner
     | NotModifiable
+    | NotOnSale
     | InsufficientSeats
     | SeatsExceedCapacity
     | StaleVersion

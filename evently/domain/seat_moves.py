@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from evently.domain.commands import PlaceHold, Reserve, Return
+from evently.domain.currencies import smallest
 from evently.domain.holds import Hold
 from evently.domain.notices import REOPENED, SOLD_OUT
 from evently.domain.outcomes import (
@@ -16,6 +17,7 @@ from evently.domain.outcomes import (
     LedgerKind,
     NotFound,
     NotModifiable,
+    NotOnSale,
     Outcome,
     Refusal,
     SeatsExceedCapacity,
@@ -25,7 +27,6 @@ from evently.domain.state import ON_SALE, EventState, Status
 
 # What the feed of changes tells once the seats make an event sold out, or put it on sale again.
 AVAILABILITY = {Status.SOLD_OUT: SOLD_OUT, Status.PUBLISHED: REOPENED}
-CENT = Decimal("0.01")
 NO_MONEY = Decimal("0.00")
 
 
@@ -51,7 +52,7 @@ def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
         return SeatsExceedCapacity(command.seats, sold)
     if is_stale(state, command):
         return stale(state, command.version, now)
-    money = -_share(state.revenue, command.seats, sold)
+    money = -_share(state.revenue, command.seats, sold, state.details.currency)
     return moved(state, LedgerKind.RETURNED, now, command.seats, 0, money, (), command.version)
 
 
@@ -85,6 +86,7 @@ def moved(
         state.cancelled_as_draft,
         state.fence,
         held,
+        state.edited_version or state.version,
     )
     notice = None if after.status is state.status else AVAILABILITY[after.status]
     entry = LedgerEntry(
@@ -119,9 +121,15 @@ def closed(state: EventState, now: datetime) -> Refusal | None:
         if not state.known:
             return NotFound()
         return NotModifiable(state.status, started=state.started(now))
-    if state.started(now):
-        return NotModifiable(state.status_at(now), started=True)
-    return None
+    # Written out, because every seat move asks this.
+    details = state.details
+    opens, closes = details.sales_start, details.sales_end
+    if (details.start_datetime if closes is None else closes) <= now:
+        if state.started(now):
+            return NotModifiable(state.status_at(now), started=True)
+    elif not details.paused and (opens is None or opens <= now):
+        return None
+    return NotOnSale(opens, closes, details.paused, now)
 
 
 def too_few(state: EventState, seats: int) -> InsufficientSeats:
@@ -142,8 +150,8 @@ def stale(state: EventState, expected: int | None, now: datetime) -> StaleVersio
     return StaleVersion(expected, state.version, state.available_seats, state.status_at(now))
 
 
-def _share(revenue: Decimal, seats: int, sold: int) -> Decimal:
+def _share(revenue: Decimal, seats: int, sold: int, currency: str) -> Decimal:
     """The part of `revenue` that `seats` of `sold` take back: all of it with the last."""
     if seats == sold:
         return revenue
-    return min(revenue, (revenue * seats / sold).quantize(CENT))
+    return min(revenue, (revenue * seats / sold).quantize(smallest(currency)))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from evently.domain.columns import Column, columns_of
+from evently.domain.currencies import CURRENCY_DEFAULT
 from evently.domain.value import value
 
 
@@ -44,6 +45,25 @@ class EventDetails:
     max_tickets_per_booking: Annotated[int, Column("integer", editable=True, term=True)]
     created_by: Annotated[str, Column("uuid", shared=True)]
     created_at: Annotated[datetime, Column("timestamptz")]
+    # Seats are sold from `sales_start` on, or at once, until `sales_end`, or until the start.
+    sales_start: Annotated[datetime | None, Column("timestamptz", editable=True, nullable=True)] = (
+        None
+    )
+    sales_end: Annotated[datetime | None, Column("timestamptz", editable=True, nullable=True)] = (
+        None
+    )
+    paused: Annotated[bool, Column("boolean", editable=True, listed=False)] = False
+    currency: Annotated[str, Column("text", editable=True, shared=True)] = CURRENCY_DEFAULT
+
+    @property
+    def sales_close(self) -> datetime:
+        """When the last seat is sold."""
+        return self.start_datetime if self.sales_end is None else self.sales_end
+
+    @property
+    def last_moment(self) -> datetime:
+        """Until when it can be changed: its start, or later where seats are sold at the door."""
+        return max(self.start_datetime, self.sales_close)
 
 
 @value
@@ -67,6 +87,9 @@ class EventState:
     # Seats in holds whose stored status is `held`; an older release, which does not know of them,
     # would take them for sold.
     held_seats: Annotated[int, Column("integer", listed=False, moved="added")] = 0
+    # The last version that an admin made. 0 where an older release wrote the row, which does not
+    # say: then it may be any, up to the current one.
+    edited_version: Annotated[int, Column("bigint", listed=False, moved="set")] = 0
 
     @property
     def known(self) -> bool:
@@ -83,9 +106,14 @@ class EventState:
         """Tells which of two committed states of an event is the later one."""
         return self.version, self.fence
 
+    @property
+    def last_edit(self) -> int:
+        """The last version that an admin may have made, so far as is known."""
+        return self.edited_version or self.version
+
     def started(self, now: datetime) -> bool:
-        """Whether the event's start has come."""
-        return self.details.start_datetime <= now
+        """Whether its last moment is over: it can be neither sold nor changed any more."""
+        return self.details.last_moment <= now
 
     def status_at(self, now: datetime) -> Status:
         """The status to answer: on-sale events are completed once their end has passed."""

@@ -22,7 +22,7 @@ from evently.domain.value import value
 
 @value
 class Venue:
-    """A venue; ids are canonical UUIDs, times are UTC."""
+    """A venue; ids are canonical UUIDs, times are UTC. `timezone` is an IANA name; None is UTC."""
 
     venue_id: str
     name: str
@@ -36,6 +36,7 @@ class Venue:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    timezone: str | None = None
 
 
 _SET_BY_SERVICE = frozenset({"venue_id", "created_by", "created_at", "updated_at"})

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from evently.domain.holds import HoldStatus
+from evently.domain.level import Level
 from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import Status
@@ -113,7 +114,7 @@ class EventHoldList(msgspec.Struct):
 
 
 class EventForBooking(msgspec.Struct):
-    """What a booking service needs to know before it reserves."""
+    """What a booking service needs to know before it reserves; `on_sale`: seats are sold now."""
 
     event_id: str
     available_seats: int
@@ -121,14 +122,23 @@ class EventForBooking(msgspec.Struct):
     base_price: float
     version: int
     status: Status
+    held_seats: int
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    paused: bool
+    currency: str
+    on_sale: bool
 
 
 class EventAvailability(msgspec.Struct):
-    """How many seats are left."""
+    """How many seats are left, and when they are sold."""
 
     available_seats: int
     status: Status
     last_updated: dt.datetime
+    level: Level
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
 
 
 class Change(msgspec.Struct):
@@ -163,10 +173,11 @@ class VenueInEvent(msgspec.Struct):
     postal_code: str | None
     capacity: int
     layout_config: dict[str, Any] | None
+    timezone: str | None
 
 
-class EventInList(msgspec.Struct):
-    """An event as a list shows it."""
+class _Listed(msgspec.Struct):
+    """What every list shows of an event, before what came later."""
 
     event_id: str
     name: str
@@ -184,6 +195,15 @@ class EventInList(msgspec.Struct):
     version: int
 
 
+class EventInList(_Listed):
+    """An event as a list shows it."""
+
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    currency: str
+    level: Level
+
+
 class EventList(msgspec.Struct):
     """One page of published events; `total` counts all that match."""
 
@@ -194,13 +214,17 @@ class EventList(msgspec.Struct):
     has_more: bool
 
 
-class EventInAdminList(EventInList):
+class EventInAdminList(_Listed):
     """An event as its admin's list shows it; `revenue` is of the seats now sold."""
 
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
     revenue: float
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    currency: str
+    level: Level
 
 
 class AdminEventList(msgspec.Struct):
@@ -212,10 +236,14 @@ class AdminEventList(msgspec.Struct):
     limit: int
 
 
-class EventInSnapshot(EventInList):
+class EventInSnapshot(_Listed):
     """An event as a snapshot has it."""
 
     updated_at: dt.datetime
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    currency: str
+    level: Level
 
 
 class EventSnapshot(msgspec.Struct):
@@ -226,21 +254,44 @@ class EventSnapshot(msgspec.Struct):
     not_found: list[str]
 
 
-class EventDetail(EventInList):
-    """An event with its venue; `datetime` is its start."""
+class _Detailed(_Listed):
+    """An event with its venue, before what came later."""
 
     description: str
     datetime: dt.datetime
     venue: VenueInEvent
 
 
-class AdminEventDetail(EventDetail):
+class EventDetail(_Detailed):
+    """An event with its venue; `datetime` is its start.
+
+    `start_local` and `end_local` are what clocks at the venue show, in its `timezone`.
+    """
+
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    currency: str
+    level: Level
+    timezone: str
+    start_local: dt.datetime
+    end_local: dt.datetime
+
+
+class AdminEventDetail(_Detailed):
     """An event with its venue, as its admin sees it."""
 
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
     revenue: float
+    sales_start: dt.datetime | None
+    sales_end: dt.datetime | None
+    currency: str
+    level: Level
+    timezone: str
+    start_local: dt.datetime
+    end_local: dt.datetime
+    paused: bool
 
 
 class LedgerRow(msgspec.Struct):
@@ -312,6 +363,7 @@ class Venue(msgspec.Struct):
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
+    timezone: str | None
 
 
 class VenueList(msgspec.Struct):

@@ -31,6 +31,7 @@ from routes.contract.fields import (
     LIMIT_DEFAULT,
     After,
     Body,
+    Currency,
     DateFrom,
     DateTo,
     Instant,
@@ -61,6 +62,7 @@ from routes.contract.texts import (
     OptionalReferenceFilter,
     Place,
 )
+from routes.contract.zones import OptionalZone
 
 MAX_TICKETS_DEFAULT = 10
 UpdatableStatus = Literal["draft", "published", "sold_out", "cancelled", "completed"]
@@ -109,6 +111,24 @@ OnConflict = Annotated[
         description="What to do about a stale version: `retry` applies the move to the current"
         " one, if nothing but the seat count has changed since"
     ),
+]
+
+
+OnEditConflict = Annotated[
+    Literal["fail", "retry"],
+    Field(
+        description="What to do about a stale version: `retry` goes on if no admin has changed the"
+        " event since, whatever seats have been sold, held or returned"
+    ),
+]
+Paused = Annotated[bool, Field(description="Whether sales are stopped for the time being")]
+SalesStart = Annotated[
+    Instant | None,
+    Field(description="When sales open; null: as soon as the event is published"),
+]
+SalesEnd = Annotated[
+    Instant | None,
+    Field(description="When sales close, `end_datetime` at the latest; null: at `start_datetime`"),
 ]
 
 
@@ -175,6 +195,10 @@ class NewEvent(Body):
     total_capacity: Positive
     base_price: Price
     max_tickets_per_booking: Positive = MAX_TICKETS_DEFAULT
+    sales_start: SalesStart = None
+    sales_end: SalesEnd = None
+    paused: Paused = False
+    currency: Currency | None = None
 
     @field_validator("end_datetime")
     @classmethod
@@ -206,17 +230,23 @@ class EventChanges(Body):
     total_capacity: Positive | None = None
     base_price: Price | None = None
     max_tickets_per_booking: Positive | None = None
+    sales_start: SalesStart = None
+    sales_end: SalesEnd = None
+    paused: Paused | None = None
+    currency: Currency | None = None
     status: UpdatableStatus | None = None
     # Not written, so it may come back as it was read, and nothing else.
     available_seats: Annotated[
         int | None, BeforeValidator(_not_null), Field(json_schema_extra={"readOnly": True})
     ] = None
+    on_conflict: OnEditConflict = "fail"
 
 
 class Cancellation(Body):
     """The version of the event that is to be cancelled."""
 
     version: Version
+    on_conflict: OnEditConflict = "fail"
 
 
 class NewVenue(Body):
@@ -230,6 +260,7 @@ class NewVenue(Body):
     postal_code: OptionalPostal = None
     capacity: Positive
     layout_config: Layout | None = None
+    timezone: OptionalZone = None
 
 
 class VenueChanges(Body):
@@ -244,6 +275,7 @@ class VenueChanges(Body):
     postal_code: OptionalPostal = None
     capacity: Positive | None = None
     layout_config: Layout | None = None
+    timezone: OptionalZone = None
 
 
 # RFC 5321 bounds the length; the shape is only what a typing error would break.
@@ -435,3 +467,4 @@ class CancellationQuery(Query):
     """The version to cancel, for clients that send no body with DELETE."""
 
     version: VersionParameter | None = None
+    on_conflict: OnEditConflict = "fail"

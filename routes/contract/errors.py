@@ -33,6 +33,7 @@ from evently.domain.outcomes import (
     MaxTicketsExceeded,
     NotFound,
     NotModifiable,
+    NotOnSale,
     NotOwner,
     Refusal,
     SeatsExceedCapacity,
@@ -57,6 +58,7 @@ class Code(StrEnum):
     INSUFFICIENT_SEATS = "INSUFFICIENT_SEATS"
     SEATS_EXCEED_CAPACITY = "SEATS_EXCEED_CAPACITY"
     EVENT_NOT_MODIFIABLE = "EVENT_NOT_MODIFIABLE"
+    EVENT_NOT_ON_SALE = "EVENT_NOT_ON_SALE"
     MAX_TICKETS_EXCEEDED = "MAX_TICKETS_EXCEEDED"
     HOLD_PRICE_CHANGED = "HOLD_PRICE_CHANGED"
     HOLD_NOT_ACTIVE = "HOLD_NOT_ACTIVE"
@@ -91,6 +93,7 @@ STATUS: Mapping[Code, int] = {
     Code.INSUFFICIENT_SEATS: 409,
     Code.SEATS_EXCEED_CAPACITY: 409,
     Code.EVENT_NOT_MODIFIABLE: 409,
+    Code.EVENT_NOT_ON_SALE: 409,
     Code.MAX_TICKETS_EXCEEDED: 409,
     Code.HOLD_PRICE_CHANGED: 409,
     Code.HOLD_NOT_ACTIVE: 409,
@@ -252,6 +255,7 @@ def _hold_conflict(refusal: HoldConflict) -> tuple[Code, str, dict[str, Any]]:
 
 Conflict = (
     NotModifiable
+    | NotOnSale
     | InsufficientSeats
     | SeatsExceedCapacity
     | StaleVersion
@@ -266,6 +270,14 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             why = "has started" if started else f"is {status}"
             details: dict[str, Any] = {"status": status}
             return Code.EVENT_NOT_MODIFIABLE, f"Event {why} and can no longer change", details
+        case NotOnSale(sales_start, sales_end, paused, now):
+            details = {
+                "sales_start": sales_start,
+                "sales_end": sales_end,
+                "paused": paused,
+                "now": now,
+            }
+            return Code.EVENT_NOT_ON_SALE, _not_on_sale(refusal), details
         case InsufficientSeats(requested, available, held, next_hold_expires_at):
             details = {
                 "requested": requested,
@@ -296,6 +308,15 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             return Code.CAPACITY_BELOW_SOLD, message, details
         case _:
             assert_never(refusal)
+
+
+def _not_on_sale(refusal: NotOnSale) -> str:
+    opens = refusal.sales_start
+    if opens is not None and refusal.now < opens:
+        return f"Sales open at {opens.isoformat()}; try again then, with the same key"
+    if refusal.paused:
+        return "Sales are paused; try again later, with the same key"
+    return "Sales are closed"
 
 
 def failed(fault: Fault, *, reads: bool) -> ApiError:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from evently.domain.currencies import CURRENCIES
 from routes.contract.refusal import refusal
 
 INT32_MAX = 2**31 - 1
@@ -81,6 +82,12 @@ def _price(given: Any) -> Any:
     if cents != price:
         raise refusal("must have at most two decimals")
     return abs(cents)
+
+
+def _currency(given: Any) -> Any:
+    if not isinstance(given, str) or given not in CURRENCIES:
+        raise refusal("must be a currency of ISO 4217 with two decimals or none, like EUR")
+    return given
 
 
 def parse_instant(text: Any) -> datetime:
@@ -234,6 +241,18 @@ Price = Annotated[
             "maximum": float(PRICE_MAX),
             "description": "At most two decimals",
             "examples": [25.5],
+        }
+    ),
+]
+Currency = Annotated[
+    str,
+    BeforeValidator(_currency),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": sorted(CURRENCIES),
+            "description": "ISO 4217, with two decimals or none; the service has a default",
+            "examples": ["EUR"],
         }
     ),
 ]

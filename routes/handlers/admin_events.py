@@ -16,7 +16,8 @@ from evently.domain.commands import NEEDING_ROOM, Cancel, Command, Update
 from evently.domain.commits import Record
 from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import AnswerLost, NothingDone
-from evently.domain.event import created
+from evently.domain.event import DETAIL_FIELDS, NULLABLE, created
+from evently.domain.offer import misfits
 from evently.domain.outcomes import Done, KeyReused, NotOwner
 from evently.domain.state import EventDetails, EventState
 from evently.domain.venues import Venue
@@ -49,13 +50,17 @@ async def _create(call: Call, creation: Creation | None) -> str:
     now = services.events.clock.now()
     if body.start_datetime <= now:
         raise invalid(("body.start_datetime", "start_datetime must be in the future"))
-    await _venue_with_room(call, body.venue_id, body.total_capacity)
     details = EventDetails(
         event_id=str(uuid4()),
         created_by=call.admin.admin_id,
         created_at=now,
-        **body.model_dump(exclude={"total_capacity"}),
+        **body.model_dump(exclude={"total_capacity", "currency"}),
+        currency=body.currency or services.currency,
     )
+    problems = [(f"body.{name}", message) for name, message in misfits(details, DETAIL_FIELDS)]
+    if problems:
+        raise invalid(*problems)
+    await _venue_with_room(call, body.venue_id, body.total_capacity)
     state, entry = created(details, body.total_capacity, now)
     record = Record(entry, made_key(), "create", call.origin)
     if creation is None:
@@ -82,7 +87,13 @@ async def update_event(call: Call) -> AdminEventDetail:
     venue = await _venue_to_be(call, changes)
     admin, capacity = call.admin, 0 if venue is None else venue.capacity
     command = Update(
-        admin.admin_id, admin.any_owner, body.version, changes, capacity, body.available_seats
+        admin.admin_id,
+        admin.any_owner,
+        body.version,
+        changes,
+        capacity,
+        body.available_seats,
+        body.on_conflict == "retry",
     )
     done = await _ask(call, command)
     with _committed():
@@ -94,11 +105,11 @@ async def cancel_event(call: Call) -> EventCancelled:
     """Cancel an event, for good."""
     body: Cancellation | None = call.body
     query: CancellationQuery = call.query
-    version = body.version if body is not None else query.version
-    if version is None:
+    asked = query if body is None else body
+    if asked.version is None:
         raise invalid(("body.version", "version is required"))
-    admin = call.admin
-    done = await _ask(call, Cancel(admin.admin_id, admin.any_owner, version))
+    admin, retry = call.admin, asked.on_conflict == "retry"
+    done = await _ask(call, Cancel(admin.admin_id, admin.any_owner, asked.version, retry))
     return EventCancelled("Event cancelled", call.event_id, done.version)
 
 
@@ -145,8 +156,8 @@ async def _ask(call: Call, command: Command) -> Done:
 
 
 def _changes(body: EventChanges) -> dict[str, Any]:
-    given = body.model_fields_set - {"version", "available_seats"}
-    empty = sorted(name for name in given if getattr(body, name) is None)
+    given = body.model_fields_set - {"version", "available_seats", "on_conflict"}
+    empty = sorted(name for name in given - NULLABLE if getattr(body, name) is None)
     if empty:
         raise invalid(*((f"body.{name}", f"{name} is required") for name in empty))
     if not given and "available_seats" in body.model_fields_set:
@@ -228,8 +239,10 @@ ENDPOINTS = (
         summary="Change, publish or cancel an event",
         description=(
             "Changes the fields that are given, if `version` is still the current one. "
-            "`status` publishes a draft or cancels an event. A started or cancelled event "
-            "cannot be changed, and capacity cannot go below the seats that are sold."
+            "`status` publishes a draft or cancels an event. Once it is cancelled, or has started "
+            "and sells nothing at the door, an event cannot be changed; capacity cannot go below "
+            "the seats that are sold or held. While it sells, send the version that you have read "
+            "and `on_conflict: retry`: only another admin's change is a conflict then."
         ),
         answer=AdminEventDetail,
         access=Access.ADMIN,
@@ -246,7 +259,8 @@ ENDPOINTS = (
         description=(
             "Cancels for good: nothing is sold afterwards, and sold seats can still be "
             "returned. Give the current `version` in the body, or in the query for clients "
-            "that send no body with DELETE."
+            "that send no body with DELETE. With `on_conflict: retry` only another admin's "
+            "change is a conflict."
         ),
         answer=EventCancelled,
         access=Access.ADMIN,

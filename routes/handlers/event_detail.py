@@ -13,9 +13,11 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from evently.domain.columns import columns_of, types_of
+from evently.domain.level import level_of
 from evently.domain.state import EventDetails, EventState
 from evently.domain.venues import Venue
 from routes.contract.answers import AdminEventDetail, EventDetail, VenueInEvent
+from routes.contract.zones import local, zone_of
 
 A = TypeVar("A", bound=msgspec.Struct)
 Writer: TypeAlias = Callable[[EventState, Venue, datetime], A]
@@ -24,13 +26,29 @@ Writer: TypeAlias = Callable[[EventState, Venue, datetime], A]
 class _Shown:
     """An event at a moment, with what answers show of it that is not stored in its row."""
 
-    __slots__ = ("datetime", "details", "state", "status", "venue", "venue_city", "venue_name")
+    __slots__ = (
+        "datetime",
+        "details",
+        "end_local",
+        "level",
+        "start_local",
+        "state",
+        "status",
+        "timezone",
+        "venue",
+        "venue_city",
+        "venue_name",
+    )
 
     def __init__(self, state: EventState, venue: Venue, now: datetime) -> None:
         self.state = state
-        self.details = state.details
+        self.details = details = state.details
         self.status = state.status_at(now)
-        self.datetime = state.details.start_datetime
+        self.level = level_of(state, now)
+        self.datetime = details.start_datetime
+        self.timezone, zone = zone_of(venue.timezone)
+        self.start_local = local(details.start_datetime, zone)
+        self.end_local = local(details.end_datetime, zone)
         self.venue = VenueInEvent(*_venue(venue))
         self.venue_name = venue.name
         self.venue_city = venue.city

@@ -7,6 +7,7 @@ was still answers, so that ticket holders see it.
 import asyncio
 from typing import TypeAlias
 
+from evently.domain.level import level_of
 from evently.domain.state import EventState
 from evently.domain.venues import Venue
 from routes.call import Call
@@ -57,8 +58,15 @@ def look_up(call: Call) -> "State | asyncio.Future[State]":
 def availability(call: Call, state: State) -> EventAvailability:
     """How many seats are left."""
     found = _published(call, state)
-    status = found.status_at(call.services.events.clock.now())
-    return EventAvailability(found.available_seats, status, found.updated_at)
+    details, now = found.details, call.services.events.clock.now()
+    return EventAvailability(
+        found.available_seats,
+        found.status_at(now),
+        found.updated_at,
+        level_of(found, now),
+        details.sales_start,
+        details.sales_end,
+    )
 
 
 def _published(call: Call, state: State) -> EventState:

@@ -10,6 +10,7 @@ from actors.envelope import Request
 from actors.made_keys import made_key
 from evently.domain.commands import SeatMove, seat_move
 from evently.domain.outcomes import Answer, Done, KeyReused
+from evently.domain.seat_moves import closed
 from evently.domain.state import EventState
 from routes.call import Call
 from routes.contract.answers import EventForBooking, SeatsMoved
@@ -70,13 +71,20 @@ def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
     event_id = call.params["event_id"]
     if state is None or not state.known:
         raise event_not_found(event_id)
+    details, now = state.details, call.services.events.clock.now()
     return EventForBooking(
         event_id,
         state.available_seats,
-        state.details.max_tickets_per_booking,
-        float(state.details.base_price),
+        details.max_tickets_per_booking,
+        float(details.base_price),
         state.version,
-        state.status_at(call.services.events.clock.now()),
+        state.status_at(now),
+        state.held_seats,
+        details.sales_start,
+        details.sales_end,
+        details.paused,
+        details.currency,
+        closed(state, now) is None,
     )
 
 
@@ -105,7 +113,12 @@ ENDPOINTS = (
         answer=SeatsMoved,
         access=Access.INTERNAL,
         body=SeatMoveBody,
-        errors=(*_MOVE_ERRORS, Code.INSUFFICIENT_SEATS, Code.EVENT_NOT_MODIFIABLE),
+        errors=(
+            *_MOVE_ERRORS,
+            Code.INSUFFICIENT_SEATS,
+            Code.EVENT_NOT_MODIFIABLE,
+            Code.EVENT_NOT_ON_SALE,
+        ),
         idempotent=True,
         waits=True,
         hot=True,

@@ -120,10 +120,23 @@ ERRORS: Mapping[Code, Explained] = {
         {**_EVENT, "requested": 5, "returnable": 2},
     ),
     Code.EVENT_NOT_MODIFIABLE: Explained(
-        "The event has started or is cancelled",
+        "The event is cancelled, or has started and sells nothing at the door; final",
         "No",
         "Event is cancelled and can no longer change",
         {**_EVENT, "status": "cancelled"},
+    ),
+    Code.EVENT_NOT_ON_SALE: Explained(
+        "Seats are not sold at `now`: before `sales_start`, from `sales_end` on, or `paused`; never"
+        " final",
+        "Yes, with the same key, at `sales_start` or once sales go on",
+        "Sales open at 2035-05-02T10:00:00+00:00; try again then, with the same key",
+        {
+            **_EVENT,
+            "sales_start": "2035-05-02T10:00:00Z",
+            "sales_end": None,
+            "paused": False,
+            "now": "2035-05-02T09:59:58.500000Z",
+        },
     ),
     Code.INVALID_STATUS_TRANSITION: Explained(
         "An event cannot change from its status to the requested one",

@@ -34,7 +34,21 @@ _EVENT: Mapping[str, Any] = {
     "total_capacity": 12000,
     "base_price": 89.5,
     "max_tickets_per_booking": 8,
+    "sales_start": "2035-05-02T10:00:00+02:00",
+    "sales_end": "2035-06-01T21:30:00+02:00",
+    "paused": False,
+    "currency": "EUR",
 }
+_OPTIONAL = frozenset(
+    {
+        "description",
+        "max_tickets_per_booking",
+        "sales_start",
+        "sales_end",
+        "paused",
+        "currency",
+    }
+)
 _VENUE: Mapping[str, Any] = {
     "name": "Arena di Verona",
     "address": "Piazza Bra 1",
@@ -44,6 +58,7 @@ _VENUE: Mapping[str, Any] = {
     "postal_code": "37121",
     "capacity": 15000,
     "layout_config": {"sections": [{"name": "Stalls", "rows": 60}]},
+    "timezone": "Europe/Rome",
 }
 _CREDENTIALS: Mapping[str, Any] = {
     "email": "ada@example.org",
@@ -78,11 +93,7 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         "all": Sent("All fields", _EVENT),
         "least": Sent(
             "Required fields only",
-            {
-                name: to
-                for name, to in _EVENT.items()
-                if name not in {"description", "max_tickets_per_booking"}
-            },
+            {name: to for name, to in _EVENT.items() if name not in _OPTIONAL},
         ),
     },
     "EventChanges": {
@@ -90,9 +101,23 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
         "change": Sent(
             "Another price and capacity", {"version": 2, "base_price": 95, "total_capacity": 12500}
         ),
+        "pause": Sent(
+            "Stop sales while they run",
+            {"version": 42, "paused": True, "on_conflict": "retry"},
+        ),
+        "open": Sent(
+            "Open sales at another time, and sell until the start",
+            {"version": 2, "sales_start": "2035-05-03T10:00:00+02:00", "sales_end": None},
+        ),
         "cancel": Sent("Cancel", {"version": 3, "status": "cancelled"}),
     },
-    "Cancellation": {"cancel": Sent("Cancel at this version", {"version": 3})},
+    "Cancellation": {
+        "cancel": Sent("Cancel at this version", {"version": 3}),
+        "retry": Sent(
+            "Cancel unless another admin has changed the event",
+            {"version": 42, "on_conflict": "retry"},
+        ),
+    },
     "NewVenue": {"venue": Sent("A venue", _VENUE)},
     "VenueChanges": {
         "change": Sent("Another capacity", {"capacity": 14000}),
@@ -211,6 +236,13 @@ FIELDS: Mapping[str, Any] = {
     "start_datetime": "2035-06-01T18:45:00Z",
     "end_datetime": "2035-06-01T22:30:00Z",
     "datetime": "2035-06-01T18:45:00Z",
+    "sales_start": "2035-05-02T08:00:00Z",
+    "sales_end": "2035-06-01T19:30:00Z",
+    "start_local": "2035-06-01T20:45:00+02:00",
+    "end_local": "2035-06-02T00:30:00+02:00",
+    "level": "available",
+    "held_seats": 4,
+    "on_sale": True,
     "last_updated": "2035-05-02T09:30:00.250000Z",
     "recorded_at": "2035-05-02T09:30:00.250000Z",
     "created_at": "2035-04-01T08:00:00Z",

@@ -43,6 +43,7 @@ class Stage(Protocol):
     async def change_price(self, event_id: str, price: Decimal) -> None: ...
     async def cancel(self, event_id: str) -> None: ...
     async def pass_an_hour(self, event_id: str) -> None: ...
+    async def pause(self, event_id: str, *, paused: bool) -> None: ...
 
 
 class FakeStage:
@@ -71,6 +72,9 @@ class FakeStage:
 
     async def pass_an_hour(self, event_id: str) -> None:
         self._fake.pass_time(timedelta(hours=1))
+
+    async def pause(self, event_id: str, *, paused: bool) -> None:
+        self._fake.pause(event_id, paused=paused)
 
 
 class Breaking(HttpTransport):
@@ -136,6 +140,10 @@ class ServiceStage:
     async def cancel(self, event_id: str) -> None:
         version = (await self._admin.get_event(event_id)).version
         await self._admin.cancel_event(event_id, version)
+
+    async def pause(self, event_id: str, *, paused: bool) -> None:
+        version = (await self._admin.get_event(event_id)).version
+        await self._admin.update_event(event_id, version, paused=paused, on_conflict="retry")
 
     async def pass_an_hour(self, event_id: str) -> None:
         # The shortest hold is too long for a test to wait, so its holds were placed earlier.

@@ -5,17 +5,26 @@ from uuid import uuid4
 
 from tests.acceptance.service_api import Answer
 
-IN_LIST = [
+_LISTED = [
     *("event_id", "name", "event_type", "venue_id", "venue_name", "venue_city"),
     *("start_datetime", "end_datetime", "total_capacity", "available_seats"),
     *("base_price", "max_tickets_per_booking", "status", "version"),
 ]
-IN_DETAIL = [*IN_LIST, "description", "datetime", "venue"]
-FOR_ADMIN = ["created_by", "created_at", "updated_at"]
-VENUE = [
+_DETAILED = [*_LISTED, "description", "datetime", "venue"]
+_FOR_ADMIN = ["created_by", "created_at", "updated_at"]
+_SALES = ["sales_start", "sales_end", "currency", "level"]
+_LOCAL = ["timezone", "start_local", "end_local"]
+IN_LIST = [*_LISTED, *_SALES]
+IN_ADMIN_LIST = [*_LISTED, *_FOR_ADMIN, "revenue", *_SALES]
+IN_SNAPSHOT = [*_LISTED, "updated_at", *_SALES]
+IN_DETAIL = [*_DETAILED, *_SALES, *_LOCAL]
+IN_ADMIN_DETAIL = [*_DETAILED, *_FOR_ADMIN, "revenue", *_SALES, *_LOCAL, "paused"]
+_VENUE = [
     *("venue_id", "name", "address", "city", "state", "country", "postal_code"),
     *("capacity", "layout_config"),
 ]
+VENUE = [*_VENUE, *_FOR_ADMIN, "timezone"]
+VENUE_IN_EVENT = [*_VENUE, "timezone"]
 BAD_ID = "not-a-uuid"
 MOVE = "/internal/events/{event_id}/update-availability"
 

@@ -16,6 +16,7 @@ from evently_client import (
     EventForBooking,
     EventNotFound,
     EventNotModifiable,
+    EventNotOnSale,
     InsufficientSeats,
     InvalidRequest,
     KeyReused,
@@ -178,6 +179,23 @@ async def test_an_event_that_has_started_sells_nothing_and_takes_seats_back(stag
         left = (await events.get_event(event_id)).available_seats
         assert (await events.return_seats(event_id, 1)).available_seats == left + 1
     assert refused[0].details == {"event_id": event_id, "status": "published"}
+
+
+async def test_a_key_that_came_while_sales_were_paused_gets_its_seats_afterwards(
+    stage: Stage,
+) -> None:
+    event_id = await stage.add_event(5)
+    await stage.pause(event_id, paused=True)
+    async with stage.client() as events:
+        with pytest.raises(EventNotOnSale) as caught:
+            await events.reserve(event_id, 2, key="cart-1")
+        assert (await events.get_event(event_id)).available_seats == 5
+        await stage.pause(event_id, paused=False)
+        moved = await events.reserve(event_id, 2, key="cart-1")
+    error = caught.value
+    assert (error.paused, error.sales_start, error.sales_end) == (True, None, None)
+    assert error.now is not None
+    assert (moved.available_seats, moved.replayed) == (3, False)
 
 
 @pytest.mark.parametrize("broken", [Break.LOST_ANSWER, Break.LOST_REQUEST])

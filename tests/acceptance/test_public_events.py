@@ -5,7 +5,7 @@ from uuid import uuid4
 from tests.acceptance.expectations import (
     IN_DETAIL,
     IN_LIST,
-    VENUE,
+    VENUE_IN_EVENT,
     expect,
     fields_of,
     problems,
@@ -108,8 +108,8 @@ async def test_an_event_is_answered_with_its_venue(service: Service) -> None:
     answer = await service.api.call("GET", f"/api/v1/events/{event['event_id']}")
     assert answer.status == 200
     assert fields_of(answer) == IN_DETAIL
-    assert list(answer.json["venue"]) == VENUE
-    assert answer.json["venue"] == {name: venue[name] for name in VENUE}
+    assert list(answer.json["venue"]) == VENUE_IN_EVENT
+    assert answer.json["venue"] == {name: venue[name] for name in VENUE_IN_EVENT}
     assert answer.json["datetime"] == answer.json["start_datetime"] == "2035-06-01T20:00:00Z"
     assert answer.json["description"] == "A night to remember"
     assert answer.json["status"] == "published"
@@ -123,7 +123,9 @@ async def test_availability_follows_every_move(service: Service) -> None:
     event = await service.clients.published_event(total_capacity=2)
     path = f"/api/v1/events/{event['event_id']}/availability"
     answer = await service.api.call("GET", path)
-    assert fields_of(answer) == ["available_seats", "status", "last_updated"]
+    assert fields_of(answer) == [
+        *("available_seats", "status", "last_updated", "level", "sales_start", "sales_end")
+    ]
     assert answer.json["available_seats"] == 2
     first = answer.json["last_updated"]
     await service.clients.reserve(event["event_id"], 2)

@@ -25,10 +25,17 @@ async def test_the_booking_service_reads_what_it_needs(service: Service) -> None
         "base_price": 12,
         "version": 2,
         "status": "published",
+        "held_seats": 0,
+        "sales_start": None,
+        "sales_end": None,
+        "paused": False,
+        "currency": "USD",
+        "on_sale": True,
     }
     assert fields_of(answer) == [
         *("event_id", "available_seats", "max_tickets_per_booking"),
-        *("base_price", "version", "status"),
+        *("base_price", "version", "status", "held_seats"),
+        *("sales_start", "sales_end", "paused", "currency", "on_sale"),
     ]
     headers = {"Authorization": f"ApiKey {service.api.internal_key}"}
     assert (await service.api.call("GET", path, headers=headers)).json == answer.json

@@ -15,7 +15,7 @@ Rules:
 7. A read is something that was committed, no older than what its worker has answered before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -51,6 +51,7 @@ from evently.domain.outcomes import (
     InsufficientSeats,
     KeyReused,
     LedgerKind,
+    NotOnSale,
     Unchanged,
 )
 from evently.domain.state import ON_SALE, EventState, Status
@@ -249,6 +250,7 @@ class Checker:
             cancelled_as_draft=state.cancelled_as_draft
             or (state.status is Status.DRAFT and status is Status.CANCELLED),
             held_seats=held,
+            edited_version=row.version if entry.changes is not None else state.edited_version,
         )
         if entry.version != after.version:
             self._violation(f"version {entry.version} follows {state.version}: {row}")
@@ -322,11 +324,17 @@ class Checker:
         )
         if wanted is None or other:
             self._violation(f"another quantity than was asked for: {row}")
-        start = self._states[row.event_id][-1][1].details.start_datetime
-        sent_at = self.database.epoch + timedelta(seconds=min(a.sent_s for a in attempts))
-        late = sent_at > start + timedelta(seconds=CLOCK_S)
-        if entry.kind in {LedgerKind.RESERVED, LedgerKind.HELD} and late:
-            self._violation(f"sold after the start: {row}")
+        if entry.kind in {LedgerKind.RESERVED, LedgerKind.HELD}:
+            self._check_sales_times(row, min(attempt.sent_s for attempt in attempts))
+
+    def _check_sales_times(self, row: LedgerRow, sent_s: float) -> None:
+        details = self._states[row.event_id][-1][1].details
+        if self._at(sent_s) > details.sales_close + timedelta(seconds=CLOCK_S):
+            self._violation(f"sold after the close of sales: {row}")
+        if details.sales_start is not None and row.recorded_at < details.sales_start:
+            self._violation(f"sold before the opening: {row}")
+        if details.paused:
+            self._violation(f"sold while sales were paused: {row}")
 
     def _check_done(self, attempt: Attempt, done: Done) -> None:
         row = self._rows.get(attempt.scope)
@@ -373,16 +381,28 @@ class Checker:
         told = refusal
         if isinstance(refusal, InsufficientSeats):
             told = replace(refusal, next_hold_expires_at=None)
-        times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries)}
+        moments = self._moments(attempt, told, tries)
         for state in states:
             holds = self._holds[attempt.event_id][state.version - 1]
             if isinstance(told, InsufficientSeats) and self._is_helped(told, holds, min(tries)):
                 continue
-            for at_s in times:
-                if decide(state, attempt.command, self._at(at_s), holds) == told:
+            for at in moments:
+                if decide(state, attempt.command, at, holds) == told:
                     return
         versions = [state.version for state in states]
         self._violation(f"a refusal that was never true in versions {versions}: {attempt}")
+
+    def _moments(
+        self, attempt: Attempt, told: Answer, tries: Sequence[float]
+    ) -> Collection[datetime]:
+        """When the refusal may have been decided."""
+        if not isinstance(told, NotOnSale):
+            times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries)}
+            return {self._at(at_s) for at_s in times}
+        # It tells its time, by a clock that may be ahead.
+        if not self._at(min(tries)) <= told.now <= self._at(attempt.ended_s + CLOCK_S):
+            self._violation(f"refused at another time: {attempt}")
+        return {told.now}
 
     def _is_helped(self, refusal: InsufficientSeats, holds: Holds, sent_s: float) -> bool:
         """Whether holds that had expired when it was asked for had the seats."""

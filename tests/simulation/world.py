@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -142,6 +142,10 @@ class World:
         # In half of the worlds buyers hold seats.
         self.holds = self.chance.random() < 0.5
         self.held: list[tuple[str, str]] = []
+        # In a third of them sales open, pause and close. A chance of its own, so that the other
+        # worlds stay what they were.
+        self.window_chance = random.Random(f"windows {seed}")  # noqa: S311 - nothing is secret
+        self.windows = self.window_chance.random() < 0.33
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
         self.lives = 0
@@ -173,7 +177,13 @@ class World:
         capacity = 3 if self.scarce else self.chance.choice((3, 8, 20))
         starts_s = self.chance.choice((15.0, 1e6, 1e6, 1e6))
         starts = EPOCH + timedelta(seconds=starts_s)
-        times = {"start_datetime": starts, "end_datetime": starts + timedelta(hours=2)}
+        times: dict[str, datetime | None] = {
+            "start_datetime": starts,
+            "end_datetime": starts + timedelta(hours=2),
+        }
+        if self.windows:
+            times["sales_start"] = self._moment((None, 0.5, 2.0, 4.0))
+            times["sales_end"] = self._moment((None, None, 6.0, 20.0))
         state, entry = created(details(event_id, **times), capacity, EPOCH)
         self.database.insert(state, Record(entry, "create", "create", Origin(ADMIN, "set-up")))
         if self.chance.random() < 0.9:
@@ -444,6 +454,16 @@ class World:
         drawn = self.chance.random()
         if drawn < 0.05:
             return Cancel(ADMIN, True, version)
+        if self.windows and self.window_chance.random() < 0.5:
+            moved: dict[str, Any] = self.window_chance.choice(
+                (
+                    {"paused": not state.details.paused},
+                    {"sales_start": self._moment((None, 1.0, 5.0))},
+                    {"sales_end": self._moment((None, 8.0, 30.0))},
+                )
+            )
+            older = max(1, version - self.window_chance.choice((0, 1, 3)))
+            return Update(ADMIN, True, older, moved, VENUE_CAPACITY, retry=True)
         changes = self.chance.choice(
             (
                 {"description": f"version {version}"},
@@ -453,6 +473,11 @@ class World:
             )
         )
         return Update(ADMIN, True, version, changes, VENUE_CAPACITY)
+
+    def _moment(self, choices: Sequence[float | None]) -> datetime | None:
+        """So many seconds after now, or none."""
+        after_s = self.window_chance.choice(choices)
+        return None if after_s is None else self.database.now() + timedelta(seconds=after_s)
 
     async def _venue_owner(self) -> None:
         """Makes the venue smaller, once in a while, behind everybody's back."""

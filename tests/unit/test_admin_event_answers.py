@@ -59,7 +59,7 @@ class Committed:
 
     def call(self, body: object, **sent: str) -> Call:
         parts = ("events", "event_store", "venues", "venue_cache", "revision", "creations")
-        services = SimpleNamespace(**dict.fromkeys(parts, self))
+        services = SimpleNamespace(**dict.fromkeys(parts, self), currency="USD")
         headers = {name.replace("_", "-"): text for name, text in sent.items()}
         call = Call("PUT", CIMultiDict(headers), cast(Any, services))
         call.params = {"event_id": EVENT}

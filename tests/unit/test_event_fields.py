@@ -19,23 +19,27 @@ VENUE = Venue("v", "Hall", "1 Street", "Oslo", None, "Norway", None, 40, None, "
 def test_bodies_take_what_an_admin_may_change() -> None:
     assert NewEvent.model_fields.keys() == UPDATABLE - {"status"}
     # The one is what the change is based on, the other is there to be refused.
-    assert EventChanges.model_fields.keys() - {"version", "available_seats"} == UPDATABLE
+    assert EventChanges.model_fields.keys() - {"version", "available_seats"} == UPDATABLE | {
+        "on_conflict"
+    }
 
 
 def test_lists_show_the_listed_fields_and_where_it_is() -> None:
     listed = {name for name, column in COLUMNS.items() if column.listed}
-    assert {*EventInAdminList.__struct_fields__} == listed | {"venue_name", "venue_city"}
+    assert {*EventInAdminList.__struct_fields__} == listed | {"venue_name", "venue_city", "level"}
     assert {*EventInList.__struct_fields__} < {*EventInAdminList.__struct_fields__}
 
 
 def test_a_detail_shows_what_lists_show_and_all_that_an_admin_may_change() -> None:
     detail = {*AdminEventDetail.__struct_fields__}
-    assert detail == {*EventInAdminList.__struct_fields__, *UPDATABLE, "datetime", "venue"}
+    local = {"timezone", "start_local", "end_local"}
+    assert detail == {*EventInAdminList.__struct_fields__, *UPDATABLE, "datetime", "venue", *local}
     assert detail - {*EventDetail.__struct_fields__} == {
         "created_by",
         "created_at",
         "updated_at",
         "revenue",
+        "paused",
     }
 
 

@@ -14,6 +14,7 @@ from db.event_lists import EventPage, Wanted
 from db.event_rows import ListedEvent
 from db.on_sale_index import OnSaleFilter
 from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.level import Level
 from evently.domain.state import Status
 from evently.domain.text import fold
 from evently.domain.venues import Venue
@@ -98,6 +99,10 @@ def _event(seats: int) -> ListedEvent:
         "created_at": START,
         "updated_at": START,
         "revenue": Decimal("51.00"),
+        "sales_start": None,
+        "sales_end": None,
+        "currency": "USD",
+        "level": Level.AVAILABLE,
     }
 
 

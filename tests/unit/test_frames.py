@@ -70,6 +70,7 @@ from evently.domain.outcomes import (
     MaxTicketsExceeded,
     NotFound,
     NotModifiable,
+    NotOnSale,
     NotOwner,
     SeatsExceedCapacity,
     StaleVersion,
@@ -101,6 +102,10 @@ changes = st.fixed_dictionaries(
         "max_tickets_per_booking": seats,
         "total_capacity": seats,
         "status": statuses,
+        "sales_start": st.none() | instants,
+        "sales_end": st.none() | instants,
+        "paused": st.booleans(),
+        "currency": texts,
     },
 )
 
@@ -115,8 +120,9 @@ COMMAND: dict[type, st.SearchStrategy[Command]] = {
         changes,
         st.integers(0, 2**31 - 1),
         st.none() | st.integers(0, 2**31 - 1),
+        st.booleans(),
     ),
-    Cancel: st.builds(Cancel, uuids, st.booleans(), versions),
+    Cancel: st.builds(Cancel, uuids, st.booleans(), versions, st.booleans()),
 }
 hold_ids = uuids
 COMMAND |= {
@@ -164,6 +170,10 @@ states = st.builds(
         max_tickets_per_booking=seats,
         created_by=uuids,
         created_at=instants,
+        sales_start=st.none() | instants,
+        sales_end=st.none() | instants,
+        paused=st.booleans(),
+        currency=texts,
     ),
     total_capacity=seats,
     available_seats=st.integers(0, 2**31 - 1),
@@ -173,6 +183,7 @@ states = st.builds(
     revenue=st.decimals(0, Decimal("9999999999999999999999.99"), places=2),
     updated_at=instants,
     held_seats=seats,
+    edited_version=versions,
 )
 ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     Done: st.builds(
@@ -190,6 +201,9 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     NotFound: st.just(NotFound()),
     NotOwner: st.just(NotOwner()),
     NotModifiable: st.builds(NotModifiable, statuses, st.booleans()),
+    NotOnSale: st.builds(
+        NotOnSale, st.none() | instants, st.none() | instants, st.booleans(), instants
+    ),
     InsufficientSeats: st.builds(InsufficientSeats, seats, seats, seats, st.none() | instants),
     SeatsExceedCapacity: st.builds(SeatsExceedCapacity, seats, seats),
     StaleVersion: st.builds(StaleVersion, versions, versions, seats, statuses),
@@ -279,6 +293,10 @@ def test_every_field_an_admin_may_change_can_be_forwarded() -> None:
         "max_tickets_per_booking": 1,
         "total_capacity": 2,
         "status": "cancelled",
+        "sales_start": None,
+        "sales_end": datetime(2030, 1, 2, tzinfo=UTC),
+        "paused": True,
+        "currency": "EUR",
     }
     assert examples.keys() == UPDATABLE
     request = Request(Update("a", False, 1, examples, 7), "k", False, Origin("c", "r"), 1.5)

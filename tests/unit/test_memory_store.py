@@ -11,6 +11,7 @@ from tests.contracts import EventStoreContract, Setting, Version
 from tests.examples import EVENT, NOW, ORIGIN, batch, details, publish, reserve
 from tests.hold_contracts import HoldStoreContract
 from tests.memory_store import LOCK_S, Fate, MemoryDatabase, MemoryStore, Step
+from tests.opening_contracts import OpeningStoreContract
 from tests.simulation.virtual_loop import in_virtual_time
 
 
@@ -42,7 +43,7 @@ class InMemory:
         ]
 
 
-class TestMemoryStore(EventStoreContract, HoldStoreContract):
+class TestMemoryStore(EventStoreContract, HoldStoreContract, OpeningStoreContract):
     @pytest.fixture
     async def setting(self) -> Setting:
         return InMemory()

@@ -174,7 +174,7 @@ def test_what_is_only_read_and_what_is_nothing_like_a_field_is_ignored() -> None
         *("event_id", "venue_name", "venue_city", "datetime", "status", "version", "created_at"),
         *("updated_at", "created_by", "available_seats", "venue", "tickets_sold", "revenue"),
     }
-    extra = dict.fromkeys({*answered, "notes", "id", "x", "currency", "description_html"}, 1)
+    extra = dict.fromkeys({*answered, "notes", "id", "x", "colour", "description_html"}, 1)
     assert read_body(NewEvent, {**EVENT, **extra}).name == "Aida"
 
 

@@ -50,8 +50,9 @@ def test_admins_write_everything_but_ids_and_times() -> None:
         "postal_code",
         "capacity",
         "layout_config",
+        "timezone",
     )
-    assert {"state", "postal_code", "layout_config"} == OPTIONAL
+    assert {"state", "postal_code", "layout_config", "timezone"} == OPTIONAL
 
 
 def test_an_update_sets_the_fields_it_names_and_reports_their_previous_values() -> None:

@@ -12,6 +12,7 @@ from .sent import (
     UNCHANGED,
     VERSION_MAX,
     Id,
+    OnEditConflict,
     Unchanged,
     body_of,
     instant_of,
@@ -40,6 +41,10 @@ class AdminEvents(Calls):
         base_price: Decimal | int,
         description: str | Unchanged = UNCHANGED,
         max_tickets_per_booking: int | Unchanged = UNCHANGED,
+        sales_start: datetime | Unchanged | None = UNCHANGED,
+        sales_end: datetime | Unchanged | None = UNCHANGED,
+        paused: bool | Unchanged = UNCHANGED,
+        currency: str | Unchanged = UNCHANGED,
         key: str | None = None,
     ) -> AdminEvent:
         """Create an event, a draft at version 1. Raises InvalidRequest, which names fields."""
@@ -53,6 +58,10 @@ class AdminEvents(Calls):
             base_price=base_price,
             description=description,
             max_tickets_per_booking=max_tickets_per_booking,
+            sales_start=sales_start,
+            sales_end=sales_end,
+            paused=paused,
+            currency=currency,
         )
         call = Call(
             "create_event",
@@ -92,12 +101,18 @@ class AdminEvents(Calls):
         total_capacity: int | Unchanged = UNCHANGED,
         base_price: Decimal | int | Unchanged = UNCHANGED,
         max_tickets_per_booking: int | Unchanged = UNCHANGED,
+        sales_start: datetime | Unchanged | None = UNCHANGED,
+        sales_end: datetime | Unchanged | None = UNCHANGED,
+        paused: bool | Unchanged = UNCHANGED,
+        currency: str | Unchanged = UNCHANGED,
         status: str | Unchanged = UNCHANGED,
+        on_conflict: OnEditConflict = "fail",
     ) -> AdminEvent:
-        """Change what is given.
+        """Change what is given; None removes a time of sales.
 
-        Raises ConcurrentUpdate if `version` is not the current one, EventNotModifiable, another
-        Refused, Unavailable or OutcomeUnknown.
+        Raises ConcurrentUpdate if `version` is not the current one, or with `on_conflict="retry"`
+        if another admin has changed the event since; EventNotModifiable, another Refused,
+        Unavailable or OutcomeUnknown.
         """
         fields = _fields(
             version=whole("version", version, VERSION_MAX),
@@ -110,7 +125,12 @@ class AdminEvents(Calls):
             total_capacity=total_capacity,
             base_price=base_price,
             max_tickets_per_booking=max_tickets_per_booking,
+            sales_start=sales_start,
+            sales_end=sales_end,
+            paused=paused,
+            currency=currency,
             status=status,
+            on_conflict="retry" if on_conflict == "retry" else UNCHANGED,
         )
         call = Call(
             "update_event",
@@ -126,12 +146,16 @@ class AdminEvents(Calls):
         """Put a draft on sale. Raises as `update_event` does."""
         return await self.update_event(event_id, version, status="published")
 
-    async def cancel_event(self, event_id: Id, version: int) -> EventCancelled:
+    async def cancel_event(
+        self, event_id: Id, version: int, *, on_conflict: OnEditConflict = "fail"
+    ) -> EventCancelled:
         """Cancel an event, for good. Raises as `update_event` does."""
+        retry = "retry" if on_conflict == "retry" else None
         call = Call(
             "cancel_event",
             "DELETE",
-            _path(event_id) + query(version=whole("version", version, VERSION_MAX)),
+            _path(event_id)
+            + query(version=whole("version", version, VERSION_MAX), on_conflict=retry),
             body_as(EventCancelled),
             safety=Safety.ONCE,
         )
@@ -165,7 +189,9 @@ def _field(name: str, value: Any) -> Any:
     match name:
         case "base_price":
             return price_of(value)
-        case "start_datetime" | "end_datetime":
+        case "sales_start" | "sales_end" if value is None:
+            return None
+        case "start_datetime" | "end_datetime" | "sales_start" | "sales_end":
             return instant_of(name, value)
         case "venue_id":
             return str(value)

@@ -17,6 +17,7 @@ PROOFS = frozenset(
     {
         "EVENT_NOT_FOUND",
         "EVENT_NOT_MODIFIABLE",
+        "EVENT_NOT_ON_SALE",
         "INSUFFICIENT_SEATS",
         "SEATS_EXCEED_CAPACITY",
         "CONCURRENT_UPDATE",

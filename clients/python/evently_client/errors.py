@@ -82,12 +82,39 @@ class VenueNotFound(Refused):
 
 
 class EventNotModifiable(Refused):
-    """The event has started or is cancelled."""
+    """The event is cancelled, or has started and sells nothing at the door."""
 
     @property
     def event_status(self) -> str | None:
         """The event's status, if the answer has it."""
         return self.details.get("status")
+
+
+class EventNotOnSale(Refused):
+    """Seats are not sold now: not yet, not any more, or sales are paused.
+
+    It is never final: the same call with the same key gets its seats once sales go on.
+    """
+
+    @property
+    def sales_start(self) -> datetime | None:
+        """When sales open, if that is set."""
+        return _instant(self.details.get("sales_start"))
+
+    @property
+    def sales_end(self) -> datetime | None:
+        """When sales close, if that is set; else they do at the event's start."""
+        return _instant(self.details.get("sales_end"))
+
+    @property
+    def paused(self) -> bool:
+        """Whether sales are stopped for the time being."""
+        return bool(self.details.get("paused"))
+
+    @property
+    def now(self) -> datetime | None:
+        """The service's time, by which sales open: wait for the difference."""
+        return _instant(self.details.get("now"))
 
 
 class InsufficientSeats(Refused):
@@ -274,6 +301,7 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "EVENT_NOT_FOUND": EventNotFound,
     "VENUE_NOT_FOUND": VenueNotFound,
     "EVENT_NOT_MODIFIABLE": EventNotModifiable,
+    "EVENT_NOT_ON_SALE": EventNotOnSale,
     "INSUFFICIENT_SEATS": InsufficientSeats,
     "SEATS_EXCEED_CAPACITY": SeatsExceedCapacity,
     "MAX_TICKETS_EXCEEDED": MaxTicketsExceeded,

@@ -102,6 +102,9 @@ class FakeEvent:
     tell: Callable[["FakeEvent", str, Mapping[str, Any]], None] = lambda *_: None
     keys: dict[str, tuple[Command, Outcome]] = field(default_factory=dict)
     holds: dict[str, FakeHold] = field(default_factory=dict)
+    sales_start: datetime | None = None
+    sales_end: datetime | None = None
+    paused: bool = False
 
     @property
     def held_seats(self) -> int:
@@ -179,10 +182,20 @@ class FakeEvent:
 
     def closed(self, now: datetime) -> Refusal | None:
         """Why no seats can be bought, if so."""
-        started = self.start_datetime <= now
-        if self.status in ON_SALE and not started:
+        closes = self.sales_end or self.start_datetime
+        started = max(self.start_datetime, closes) <= now
+        if self.status not in ON_SALE or started:
+            return self.not_modifiable("has started" if started else f"is {self.status}", now)
+        opened = self.sales_start is None or self.sales_start <= now
+        if opened and not self.paused and now < closes:
             return None
-        return self.not_modifiable("has started" if started else f"is {self.status}", now)
+        details = {
+            "sales_start": _plain(self.sales_start),
+            "sales_end": _plain(self.sales_end),
+            "paused": self.paused,
+            "now": _plain(now),
+        }
+        return Refusal(409, "EVENT_NOT_ON_SALE", "Sales are not open", details, final=False)
 
     def not_modifiable(self, why: str, now: datetime) -> Refusal:
         """The event can't be changed any more."""

@@ -15,6 +15,8 @@ from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
 OnConflict: TypeAlias = Literal["retry", "current", "fail"]
+# What a stale version means to an admin's change: with "retry" only another admin's is a conflict.
+OnEditConflict: TypeAlias = Literal["retry", "fail"]
 Version: TypeAlias = int | Literal["*"]
 Id: TypeAlias = str | UUID
 

@@ -108,6 +108,7 @@ class FakeEventService:
         starts_in: timedelta = timedelta(days=30),
         lasts: timedelta = timedelta(hours=3),
         published: bool = True,
+        sales_open_in: timedelta | None = None,
     ) -> str:
         """The id of a new event, which is at version 2 if it is published."""
         start = self._now() + starts_in
@@ -124,6 +125,7 @@ class FakeEventService:
             version=version,
             terms_version=version,
             tell=self._feed.tell,
+            sales_start=None if sales_open_in is None else self._now() + sales_open_in,
         )
         self._events[event.event_id] = event
         if published:
@@ -146,6 +148,12 @@ class FakeEventService:
     def reschedule(self, event_id: str, starts_in: timedelta) -> None:
         """Let an event start then; a past time is an event that has begun."""
         self._events[event_id].change(start_datetime=self._now() + starts_in)
+
+    def pause(self, event_id: str, *, paused: bool = True) -> None:
+        """Stop sales, or let them go on, as an admin does; the offer stays the same."""
+        event = self._events[event_id]
+        event.paused = paused
+        event.version += 1
 
     def cancel(self, event_id: str) -> None:
         """Cancel an event, as an admin does."""
