@@ -33,6 +33,7 @@ from evently.domain.outcomes import (
     MaxTicketsExceeded,
     NotFound,
     NotModifiable,
+    NotOnSale,
     SeatsExceedCapacity,
     StaleVersion,
 )
@@ -47,6 +48,7 @@ BATCH_MOVES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _OUTCOMES: dict[type, str] = {
     NotFound: "not_found",
     NotModifiable: "not_modifiable",
+    NotOnSale: "not_on_sale",
     InsufficientSeats: "insufficient_seats",
     SeatsExceedCapacity: "exceeds_capacity",
     StaleVersion: "conflict",
