@@ -24,6 +24,7 @@ class SeedVenue:
     country: str
     postal_code: str | None
     capacity: int
+    timezone: str
 
 
 class SeedStore:
@@ -48,6 +49,7 @@ class SeedStore:
                     v.capacity,
                 ),
                 *folded_texts(v.name, v.address, v.city),
+                v.timezone,
             )
             for v in venues
         ]

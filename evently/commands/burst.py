@@ -26,6 +26,7 @@ from evently.commands.burst_opening import (
     wait_until,
 )
 from evently.commands.burst_play import Burst, Mode, OnSale, Order, problems, report
+from evently.domain.level import Level
 from evently.settings import PREFIX, SettingsError, read_secret, secret_source
 from evently_client import (
     HOLD_S_MAX,
@@ -328,4 +329,4 @@ async def _most_available(public: PublicClient, count: int) -> list[EventInList]
 
 
 def _is_sellable(event: EventInList) -> bool:
-    return event.available_seats > 0 and event.start_datetime > datetime.now(UTC)
+    return event.level in {Level.AVAILABLE, Level.FEW_LEFT}

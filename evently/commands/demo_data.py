@@ -11,8 +11,7 @@ from evently.domain.value import value
 class DemoVenue:
     """A real venue: `capacity` is that of its usual show, by its operator or Wikipedia.
 
-    `utc_offset_h` is the hours that its standard time is ahead of UTC; `types` are its kinds of
-    events, see EVENT_NAMES.
+    `timezone` is an IANA name; `types` are its kinds of events, see EVENT_NAMES.
     """
 
     slug: str
@@ -23,7 +22,7 @@ class DemoVenue:
     country: str
     postal_code: str | None
     capacity: int
-    utc_offset_h: float
+    timezone: str
     types: tuple[str, ...]
 
 
@@ -34,169 +33,191 @@ THEATRE = ("concert", "theatre", "comedy")
 CLUB = ("club", "concert", "comedy")
 JAZZ = ("jazz",)
 US, UK = "United States", "United Kingdom"
+# What a country's events are sold in; EUR elsewhere.
+CURRENCIES = {
+    US: "USD",
+    UK: "GBP",
+    "Canada": "CAD",
+    "Brazil": "BRL",
+    "Argentina": "ARS",
+    "South Africa": "ZAR",
+    "United Arab Emirates": "AED",
+    "India": "INR",
+    "Singapore": "SGD",
+    "Japan": "JPY",
+    "Australia": "AUD",
+}
+# Sold at the door, until so many hours after the start.
+DOOR_TYPES, DOOR_H = frozenset({"club", "jazz"}), 1
 
 # With a line for each field this would be ten screens long.
 # fmt: off
 VENUES: tuple[DemoVenue, ...] = (
     DemoVenue(
         "madison-square-garden", "Madison Square Garden", "4 Pennsylvania Plaza", "New York", "NY",
-        US, "10001", 19_500, -5, ARENA,
+        US, "10001", 19_500, "America/New_York", ARENA,
     ),
     DemoVenue(
         "radio-city-music-hall", "Radio City Music Hall", "1260 Avenue of the Americas",
-        "New York", "NY", US, "10020", 5_960, -5, THEATRE,
+        "New York", "NY", US, "10020", 5_960, "America/New_York", THEATRE,
     ),
     DemoVenue(
         "carnegie-hall", "Carnegie Hall, Stern Auditorium", "881 Seventh Avenue", "New York", "NY",
-        US, "10019", 2_804, -5, ("classical", "concert"),
+        US, "10019", 2_804, "America/New_York", ("classical", "concert"),
     ),
     DemoVenue(
         "village-vanguard", "Village Vanguard", "178 Seventh Avenue South", "New York", "NY", US,
-        "10014", 123, -5, JAZZ,
+        "10014", 123, "America/New_York", JAZZ,
     ),
     DemoVenue(
-        "930-club", "9:30 Club", "815 V Street NW", "Washington", "DC", US, "20001", 1_200, -5,
+        "930-club", "9:30 Club", "815 V Street NW", "Washington", "DC", US, "20001", 1_200,
+        "America/New_York",
         CLUB,
     ),
     DemoVenue(
         "united-center", "United Center", "1901 West Madison Street", "Chicago", "IL", US, "60612",
-        20_917, -6, ARENA,
+        20_917, "America/Chicago", ARENA,
     ),
     DemoVenue(
         "first-avenue", "First Avenue", "701 First Avenue North", "Minneapolis", "MN", US, "55403",
-        1_550, -6, CLUB,
+        1_550, "America/Chicago", CLUB,
     ),
     DemoVenue(
         "ryman-auditorium", "Ryman Auditorium", "116 Rep. John Lewis Way North", "Nashville", "TN",
-        US, "37219", 2_362, -6, THEATRE,
+        US, "37219", 2_362, "America/Chicago", THEATRE,
     ),
     DemoVenue(
         "red-rocks", "Red Rocks Amphitheatre", "18300 West Alameda Parkway", "Morrison", "CO", US,
-        "80465", 9_525, -7, ("concert", "comedy"),
+        "80465", 9_525, "America/Denver", ("concert", "comedy"),
     ),
     DemoVenue(
         "hollywood-bowl", "Hollywood Bowl", "2301 North Highland Avenue", "Los Angeles", "CA", US,
-        "90068", 17_500, -8, ("classical", "concert", "comedy"),
+        "90068", 17_500, "America/Los_Angeles", ("classical", "concert", "comedy"),
     ),
     DemoVenue(
         "crypto-com-arena", "Crypto.com Arena", "1111 South Figueroa Street", "Los Angeles", "CA",
-        US, "90015", 20_000, -8, ARENA,
+        US, "90015", 20_000, "America/Los_Angeles", ARENA,
     ),
     DemoVenue(
         "the-fillmore", "The Fillmore", "1805 Geary Boulevard", "San Francisco", "CA", US, "94115",
-        1_315, -8, CLUB,
+        1_315, "America/Los_Angeles", CLUB,
     ),
     DemoVenue(
         "scotiabank-arena", "Scotiabank Arena", "40 Bay Street", "Toronto", "ON", "Canada",
-        "M5J 2X2", 19_800, -5, ARENA,
+        "M5J 2X2", 19_800, "America/Toronto", ARENA,
     ),
     DemoVenue(
         "bell-centre", "Bell Centre", "1909 Avenue des Canadiens-de-Montréal", "Montreal", "QC",
-        "Canada", "H3B 5E8", 21_105, -5, ARENA,
+        "Canada", "H3B 5E8", 21_105, "America/Toronto", ARENA,
     ),
     DemoVenue(
         "maracana", "Estádio do Maracanã", "Avenida Presidente Castelo Branco, Portão 3",
-        "Rio de Janeiro", "RJ", "Brazil", "20271-130", 78_838, -3, STADIUM,
+        "Rio de Janeiro", "RJ", "Brazil", "20271-130", 78_838, "America/Sao_Paulo", STADIUM,
     ),
     DemoVenue(
         "teatro-colon", "Teatro Colón", "Cerrito 628", "Buenos Aires", None, "Argentina", "C1010",
-        2_487, -3, ("classical", "theatre"),
+        2_487, "America/Argentina/Buenos_Aires", ("classical", "theatre"),
     ),
     DemoVenue(
         "royal-albert-hall", "Royal Albert Hall", "Kensington Gore", "London", None, UK, "SW7 2AP",
-        5_272, 0, HALL,
+        5_272, "Europe/London", HALL,
     ),
     DemoVenue(
-        "the-o2", "The O2 Arena", "Peninsula Square", "London", None, UK, "SE10 0DX", 20_000, 0,
+        "the-o2", "The O2 Arena", "Peninsula Square", "London", None, UK, "SE10 0DX", 20_000,
+        "Europe/London",
         ARENA,
     ),
     DemoVenue(
         "wembley-stadium", "Wembley Stadium", "South Way", "London", None, UK, "HA9 0WS", 90_000,
-        0, STADIUM,
+        "Europe/London", STADIUM,
     ),
     DemoVenue(
-        "barbican-hall", "Barbican Hall", "Silk Street", "London", None, UK, "EC2Y 8DS", 1_943, 0,
+        "barbican-hall", "Barbican Hall", "Silk Street", "London", None, UK, "EC2Y 8DS", 1_943,
+        "Europe/London",
         ("classical", "conference", "jazz"),
     ),
     DemoVenue(
         "ronnie-scotts", "Ronnie Scott's", "47 Frith Street", "London", None, UK, "W1D 4HT", 220,
-        0, JAZZ,
+        "Europe/London", JAZZ,
     ),
     DemoVenue(
-        "3arena", "3Arena", "North Wall Quay", "Dublin", None, "Ireland", "D01 EW90", 13_000, 0,
+        "3arena", "3Arena", "North Wall Quay", "Dublin", None, "Ireland", "D01 EW90", 13_000,
+        "Europe/Dublin",
         ("concert", "comedy"),
     ),
     DemoVenue(
         "accor-arena", "Accor Arena", "8 Boulevard de Bercy", "Paris", None, "France", "75012",
-        20_300, 1, ARENA,
+        20_300, "Europe/Paris", ARENA,
     ),
     DemoVenue(
         "olympia", "L'Olympia", "28 Boulevard des Capucines", "Paris", None, "France", "75009",
-        1_996, 1, THEATRE,
+        1_996, "Europe/Paris", THEATRE,
     ),
     DemoVenue(
         "ziggo-dome", "Ziggo Dome", "De Passage 100", "Amsterdam", None, "Netherlands", "1101 AX",
-        17_000, 1, ARENA,
+        17_000, "Europe/Amsterdam", ARENA,
     ),
     DemoVenue(
         "paradiso", "Paradiso", "Weteringschans 6-8", "Amsterdam", None, "Netherlands", "1017 SG",
-        1_500, 1, CLUB,
+        1_500, "Europe/Amsterdam", CLUB,
     ),
     DemoVenue(
-        "uber-arena", "Uber Arena", "Uber Platz 1", "Berlin", None, "Germany", "10243", 17_000, 1,
+        "uber-arena", "Uber Arena", "Uber Platz 1", "Berlin", None, "Germany", "10243", 17_000,
+        "Europe/Berlin",
         ARENA,
     ),
     DemoVenue(
         "berliner-philharmonie", "Berliner Philharmonie", "Herbert-von-Karajan-Straße 1", "Berlin",
-        None, "Germany", "10785", 2_440, 1, ("classical", "jazz"),
+        None, "Germany", "10785", 2_440, "Europe/Berlin", ("classical", "jazz"),
     ),
     DemoVenue(
         "elbphilharmonie", "Elbphilharmonie, Großer Saal", "Platz der Deutschen Einheit 1",
-        "Hamburg", None, "Germany", "20457", 2_100, 1, HALL,
+        "Hamburg", None, "Germany", "20457", 2_100, "Europe/Berlin", HALL,
     ),
     DemoVenue(
         "musikverein", "Musikverein, Goldener Saal", "Musikvereinsplatz 1", "Vienna", None,
-        "Austria", "1010", 1_744, 1, ("classical",),
+        "Austria", "1010", 1_744, "Europe/Vienna", ("classical",),
     ),
     DemoVenue(
         "la-scala", "Teatro alla Scala", "Via Filodrammatici 2", "Milan", None, "Italy", "20121",
-        2_030, 1, ("classical", "theatre"),
+        2_030, "Europe/Rome", ("classical", "theatre"),
     ),
     DemoVenue(
         "movistar-arena-madrid", "Movistar Arena", "Avenida de Felipe II", "Madrid", None, "Spain",
-        "28009", 17_453, 1, ARENA,
+        "28009", 17_453, "Europe/Madrid", ARENA,
     ),
     DemoVenue(
         "dhl-stadium", "DHL Stadium", "Fritz Sonnenberg Road", "Cape Town", "Western Cape",
-        "South Africa", "8051", 55_000, 2, STADIUM,
+        "South Africa", "8051", 55_000, "Africa/Johannesburg", STADIUM,
     ),
     DemoVenue(
         "coca-cola-arena", "Coca-Cola Arena", "City Walk, Al Wasl", "Dubai", None,
-        "United Arab Emirates", None, 17_000, 4, ("concert", "comedy", "conference"),
+        "United Arab Emirates", None, 17_000, "Asia/Dubai", ("concert", "comedy", "conference"),
     ),
     DemoVenue(
         "jamshed-bhabha", "Jamshed Bhabha Theatre", "NCPA Marg, Nariman Point", "Mumbai",
-        "Maharashtra", "India", "400021", 1_109, 5.5, ("theatre", "classical", "conference"),
+        "Maharashtra", "India", "400021", 1_109, "Asia/Kolkata", ("theatre", "classical",
+        "conference"),
     ),
     DemoVenue(
         "singapore-indoor-stadium", "Singapore Indoor Stadium", "2 Stadium Walk", "Singapore",
-        None, "Singapore", "397691", 12_000, 8, ARENA,
+        None, "Singapore", "397691", 12_000, "Asia/Singapore", ARENA,
     ),
     DemoVenue(
         "nippon-budokan", "Nippon Budokan", "2-3 Kitanomaru-koen, Chiyoda-ku", "Tokyo", None,
-        "Japan", "102-8321", 14_471, 9, ("concert", "sports"),
+        "Japan", "102-8321", 14_471, "Asia/Tokyo", ("concert", "sports"),
     ),
     DemoVenue(
         "tokyo-dome", "Tokyo Dome", "1-3-61 Koraku, Bunkyo-ku", "Tokyo", None, "Japan", "112-0004",
-        55_000, 9, STADIUM,
+        55_000, "Asia/Tokyo", STADIUM,
     ),
     DemoVenue(
         "sydney-opera-house", "Sydney Opera House, Concert Hall", "Bennelong Point", "Sydney",
-        "NSW", "Australia", "2000", 2_679, 10, HALL,
+        "NSW", "Australia", "2000", 2_679, "Australia/Sydney", HALL,
     ),
     DemoVenue(
         "rod-laver-arena", "Rod Laver Arena", "Olympic Boulevard", "Melbourne", "VIC", "Australia",
-        "3000", 14_820, 10, ARENA,
+        "3000", 14_820, "Australia/Melbourne", ARENA,
     ),
 )
 # fmt: on

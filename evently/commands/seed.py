@@ -12,10 +12,11 @@ rules make of creating and publishing them.
 import asyncio
 from bisect import bisect
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 import click
 from tqdm import tqdm
@@ -24,9 +25,17 @@ from db.database import Session
 from db.new_events import create_events
 from db.seed_store import SeedStore, SeedVenue
 from evently.commands.database import command_database, telling_why
-from evently.commands.demo_data import EVENT_NAMES, VENUES, DemoVenue
+from evently.commands.demo_data import (
+    CURRENCIES,
+    DOOR_H,
+    DOOR_TYPES,
+    EVENT_NAMES,
+    VENUES,
+    DemoVenue,
+)
 from evently.domain.commands import Update
 from evently.domain.commits import Record
+from evently.domain.currencies import NO_DECIMALS
 from evently.domain.event import created, decide
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Accepted, LedgerEntry
@@ -44,6 +53,8 @@ EVENTS_MAX = EVENTS_PER_VENUE * len(VENUES)
 # Five events at a venue, one in every 36 days, cover six months; none starts sooner than a day and
 # a half from now, in any time zone.
 FIRST_DAY, STRIDE_DAYS, SPREAD_DAYS = 2, 36, 30
+# Sales open so long before the start, so that some of the demo's are still to open.
+ON_SALE_DAYS = 150
 # From a club's price to a stadium's.
 PRICE_STEPS = (500, 3_000, 15_000, 30_000)
 # A statement of this size takes some milliseconds.
@@ -101,6 +112,7 @@ def _venue(venue: DemoVenue) -> SeedVenue:
         country=venue.country,
         postal_code=venue.postal_code,
         capacity=venue.capacity,
+        timezone=venue.timezone,
     )
 
 
@@ -112,7 +124,10 @@ def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
     who = names.who[event_id.int % len(names.who)]
     what = names.what[event_id.int // 1_000 % len(names.what)]
     day = FIRST_DAY + slot * STRIDE_DAYS + event_id.int // 1_000_000 % SPREAD_DAYS
-    start = _local(now, day, names.hour, venue.utc_offset_h)
+    start = _local(now, day, names.hour, venue.timezone)
+    opens = start - timedelta(days=ON_SALE_DAYS)
+    door = event_type in DOOR_TYPES
+    currency = CURRENCIES.get(venue.country, "EUR")
     cents = names.cents[bisect(PRICE_STEPS, venue.capacity)]
     details = EventDetails(
         event_id=str(event_id),
@@ -122,16 +137,20 @@ def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
         event_type=event_type,
         start_datetime=start,
         end_datetime=start + timedelta(hours=names.hours),
-        base_price=Decimal(cents).scaleb(-2),
+        # A hundred yen are about what a dollar is.
+        base_price=Decimal(cents) if currency in NO_DECIMALS else Decimal(cents).scaleb(-2),
         max_tickets_per_booking=names.tickets_max,
         created_by=SEEDER,
         created_at=now,
+        sales_start=opens if opens > now else None,
+        sales_end=start + timedelta(hours=DOOR_H) if door else None,
+        currency=currency,
     )
     return _published(details, venue.capacity * names.part // 100, venue.capacity, now)
 
 
-def _local(now: datetime, days: int, hour: int, utc_offset_h: float) -> datetime:
-    zone = timezone(timedelta(hours=utc_offset_h))
+def _local(now: datetime, days: int, hour: int, timezone: str) -> datetime:
+    zone = ZoneInfo(timezone)
     day = now.astimezone(zone).date() + timedelta(days=days)
     return datetime.combine(day, time(hour), zone).astimezone(UTC)
 

@@ -37,6 +37,7 @@ class Box:
             "available_seats": self.available,
             "total_capacity": self.total,
             "max_tickets_per_booking": 10,
+            "level": "available" if self.available else "sold_out",
             "base_price": 25.5,
             "status": "published",
             "version": self.version,

@@ -20,6 +20,8 @@ from evently.commands.seed import (
     seed_command,
 )
 from evently.commands.verify import Verified, verify_events
+from evently.domain.level import Level, level_of
+from evently.domain.offer import misfits
 from routes.contract.bodies import NewEvent, NewVenue
 from routes.contract.validation import read_body
 
@@ -50,7 +52,7 @@ def test_there_are_enough_venues_each_known_by_one_slug() -> None:
 def test_venues_and_events_are_what_an_admin_may_enter() -> None:
     for venue in VENUES:
         fields = ["name", "address", "city", "state", "country", "postal_code", "capacity"]
-        read_body(NewVenue, {name: getattr(venue, name) for name in fields})
+        read_body(NewVenue, {name: getattr(venue, name) for name in [*fields, "timezone"]})
     for event in demo_events(NOON):
         details = event[0].details
         fields = ["name", "description", "venue_id", "event_type", "max_tickets_per_booking"]
@@ -59,7 +61,17 @@ def test_venues_and_events_are_what_an_admin_may_enter() -> None:
         given["end_datetime"] = details.end_datetime.isoformat()
         given["total_capacity"] = event[0].total_capacity
         given["base_price"] = details.base_price
+        given["currency"] = details.currency
         read_body(NewEvent, given)
+        assert not list(misfits(details, ()))
+
+
+def test_some_events_are_still_to_open_and_some_sell_at_the_door() -> None:
+    levels = [level_of(event[0], NOON) for event in demo_events(NOON)]
+    assert {*levels} == {Level.AVAILABLE, Level.NOT_YET_ON_SALE}
+    assert len(VENUES) // 2 < levels.count(Level.NOT_YET_ON_SALE) < len(VENUES)
+    details = [event[0].details for event in demo_events(NOON)]
+    assert any(one.sales_close > one.start_datetime for one in details)
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 3))

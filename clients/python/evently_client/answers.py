@@ -112,7 +112,11 @@ class EventInList:
     max_tickets_per_booking: int
     status: str
     version: int
+    # None from a service that does not say.
     sales_start: datetime | None = field(default=None, kw_only=True)
+    sales_end: datetime | None = field(default=None, kw_only=True)
+    currency: str | None = field(default=None, kw_only=True)
+    level: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
