@@ -6,6 +6,7 @@ it is open waits for the same answer.
 
 import asyncio
 import json
+from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -57,9 +58,9 @@ class Request:
 def canonical(command: Command) -> str:
     """`command` as the ledger notes it; another text under the same key is another request."""
     match command:
-        case Reserve(seats, version, retry):
+        case Reserve(seats, version, retry, amount):
             quantity = -seats
-        case Return(seats, version, retry):
+        case Return(seats, version, retry, amount):
             quantity = seats
         case PlaceHold(_, seats, duration_s, reference, version, retry):
             # Its id follows from the key, and the time when it expires from the duration.
@@ -70,8 +71,7 @@ def canonical(command: Command) -> str:
             time_to = "" if new_duration_s is None else f" for {new_duration_s} s"
             return f"change {hold_id}{seats_to}{time_to}"
         case Confirm(hold_id, amount, retake):
-            paid = "" if amount is None else f" for {amount}"
-            return f"confirm {hold_id}{paid}{'' if retake else ' if not late'}"
+            return f"confirm {hold_id}{_paid(amount)}{'' if retake else ' if not late'}"
         case Release(hold_id):
             return f"release {hold_id}"
         case Expire():
@@ -79,7 +79,9 @@ def canonical(command: Command) -> str:
         case _:
             at = _at(command.version, retry=command.retry)
             return f"{type(command).__name__.lower()} {at}"
-    return _move_text(quantity, version, retry)
+    if amount is None:
+        return _move_text(quantity, version, retry)
+    return f"{quantity:+d}{_paid(amount)} {_at(version, retry=retry)}"
 
 
 @lru_cache(MOVE_TEXTS_MAX)
@@ -89,6 +91,10 @@ def _move_text(quantity: int, version: int | None, retry: bool) -> str:
 
 def _at(version: int | None, *, retry: bool) -> str:
     return f"at {'*' if version is None else version}{' or retry' if retry else ''}"
+
+
+def _paid(amount: Decimal | None) -> str:
+    return "" if amount is None else f" for {amount}"
 
 
 class Envelope:

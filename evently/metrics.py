@@ -22,6 +22,7 @@ from prometheus_client import (
 
 from evently.domain.holds import HoldStatus
 from evently.domain.outcomes import (
+    AmountExceedsRevenue,
     Answer,
     Done,
     HoldExpired,
@@ -51,6 +52,7 @@ _OUTCOMES: dict[type, str] = {
     NotOnSale: "not_on_sale",
     InsufficientSeats: "insufficient_seats",
     SeatsExceedCapacity: "exceeds_capacity",
+    AmountExceedsRevenue: "exceeds_revenue",
     StaleVersion: "conflict",
     MaxTicketsExceeded: "too_many_tickets",
     HoldNotFound: "hold_not_found",

@@ -13,6 +13,7 @@ its own part.
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ from evently.domain.event import UPDATABLE
 from evently.domain.holds import Hold
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
+    AmountExceedsRevenue,
     Answer,
     CapacityBelowSold,
     Done,
@@ -93,6 +95,7 @@ ANSWERS: tuple[type, ...] = (
     HoldExpired,
     HoldPriceChanged,
     NotOnSale,
+    AmountExceedsRevenue,
 )
 # What is asked about holds; a command's kind is its place here.
 HOLD_COMMANDS: tuple[type[Command], ...] = (PlaceHold, ChangeHold, Confirm, Release, Expire)
@@ -151,6 +154,7 @@ class AskFrame(msgspec.Struct, tag=1, array_like=True):
     doubtful: bool
     edit: Edit | None = None
     holds: About | None = None
+    amount: Decimal | None = None
 
 
 class ReadFrame(msgspec.Struct, tag=2, array_like=True):
@@ -245,11 +249,13 @@ class FrameReader:
 def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     """`request` as a frame."""
     command, origin = request.command, request.origin
-    quantity, version, retry, edit, holds = 0, None, False, None, None
+    quantity, version, retry, edit, holds, amount = 0, None, False, None, None, None
     if isinstance(command, Reserve):
         quantity, version, retry = -command.seats, command.version, command.retry
+        amount = command.amount
     elif isinstance(command, Return):
         quantity, version, retry = command.seats, command.version, command.retry
+        amount = command.amount
     elif isinstance(command, Update | Cancel):
         version, retry, edit = command.version, command.retry, _edit(command)
     else:
@@ -268,6 +274,7 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
         request.doubtful,
         edit,
         holds,
+        amount,
     )
 
 
@@ -298,7 +305,7 @@ def _command(frame: AskFrame) -> Command:
         command: Command = _HOLD_COMMAND[frame.holds.kind].decode(frame.holds.command)
         return command
     if edit is None:
-        return seat_move(frame.quantity, version, retry=frame.retry)
+        return seat_move(frame.quantity, version, retry=frame.retry, amount=frame.amount)
     if version is None:
         raise ValueError("an admin's change names the version it is based on")
     if edit.changes == _NOTHING:

@@ -18,21 +18,27 @@ class Reserve:
     """Take `seats` (1 or more).
 
     `version` is the version the caller decided on, None for any (`"*"`); with `retry`, a seat
-    move that came in between is no conflict.
+    move that came in between is no conflict. `amount` is what is paid for all of them, None for
+    the event's price.
     """
 
     seats: int
     version: int | None
     retry: bool = False
+    amount: Decimal | None = None
 
 
 @value
 class Return:
-    """Give back `seats` (1 or more); `version` and `retry` as for Reserve."""
+    """Give back `seats` (1 or more); `version` and `retry` as for Reserve.
+
+    `amount` is what is paid back for all of them, None for their share of the event's revenue.
+    """
 
     seats: int
     version: int | None
     retry: bool = False
+    amount: Decimal | None = None
 
 
 @value
@@ -124,8 +130,10 @@ HOLD_STEPS = (ChangeHold, Confirm, Release)
 Command: TypeAlias = Reserve | Return | Update | Cancel | PlaceHold | HoldStep | Expire
 
 
-def seat_move(quantity: int, version: int | None, *, retry: bool) -> SeatMove:
+def seat_move(
+    quantity: int, version: int | None, *, retry: bool, amount: Decimal | None = None
+) -> SeatMove:
     """The move of a `quantity` as clients send it: negative reserves, positive returns seats."""
     if quantity < 0:
-        return Reserve(-quantity, version, retry)
-    return Return(quantity, version, retry)
+        return Reserve(-quantity, version, retry, amount)
+    return Return(quantity, version, retry, amount)

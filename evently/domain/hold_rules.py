@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from evently.domain.commands import ChangeHold, Confirm, HoldStep, PlaceHold, Release
-from evently.domain.currencies import misfit
 from evently.domain.holds import EXPIRED_MAX, Hold, Holds, HoldStatus
 from evently.domain.notices import ChangeKind, Notice
 from evently.domain.outcomes import (
@@ -23,7 +22,6 @@ from evently.domain.outcomes import (
     HoldNotActive,
     HoldNotFound,
     HoldPriceChanged,
-    InvalidFields,
     LedgerKind,
     MaxTicketsExceeded,
     NotFound,
@@ -37,6 +35,7 @@ from evently.domain.seat_moves import (
     closed,
     is_stale,
     moved,
+    not_in_currency,
     stale,
     too_few,
 )
@@ -145,10 +144,8 @@ def _confirm(state: EventState, command: Confirm, now: datetime, hold: Hold) -> 
     refusal = _cancelled(state, now)
     if refusal is not None:
         return refusal
-    if command.amount is not None:
-        problem = misfit("amount", command.amount, state.details.currency)
-        if problem is not None:
-            return InvalidFields((problem,))
+    if command.amount is not None and (wrong := not_in_currency(state, command.amount)):
+        return wrong
     match hold.status_at(now):
         case HoldStatus.HELD:
             return _sold(state, command, now, hold, retaken=False)

@@ -168,6 +168,14 @@ class SeatsExceedCapacity:
 
 
 @value
+class AmountExceedsRevenue:
+    """More money would be paid back than the event has taken."""
+
+    amount: Decimal
+    revenue: Decimal
+
+
+@value
 class StaleVersion:
     """The caller decided on another version than the current one."""
 
@@ -253,6 +261,7 @@ Refusal: TypeAlias = (
     | NotOnSale
     | InsufficientSeats
     | SeatsExceedCapacity
+    | AmountExceedsRevenue
     | StaleVersion
     | InvalidTransition
     | CapacityBelowSold

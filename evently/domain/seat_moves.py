@@ -7,12 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from evently.domain.commands import PlaceHold, Reserve, Return
-from evently.domain.currencies import smallest
+from evently.domain.currencies import misfit, smallest
 from evently.domain.holds import Hold
 from evently.domain.notices import REOPENED, SOLD_OUT
 from evently.domain.outcomes import (
     Accepted,
+    AmountExceedsRevenue,
     InsufficientSeats,
+    InvalidFields,
     LedgerEntry,
     LedgerKind,
     NotFound,
@@ -35,25 +37,41 @@ def reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
     refusal = closed(state, now)
     if refusal is not None:
         return refusal
+    amount = command.amount
+    if amount is not None and (wrong := not_in_currency(state, amount)):
+        return wrong
     if command.seats > state.available_seats:
         return too_few(state, command.seats)
     if is_stale(state, command):
         return stale(state, command.version, now)
-    money = command.seats * state.details.base_price
+    money = command.seats * state.details.base_price if amount is None else amount
     return moved(state, LedgerKind.RESERVED, now, -command.seats, 0, money, (), command.version)
 
 
 def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
-    """Take back seats that were sold, and their share of the money."""
+    """Take back seats that were sold, and the amount given or else their share of the money."""
     if not state.known:
         return NotFound()
+    amount = command.amount
+    if amount is not None and (wrong := not_in_currency(state, amount)):
+        return wrong
     sold = state.sold
     if command.seats > sold:
         return SeatsExceedCapacity(command.seats, sold)
+    if amount is not None and amount > state.revenue:
+        return AmountExceedsRevenue(amount, state.revenue)
     if is_stale(state, command):
         return stale(state, command.version, now)
-    money = -_share(state.revenue, command.seats, sold, state.details.currency)
+    if amount is None:
+        amount = _share(state.revenue, command.seats, sold, state.details.currency)
+    money = -amount
     return moved(state, LedgerKind.RETURNED, now, command.seats, 0, money, (), command.version)
+
+
+def not_in_currency(state: EventState, amount: Decimal) -> InvalidFields | None:
+    """What is wrong with `amount` in the event's currency, if anything is."""
+    problem = misfit("amount", amount, state.details.currency)
+    return None if problem is None else InvalidFields((problem,))
 
 
 def moved(

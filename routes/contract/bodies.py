@@ -30,6 +30,7 @@ from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
     After,
+    Amount,
     Body,
     Currency,
     DateFrom,
@@ -139,6 +140,7 @@ class SeatMove(Body):
     quantity: Quantity
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
+    amount: Amount = None
 
 
 class SeatReturn(Body):
@@ -148,6 +150,7 @@ class SeatReturn(Body):
     quantity: Positive
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
+    amount: Amount = None
 
 
 class NewHold(Body):

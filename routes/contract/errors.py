@@ -22,6 +22,7 @@ from evently.domain.errors import (
     TooManyLogins,
 )
 from evently.domain.outcomes import (
+    AmountExceedsRevenue,
     CapacityBelowSold,
     HoldExpired,
     HoldNotActive,
@@ -57,6 +58,7 @@ class Code(StrEnum):
     CONCURRENT_UPDATE = "CONCURRENT_UPDATE"
     INSUFFICIENT_SEATS = "INSUFFICIENT_SEATS"
     SEATS_EXCEED_CAPACITY = "SEATS_EXCEED_CAPACITY"
+    AMOUNT_EXCEEDS_REVENUE = "AMOUNT_EXCEEDS_REVENUE"
     EVENT_NOT_MODIFIABLE = "EVENT_NOT_MODIFIABLE"
     EVENT_NOT_ON_SALE = "EVENT_NOT_ON_SALE"
     MAX_TICKETS_EXCEEDED = "MAX_TICKETS_EXCEEDED"
@@ -92,6 +94,7 @@ STATUS: Mapping[Code, int] = {
     Code.CONCURRENT_UPDATE: 409,
     Code.INSUFFICIENT_SEATS: 409,
     Code.SEATS_EXCEED_CAPACITY: 409,
+    Code.AMOUNT_EXCEEDS_REVENUE: 409,
     Code.EVENT_NOT_MODIFIABLE: 409,
     Code.EVENT_NOT_ON_SALE: 409,
     Code.MAX_TICKETS_EXCEEDED: 409,
@@ -258,6 +261,7 @@ Conflict = (
     | NotOnSale
     | InsufficientSeats
     | SeatsExceedCapacity
+    | AmountExceedsRevenue
     | StaleVersion
     | InvalidTransition
     | CapacityBelowSold
@@ -289,6 +293,10 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
         case SeatsExceedCapacity(requested, returnable):
             details = {"requested": requested, "returnable": returnable}
             return Code.SEATS_EXCEED_CAPACITY, "More seats returned than are sold", details
+        case AmountExceedsRevenue(amount, revenue):
+            details = {"amount": float(amount), "revenue": float(revenue)}
+            message = "More money would be paid back than the event has taken"
+            return Code.AMOUNT_EXCEEDS_REVENUE, message, details
         case StaleVersion(expected, current, available, status):
             details = {
                 "expected_version": expected,

@@ -256,6 +256,14 @@ Currency = Annotated[
         }
     ),
 ]
+Amount = Annotated[
+    Price | None,
+    Field(
+        description="The money of this move in total: what is paid, or on a return paid back."
+        " Without it, a reserve counts the event's price for each seat, and a return the seats'"
+        " share of the event's revenue"
+    ),
+]
 Uuid = Annotated[str, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Layout = Annotated[
     dict[str, Any],

@@ -39,7 +39,8 @@ def move(call: Call) -> "asyncio.Future[Answer]":
 def command_of(body: SeatMoveBody | SeatReturn) -> SeatMove:
     """The move that a body asks for."""
     version = None if body.version == "*" else body.version
-    return seat_move(body.quantity, version, retry=body.on_conflict == "retry")
+    retry = body.on_conflict == "retry"
+    return seat_move(body.quantity, version, retry=retry, amount=body.amount)
 
 
 def kind_of(body: SeatMoveBody | SeatReturn) -> str:
@@ -92,6 +93,7 @@ _MOVE_ERRORS = (
     Code.EVENT_NOT_FOUND,
     Code.CONCURRENT_UPDATE,
     Code.SEATS_EXCEED_CAPACITY,
+    Code.AMOUNT_EXCEEDS_REVENUE,
     Code.IDEMPOTENCY_KEY_REUSED,
     Code.OVERLOADED,
     Code.DATABASE_UNAVAILABLE,

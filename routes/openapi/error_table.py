@@ -119,6 +119,12 @@ ERRORS: Mapping[Code, Explained] = {
         "More seats returned than are sold",
         {**_EVENT, "requested": 5, "returnable": 2},
     ),
+    Code.AMOUNT_EXCEEDS_REVENUE: Explained(
+        "A return would pay back more money than the event has taken",
+        "No; with `revenue` at most",
+        "More money would be paid back than the event has taken",
+        {**_EVENT, "amount": 200, "revenue": 179},
+    ),
     Code.EVENT_NOT_MODIFIABLE: Explained(
         "The event is cancelled, or has started and sells nothing at the door; final",
         "No",

@@ -264,7 +264,9 @@ class Checker:
         sold = state.total_capacity - free - held
         if min(free, held, sold) < 0:
             self._violation(f"{free} free, {held} held, {sold} sold seats: {row}")
-        if state.revenue < 0 or (state.revenue and sold == 0):
+        # A return that names no amount takes back all with the last seat.
+        shares = row.record.entry.kind is LedgerKind.RETURNED and " for " not in row.record.request
+        if state.revenue < 0 or (state.revenue and sold == 0 and shares):
             self._violation(f"revenue of {state.revenue} with {sold} seats sold: {row}")
         in_holds = sum(
             one.quantity for one in holds.values() if one and one.status is HoldStatus.HELD
@@ -324,6 +326,9 @@ class Checker:
         )
         if wanted is None or other:
             self._violation(f"another quantity than was asked for: {row}")
+        amount = getattr(wanted, "amount", None)
+        if amount is not None and abs(entry.money_delta) != amount:
+            self._violation(f"another amount than was asked for: {row}")
         if entry.kind in {LedgerKind.RESERVED, LedgerKind.HELD}:
             self._check_sales_times(row, min(attempt.sent_s for attempt in attempts))
 

@@ -346,7 +346,9 @@ class World:
         retry = version is not None and self.chance.random() < 0.5
         reserves = 0.5 if self.scarce else 0.65
         kind = Reserve if self.chance.random() < reserves else Return
-        return kind(seats, version, retry)
+        # A return of so much is refused while less was taken.
+        amount = self.chance.choice((None, None, None, Decimal(7), Decimal(90)))
+        return kind(seats, version, retry, amount)
 
     def _about_a_hold(self, event_id: str, caller: str, key: str) -> Command | None:
         """What a buyer does with a hold, if there are any in this world."""

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from actors import batch as batches
 from actors.batch import Plan, plan
 from actors.envelope import Envelope, canonical, repeated
 from actors.hold_rows import HoldsRead
-from evently.domain.commands import Command, Expire
+from evently.domain.commands import Command, Expire, Reserve, Return
 from evently.domain.commits import Refused
 from evently.domain.event import decide
 from evently.domain.holds import Hold, Holds, HoldStatus
@@ -196,6 +197,8 @@ def test_nothing_waits_and_nothing_is_planned() -> None:
         (reserve(2, 7), "-2 at 7"),
         (reserve(2, 7, retry=True), "-2 at 7 or retry"),
         (give_back(2), "+2 at *"),
+        (Reserve(2, 7, True, Decimal("35.50")), "-2 for 35.50 at 7 or retry"),
+        (Return(2, None, False, Decimal("0.00")), "+2 for 0.00 at *"),
         (update(7, name="Day"), "update at 7"),
         (cancel(7), "cancel at 7"),
     ],

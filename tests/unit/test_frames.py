@@ -56,6 +56,7 @@ from evently.domain.event import UPDATABLE
 from evently.domain.holds import Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
+    AmountExceedsRevenue,
     Answer,
     CapacityBelowSold,
     Done,
@@ -110,8 +111,8 @@ changes = st.fixed_dictionaries(
 )
 
 COMMAND: dict[type, st.SearchStrategy[Command]] = {
-    Reserve: st.builds(Reserve, seats, st.none() | versions, st.booleans()),
-    Return: st.builds(Return, seats, st.none() | versions, st.booleans()),
+    Reserve: st.builds(Reserve, seats, st.none() | versions, st.booleans(), st.none() | prices),
+    Return: st.builds(Return, seats, st.none() | versions, st.booleans(), st.none() | prices),
     Update: st.builds(
         Update,
         uuids,
@@ -206,6 +207,7 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     ),
     InsufficientSeats: st.builds(InsufficientSeats, seats, seats, seats, st.none() | instants),
     SeatsExceedCapacity: st.builds(SeatsExceedCapacity, seats, seats),
+    AmountExceedsRevenue: st.builds(AmountExceedsRevenue, prices, prices),
     StaleVersion: st.builds(StaleVersion, versions, versions, seats, statuses),
     InvalidTransition: st.builds(InvalidTransition, statuses, texts),
     CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats, seats),
