@@ -46,6 +46,7 @@ class Statement(StrEnum):
     FIND_EVENT_SALES = auto()
     FIND_HELD_EVENTS = auto()
     FIND_HOLD = auto()
+    FIND_INVENTORY = auto()
     FIND_HOLDS = auto()
     FIND_LARGEST_COMING_EVENT = auto()
     FIND_PAGE_END = auto()

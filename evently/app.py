@@ -26,6 +26,7 @@ from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.database import ACTOR_POOL_MAX, Database
 from db.event_holds import EventHolds
+from db.event_inventory import EventInventory
 from db.event_ledger import EventLedger
 from db.event_lists import EventListReader
 from db.event_store import EventStore
@@ -220,6 +221,7 @@ async def running_services(
             event_lists=event_lists,
             holds=EventHolds(database),
             ledger=EventLedger(database),
+            inventory=EventInventory(database),
             change_reader=change_reader,
             change_feed=change_feed,
             accounts=AccountStore(database),

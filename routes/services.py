@@ -13,6 +13,7 @@ from db.account_store import AccountStore
 from db.change_feed import ChangeReader
 from db.creations import Creations
 from db.event_holds import EventHolds
+from db.event_inventory import EventInventory
 from db.event_ledger import EventLedger
 from db.event_store import EventStore
 from db.readiness import ReadyCheck
@@ -63,6 +64,7 @@ class Services:
     event_lists: EventLists
     holds: EventHolds
     ledger: EventLedger
+    inventory: EventInventory
     change_reader: ChangeReader
     change_feed: ChangeFeed
     accounts: AccountStore

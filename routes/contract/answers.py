@@ -348,6 +348,34 @@ class EventAnalytics(msgspec.Struct):
     booking_trends: list[BookingDay]
 
 
+class HoldCounts(msgspec.Struct):
+    """How many holds are active, and how many ended in which way; `retaken` ones are confirmed.
+
+    `confirmed_percent` is of those that have ended, null if none has.
+    """
+
+    active: int
+    next_expires_at: dt.datetime | None
+    confirmed: int
+    released: int
+    expired: int
+    retaken: int
+    confirmed_percent: float | None
+
+
+class EventInventory(msgspec.Struct):
+    """Where the seats of an event are as of `version`; `held` ones are in holds."""
+
+    event_id: str
+    version: int
+    status: Status
+    total_capacity: int
+    sold: int
+    held: int
+    available_seats: int
+    holds: HoldCounts
+
+
 class Venue(msgspec.Struct):
     """A venue."""
 

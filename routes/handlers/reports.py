@@ -56,7 +56,7 @@ def _analytics(event_id: str, sales: EventSales, trends: list[BookingDay]) -> Ev
         event_id=event_id,
         tickets_sold=sales.sold,
         revenue=float(sales.revenue),
-        capacity_utilization=_percent(sales.sold, sales.total_capacity),
+        capacity_utilization=percent(sales.sold, sales.total_capacity),
         booking_trends=trends,
     )
 
@@ -107,8 +107,8 @@ async def _owned(call: Call) -> EventSales:
     return sales
 
 
-def _percent(part: int, whole: int) -> float:
-    """100 only where all is sold, 0 only where nothing is."""
+def percent(part: int, whole: int) -> float:
+    """`part` of `whole` in percent: 100 only where it is all of it, 0 only where it is nothing."""
     rounded = (Decimal(100 * part) / whole).quantize(_HUNDREDTH, ROUND_HALF_UP)
     if 0 < part < whole:
         rounded = min(max(rounded, _HUNDREDTH), 100 - _HUNDREDTH)

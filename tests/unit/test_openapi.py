@@ -43,6 +43,7 @@ PUT    /api/v1/admin/events/{event_id}
 DELETE /api/v1/admin/events/{event_id}
 GET    /api/v1/admin/events/{event_id}/analytics
 GET    /api/v1/admin/events/{event_id}/history
+GET    /api/v1/admin/events/{event_id}/inventory
 POST   /api/v1/admin/venues
 GET    /api/v1/admin/venues
 GET    /api/v1/admin/venues/{venue_id}

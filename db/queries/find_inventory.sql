@@ -1,0 +1,19 @@
+-- Where the seats of event $1 are and what became of its holds, all as of its version; no row: there is no
+-- such event. A hold whose time has passed has expired, whether that was written or not: `held_seats` tells
+-- how many seats are in those that are stored as held.
+SELECT e.created_by, e.version, e.total_capacity, e.available_seats, e.held_seats,
+       CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
+            THEN 'completed' ELSE e.status END AS status,
+       h.*
+  FROM events AS e
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE status = 'held' AND expires_at > now()) AS active,
+              min(expires_at) FILTER (WHERE status = 'held' AND expires_at > now()) AS next_expires_at,
+              count(*) FILTER (WHERE status = 'confirmed') AS confirmed,
+              count(*) FILTER (WHERE status = 'released') AS released,
+              count(*) FILTER (WHERE status = 'expired' OR (status = 'held' AND expires_at <= now()))
+                  AS expired,
+              count(*) FILTER (WHERE retaken) AS retaken
+         FROM event_holds
+        WHERE event_id = e.event_id) AS h
+ WHERE e.event_id = $1
