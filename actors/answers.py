@@ -35,6 +35,8 @@ def answer_to(outcome: Outcome, now: datetime) -> Answer:
         entry = outcome.entry
         state = None if entry.changes is None else committed(outcome.state, now)
         hold = entry.holds[0] if entry.holds else None
+        # An admin's answer has the whole state, and a hold its own price.
+        priced = state is None and hold is None
         return Done(
             entry.version,
             entry.available_seats,
@@ -43,6 +45,8 @@ def answer_to(outcome: Outcome, now: datetime) -> Answer:
             state,
             outcome.retried,
             hold,
+            False,
+            outcome.state.details.base_price if priced else None,
         )
     if isinstance(outcome, Unchanged):
         return Done(

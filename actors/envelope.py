@@ -204,4 +204,5 @@ def repeated(answer: Answer) -> Answer:
         state=answer.state,
         replayed=True,
         hold=answer.hold,
+        unit_price=answer.unit_price,
     )

@@ -10,6 +10,7 @@ Rules:
 
 from collections import OrderedDict
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
@@ -39,11 +40,18 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     available_seats: int
     status: Status
     committed_at: datetime
+    unit_price: Decimal | None
 
     @property
     def answer(self) -> Answer:
         """The answer."""
-        return Done(self.version, self.available_seats, self.status, self.committed_at)
+        return Done(
+            self.version,
+            self.available_seats,
+            self.status,
+            self.committed_at,
+            unit_price=self.unit_price,
+        )
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +118,7 @@ def _kept(request: str, answer: Answer, until_s: float) -> Remembered:
             answer.available_seats,
             answer.status,
             answer.committed_at,
+            answer.unit_price,
         )
     return Encoded(request, until_s, type(answer), _ENCODER.encode(answer))
 

@@ -370,6 +370,7 @@ def _noted(row: asyncpg.Record, proven: bool) -> Noted:
         Status(row["status"]),
         row["recorded_at"],
         hold=hold_in(row["hold"]),
+        unit_price=row["unit_price"],
     )
     return Noted(row["request"], done, proven)
 

@@ -16,7 +16,7 @@ import pytest
 
 from actors.envelope import canonical
 from actors.store import Lane
-from evently.domain.commands import Command
+from evently.domain.commands import Command, Reserve
 from evently.domain.commits import (
     Batch,
     Broken,
@@ -44,6 +44,7 @@ from tests.examples import (
     ADMIN,
     NOW,
     ORIGIN,
+    PRICE,
     batch,
     cancel,
     details,
@@ -160,9 +161,30 @@ class EventStoreContract:
         noted = await setting.store.recall(keys)
 
         assert noted == {
-            keys[0]: Noted("-3 at *", Done(3, 7, Status.PUBLISHED, done.updated_at)),
-            keys[1]: Noted("+1 at 3", Done(4, 8, Status.PUBLISHED, done.updated_at)),
+            keys[0]: Noted(
+                "-3 at *", Done(3, 7, Status.PUBLISHED, done.updated_at, unit_price=PRICE)
+            ),
+            keys[1]: Noted(
+                "+1 at 3", Done(4, 8, Status.PUBLISHED, done.updated_at, unit_price=PRICE)
+            ),
         }
+
+    async def test_a_move_is_recalled_with_the_price_at_which_it_was_made(
+        self, setting: Setting
+    ) -> None:
+        state = await _published(setting)
+        free = Reserve(2, None, amount=Decimal("1.00"))
+        moves = (("a", reserve(3)), ("b", free), ("c", give_back(1)))
+        state = await _commit(setting, batch(state, *moves))
+        dearer = update(state.version, base_price=Decimal("30.00"))
+        state = await _commit(setting, batch(state, ("u", dearer)))
+        await _commit(setting, batch(state, ("d", reserve()), ("e", free)))
+
+        noted = await setting.store.recall([_key(state, name) for name in "abcde"])
+
+        answers = {key[2]: known.answer for key, known in noted.items()}
+        prices = {name: one.unit_price for name, one in answers.items() if isinstance(one, Done)}
+        assert prices == dict.fromkeys("abc", PRICE) | dict.fromkeys("de", Decimal("30.00"))
 
     # One event
 

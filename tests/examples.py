@@ -19,6 +19,7 @@ from evently.domain.outcomes import Accepted, Unchanged
 from evently.domain.state import EventDetails, EventState, Status
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+PRICE = Decimal("25.50")
 ADMIN = "00000000-0000-0000-0000-00000000000a"
 VENUE = "00000000-0000-0000-0000-00000000000b"
 EVENT = "00000000-0000-0000-0000-000000000001"
@@ -37,7 +38,7 @@ def details(event_id: str = EVENT, **changed: Any) -> EventDetails:
             event_type="concert",
             start_datetime=NOW + timedelta(days=9),
             end_datetime=NOW + timedelta(days=10),
-            base_price=Decimal("25.50"),
+            base_price=PRICE,
             max_tickets_per_booking=10,
             created_by=ADMIN,
             created_at=NOW,

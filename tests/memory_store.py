@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from operator import attrgetter
 from typing import ClassVar
@@ -42,6 +43,7 @@ from evently.domain.state import ADDED, ON_SALE, SET, EventDetails, EventState, 
 ANSWERED_WITH_A_HOLD = frozenset(
     {LedgerKind.HELD, LedgerKind.HOLD_CHANGED, LedgerKind.CONFIRMED, LedgerKind.RELEASED}
 )
+SEAT_MOVES = frozenset({LedgerKind.RESERVED, LedgerKind.RETURNED})
 # How long a statement waits for a row that another one holds.
 LOCK_S = 1.0
 
@@ -201,13 +203,29 @@ class MemoryDatabase:
             entry = row.record.entry
             told = entry.holds[0] if entry.kind in ANSWERED_WITH_A_HOLD else None
             done = Done(
-                entry.version, entry.available_seats, entry.status, row.recorded_at, hold=told
+                entry.version,
+                entry.available_seats,
+                entry.status,
+                row.recorded_at,
+                hold=told,
+                unit_price=self._price_then(row) if entry.kind in SEAT_MOVES else None,
             )
             return Noted(row.record.request, done)
         if refused is None:
             return None
         assert isinstance(refused.refusal, FINAL), "no other is kept"
         return Noted(refused.request, refused.refusal)
+
+    def _price_then(self, move: LedgerRow) -> Decimal:
+        """The price of the event at a version of its ledger."""
+        changes = [
+            row.record.entry.changes or {}
+            for row in self.ledger[move.event_id]
+            if row.version <= move.version
+        ]
+        prices = [changed["base_price"] for changed in changes if "base_price" in changed]
+        price: Decimal = prices[-1]
+        return price
 
     def due_holds(self, event_id: str) -> DueHolds:
         """The event's holds whose time has passed, and when the next one expires."""

@@ -181,6 +181,7 @@ class AnswerFrame(msgspec.Struct, tag=3, array_like=True):
     replayed: bool = False
     more: msgspec.Raw = _NOTHING
     hold: msgspec.Raw = _NOTHING
+    unit_price: Decimal | None = None
 
 
 class FaultFrame(msgspec.Struct, tag=4, array_like=True):
@@ -339,6 +340,7 @@ def answer_frame(frame_id: int, answer: Answer) -> AnswerFrame:
         answer.replayed,
         _raw(answer.state),
         _raw(answer.hold),
+        answer.unit_price,
     )
 
 
@@ -362,6 +364,7 @@ def answer_in(frame: AnswerFrame) -> Answer:
         frame.retried,
         None if frame.hold == _NOTHING else _HOLD.decode(frame.hold),
         frame.replayed,
+        frame.unit_price,
     )
 
 

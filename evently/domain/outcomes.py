@@ -286,7 +286,7 @@ class Done:
     """The answer to a command that is committed: what its ledger row says, and the whole state.
 
     `state` is None when the answer is an earlier one, read again from the ledger. `hold` is the one
-    that the command was about.
+    that the command was about. `unit_price` is the event's price at a seat move.
     """
 
     version: int
@@ -297,6 +297,7 @@ class Done:
     retried: bool = False
     hold: Hold | None = None
     replayed: bool = False
+    unit_price: Decimal | None = None
 
 
 @value

@@ -64,12 +64,13 @@ class EventCancelled(msgspec.Struct):
 
 
 class SeatsMoved(msgspec.Struct):
-    """The event after a committed seat move."""
+    """The event after a committed seat move; `unit_price` is the event's price at that version."""
 
     event_id: str
     available_seats: int
     status: Status
     version: int
+    unit_price: float
 
 
 class Hold(msgspec.Struct):

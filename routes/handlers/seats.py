@@ -60,7 +60,14 @@ def seats_moved(event_id: str, answer: Answer) -> SeatsMoved:
     """The event after a move that is done. Raises ApiError for one that was refused."""
     match answer:
         case Done():
-            return SeatsMoved(event_id, answer.available_seats, answer.status, answer.version)
+            assert answer.unit_price is not None, "a seat move is done at a price"
+            return SeatsMoved(
+                event_id,
+                answer.available_seats,
+                answer.status,
+                answer.version,
+                float(answer.unit_price),
+            )
         case KeyReused():
             raise key_reused({"event_id": event_id})
         case _:

@@ -47,7 +47,13 @@ async def test_each_move_stands_on_its_own(service: Service) -> None:
     results = answer.json["results"]
     assert results[0] == {
         "status": 200,
-        "answer": {"event_id": small, "available_seats": 0, "status": "sold_out", "version": 3},
+        "answer": {
+            "event_id": small,
+            "available_seats": 0,
+            "status": "sold_out",
+            "version": 3,
+            "unit_price": 25.5,
+        },
     }
     assert results[2]["answer"]["version"] == 3
     assert results[5]["answer"] == {
@@ -55,6 +61,7 @@ async def test_each_move_stands_on_its_own(service: Service) -> None:
         "available_seats": 98,
         "status": "published",
         "version": 4,
+        "unit_price": 25.5,
     }
     assert results[6] == {**results[0], "replayed": True}
     codes = [result["error"]["code"] for result in results if "error" in result]

@@ -72,13 +72,14 @@ async def test_seats_are_reserved_and_returned_at_a_version(service: Service) ->
         "available_seats": 98,
         "status": "published",
         "version": 3,
+        "unit_price": 25.5,
     }
-    assert fields_of(answer) == ["event_id", "available_seats", "status", "version"]
+    assert fields_of(answer) == ["event_id", "available_seats", "status", "version", "unit_price"]
     assert "Idempotent-Replayed" not in answer.headers
     answer = await service.clients.move(event_id, 1, version=3)
     assert (answer.json["available_seats"], answer.json["version"]) == (99, 4)
     answer = await service.clients.move(event_id, 1, endpoint="return-seats", version=4)
-    assert fields_of(answer) == ["event_id", "available_seats", "status", "version"]
+    assert fields_of(answer) == ["event_id", "available_seats", "status", "version", "unit_price"]
     assert (answer.json["available_seats"], answer.json["version"]) == (100, 5)
 
 

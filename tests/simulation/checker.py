@@ -18,6 +18,7 @@ Rules:
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 
 from actors.envelope import canonical
@@ -317,6 +318,11 @@ class Checker:
             if isinstance(attempt.answer, FINAL) or row.sent_s < attempt.ended_s:
                 self._violation(f"refused, then done at {row.at_s:.3f}: {attempt}")
 
+    def _price_at(self, row: LedgerRow) -> Decimal:
+        """The event's price at the version of the row."""
+        states = (state for _, state in self._states[row.event_id])
+        return next(s.details.base_price for s in states if s.version == row.version)
+
     def _check_request(self, row: LedgerRow, attempts: Sequence[Attempt]) -> None:
         entry = row.record.entry
         wanted = {canonical(a.command): a.command for a in attempts}.get(row.record.request)
@@ -351,6 +357,8 @@ class Checker:
         told = (done.version, done.available_seats, done.status)
         if told != (entry.version, entry.available_seats, entry.status):
             self._violation(f"answered {told}, the ledger has {entry}: {attempt}")
+        if done.unit_price not in {None, self._price_at(row)}:
+            self._violation(f"a price of {done.unit_price} that was not the event's: {attempt}")
         if row.record.request != canonical(attempt.command):
             self._violation(f"answered for another request, {row.record.request!r}: {attempt}")
         if done.committed_at != row.recorded_at:

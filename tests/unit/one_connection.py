@@ -25,7 +25,7 @@ from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
 from routes.server.targets import Targets
 from routes.services import Lifecycle, Services
-from tests.examples import EVENT, NOW, published
+from tests.examples import EVENT, NOW, PRICE, published
 
 KEY = "internal-key-0123456789"
 RESERVE = f"/internal/events/{EVENT}/update-availability"
@@ -155,7 +155,7 @@ def request(method: str, path: str, body: str = "", *headers: str) -> bytes:
 
 
 def done(version: int, left: int = 5) -> Done:
-    return Done(version, left, Status.PUBLISHED, NOW)
+    return Done(version, left, Status.PUBLISHED, NOW, unit_price=PRICE)
 
 
 async def until(fact: Callable[[], bool]) -> None:

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from evently.domain.commands import Reserve, Return
 from evently.domain.event import decide
-from evently.domain.outcomes import Accepted, AmountExceedsRevenue, SeatsExceedCapacity
+from evently.domain.outcomes import (
+    Accepted,
+    AmountExceedsRevenue,
+    InvalidFields,
+    SeatsExceedCapacity,
+)
 from tests.examples import NOW, after, give_back, published, reserve
 
 amounts = st.none() | st.decimals(0, 500, places=2)
@@ -74,3 +79,14 @@ def test_revenue_is_the_sum_of_the_ledger_and_never_negative(
                 assert abs(outcome.entry.money_delta) == amount
             state = outcome.state
         assert state.revenue == paid >= 0
+
+
+@pytest.mark.parametrize("command", [Reserve, Return])
+def test_an_amount_is_whole_where_the_currency_has_no_decimals(
+    command: type[Reserve | Return],
+) -> None:
+    sold = after(published(currency="JPY", base_price=Decimal(100)), reserve(2))
+    assert isinstance(decide(sold, command(1, None, amount=Decimal(50)), NOW), Accepted)
+    assert decide(sold, command(1, None, amount=Decimal("50.5")), NOW) == InvalidFields(
+        (("amount", "amount must be a whole number: JPY has no decimals"),)
+    )

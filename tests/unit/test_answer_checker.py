@@ -17,7 +17,13 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "evently",
 }
-MOVED = {"event_id": ID, "available_seats": 3, "status": "published", "version": 42}
+MOVED = {
+    "event_id": ID,
+    "available_seats": 3,
+    "status": "published",
+    "version": 42,
+    "unit_price": 25.5,
+}
 TOO_FEW = {
     "code": "INSUFFICIENT_SEATS",
     "message": "Not enough seats available",

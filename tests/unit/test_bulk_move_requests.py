@@ -14,7 +14,7 @@ from routes.contract.bulk_moves import MOVES_MAX
 from routes.contract.headers import KEY_MAX
 from routes.contract.slips import UNKNOWN_MAX
 from routes.server.read_json import BODY_BYTES_MAX
-from tests.examples import EVENT, NOW
+from tests.examples import EVENT, NOW, PRICE
 from tests.unit.one_connection import Client, connected, done, request, tasks, until
 
 MOVES = "/internal/moves"
@@ -75,14 +75,20 @@ async def test_each_move_is_asked_under_its_own_key_and_answered_in_its_place(
 
     client.events.asked[3][1].set_exception(Overloaded("full"))
     client.events.asked[2][1].set_result(InsufficientSeats(1, 0))
-    give_back.set_result(Done(8, 9, Status.PUBLISHED, NOW, replayed=True))
+    give_back.set_result(Done(8, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE))
     assert client.wire.written == b""
     reserve.set_result(done(3))
     results = await answered(client)
 
     assert results[0] == {
         "status": 200,
-        "answer": {"event_id": EVENT, "available_seats": 5, "status": "published", "version": 3},
+        "answer": {
+            "event_id": EVENT,
+            "available_seats": 5,
+            "status": "published",
+            "version": 3,
+            "unit_price": float(PRICE),
+        },
     }
     assert results[1]["replayed"] is True
     assert results[1]["answer"]["event_id"] == other

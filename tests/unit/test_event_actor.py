@@ -35,6 +35,7 @@ from tests.examples import (
     EVENT,
     NOW,
     ORIGIN,
+    PRICE,
     after,
     give_back,
     hold,
@@ -91,7 +92,7 @@ class Desk:
 
 def noted(version: int, command: Any = None, available: int = 9) -> Noted:
     wanted = canonical(reserve() if command is None else command)
-    return Noted(wanted, Done(version, available, Status.PUBLISHED, NOW))
+    return Noted(wanted, Done(version, available, Status.PUBLISHED, NOW, unit_price=PRICE))
 
 
 def fault_of(future: "asyncio.Future[Answer]") -> BaseException | None:
@@ -111,7 +112,7 @@ async def test_an_actor_reads_its_event_before_it_decides() -> None:
     desk.actor.settle(NOW)
 
     assert batch.base == published()
-    assert answer.result() == Done(3, 9, Status.PUBLISHED, NOW)
+    assert answer.result() == Done(3, 9, Status.PUBLISHED, NOW, unit_price=PRICE)
     assert desk.actor.state == batch.after
 
 
@@ -223,7 +224,7 @@ async def test_a_command_whose_batch_was_taken_is_done_though_its_caller_goes() 
     desk.actor.settle(NOW)
 
     again = desk.ask(request())
-    assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True)
+    assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE)
 
 
 @pytest.mark.parametrize(("at_s", "in_time"), [(2.0, True), (2.001, False)])
@@ -261,9 +262,11 @@ async def test_a_repetition_in_flight_waits_for_the_same_answer() -> None:
 
     desk.actor.settle(NOW)
 
-    assert first.result() == Done(3, 9, Status.PUBLISHED, NOW)
+    assert first.result() == Done(3, 9, Status.PUBLISHED, NOW, unit_price=PRICE)
     for repetition in (second, third):
-        assert repetition.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True)
+        assert repetition.result() == Done(
+            3, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE
+        )
 
 
 @in_virtual_time
@@ -309,7 +312,7 @@ async def test_a_key_that_the_ledger_knows_is_answered_from_it() -> None:
 
     desk.inform(published(), {"k": noted(2), "other": noted(1)})
 
-    assert answer.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True)
+    assert answer.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE)
     assert other.result() == KeyReused("other")
 
 
@@ -329,7 +332,7 @@ async def test_a_key_whose_row_may_not_outlive_a_failover_is_of_unknown_outcome(
     desk.plan()
     desk.actor.overtaken()
     desk.inform(published(), {"k": noted(2), "other": noted(3)})
-    assert again.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True)
+    assert again.result() == Done(2, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE)
 
 
 @in_virtual_time
@@ -369,8 +372,8 @@ async def test_two_callers_may_use_one_key() -> None:
     assert [record.entry.seat_delta for record in desk.plan().records] == [-2, -3]
     desk.actor.settle(NOW)
 
-    assert ours.result() == Done(3, 8, Status.PUBLISHED, NOW)
-    assert theirs.result() == Done(4, 5, Status.PUBLISHED, NOW)
+    assert ours.result() == Done(3, 8, Status.PUBLISHED, NOW, unit_price=PRICE)
+    assert theirs.result() == Done(4, 5, Status.PUBLISHED, NOW, unit_price=PRICE)
 
 
 @in_virtual_time
@@ -598,7 +601,7 @@ async def test_a_doubtful_batch_tells_its_callers_their_key_and_goes_on() -> Non
     assert not again.done()
     desk.actor.overtaken(undone=False)
     assert desk.inform(after(published(), reserve(1)), {"k": noted(3)}) == ["k"]
-    assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True)
+    assert again.result() == Done(3, 9, Status.PUBLISHED, NOW, replayed=True, unit_price=PRICE)
 
 
 @in_virtual_time

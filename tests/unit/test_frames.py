@@ -197,6 +197,7 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
         st.booleans(),
         st.none() | holds,
         st.booleans(),
+        st.none() | prices,
     ),
     KeyReused: st.builds(KeyReused, keys),
     NotFound: st.just(NotFound()),
