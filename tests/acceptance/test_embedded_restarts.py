@@ -10,6 +10,7 @@ from tests.until import until
 RESTART_S = 15.0
 # Its pauses, and a start after each.
 GIVE_UP_S = 40.0
+AGAIN_UP = "embedded PostgreSQL: it accepts connections again, after"
 
 
 def postmaster(data_dir: Path) -> int | None:
@@ -30,9 +31,12 @@ def kill(data_dir: Path) -> int:
 
 
 async def kill_and_wait(service: Service, data_dir: Path) -> None:
+    """Kill the server; wait until it is back, and known to be: a second end before that is one."""
+    seen = service.process.log().count(AGAIN_UP)
     killed = kill(data_dir)
     await until(lambda: postmaster(data_dir) not in {None, killed}, RESTART_S, "another server")
     await until(lambda: service.process.probe("/health/ready") == 200, RESTART_S, "readiness")
+    await until(lambda: service.process.log().count(AGAIN_UP) > seen, GIVE_UP_S, "the log's line")
 
 
 async def test_it_is_restarted_and_sales_go_on(data_dir: Path) -> None:
@@ -45,8 +49,6 @@ async def test_it_is_restarted_and_sales_go_on(data_dir: Path) -> None:
             again = await service.clients.reserve(event_id, 3, key="before", fresh=True)
             assert again.json == moved.json
             assert (await service.clients.reserve(event_id, 1, key="after")).status == 200
-        again_up = "embedded PostgreSQL: it accepts connections again, after"
-        await until(lambda: service.process.log().count(again_up) == 2, GIVE_UP_S)
         died = "embedded PostgreSQL: it died; restarting it in"
         assert service.process.log().count(died) == 2
         service.process.verify()
