@@ -59,7 +59,7 @@ def check(printed: str) -> None:
     listed, left, published, reserved, returned = map(json.loads, printed.splitlines())
     assert listed["events"][0]["event_type"] == "concert"
     # Whatever event is the first on sale; other tests may have sold it out.
-    assert left.keys() == {"available_seats", "status", "last_updated"}
+    assert list(left)[:3] == ["available_seats", "status", "last_updated"]
     assert (published["status"], published["version"]) == ("published", 2)
     assert (reserved["available_seats"], reserved["version"]) == (298, 3)
     assert (returned["available_seats"], returned["version"]) == (299, 4)
