@@ -86,7 +86,7 @@ class EventState:
     fence: Annotated[int, Column("bigint", listed=False, moved="set")] = 0
     # Seats in holds whose stored status is `held`; an older release, which does not know of them,
     # would take them for sold.
-    held_seats: Annotated[int, Column("integer", listed=False, moved="added")] = 0
+    held_seats: Annotated[int, Column("integer", moved="added")] = 0
     # The last version that an admin made. 0 where an older release wrote the row, which does not
     # say: then it may be any, up to the current one.
     edited_version: Annotated[int, Column("bigint", listed=False, moved="set")] = 0

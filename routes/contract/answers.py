@@ -216,11 +216,12 @@ class EventList(msgspec.Struct):
 
 
 class EventInAdminList(_Listed):
-    """An event as its admin's list shows it; `revenue` is of the seats now sold."""
+    """An event as its admin's list shows it; `held_seats` are in holds, `revenue` of those sold."""
 
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
+    held_seats: int
     revenue: float
     sales_start: dt.datetime | None
     sales_end: dt.datetime | None
@@ -284,6 +285,7 @@ class AdminEventDetail(_Detailed):
     created_by: str
     created_at: dt.datetime
     updated_at: dt.datetime
+    held_seats: int
     revenue: float
     sales_start: dt.datetime | None
     sales_end: dt.datetime | None

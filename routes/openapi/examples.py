@@ -214,6 +214,7 @@ FIELDS: Mapping[str, Any] = {
     "Hold.quantity": 2,
     "Hold.status": "confirmed",
     "Hold.amount": 179,
+    "held_seats": 12,
     "hold_id": HOLD_ID,
     "unit_price": 89.5,
     "reference": "booking-7f3a",

@@ -38,6 +38,7 @@ def test_a_detail_shows_what_lists_show_and_all_that_an_admin_may_change() -> No
         "created_by",
         "created_at",
         "updated_at",
+        "held_seats",
         "revenue",
         "paused",
     }
