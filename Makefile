@@ -34,7 +34,7 @@ SEEDS ?= 2000
 SERVICE ?= pypi
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test sim canaries chaos soak ha bench image-check lint audit clean
+.PHONY: help install run test sim canaries chaos soak ha bench image-check lint types audit clean
 
 help:
 	@echo 'make install   set up .venv with pinned versions (PYTHON=python3.12 chooses the interpreter)'
@@ -48,6 +48,7 @@ help:
 	@echo 'make bench     measure for five minutes, next to bare aiohttp and pgbench'
 	@echo 'make image-check   carry out the Dockerfile without a container engine (as root)'
 	@echo 'make lint      check formatting, lint rules, import rules and types'
+	@echo 'make types     check the types of the scripts of the console with TypeScript (needs Node.js)'
 	@echo 'make audit     list known vulnerabilities of the dependencies, by PyPI (SERVICE=osv: the OSV database)'
 	@echo 'make clean     remove .venv, .venv-ha and caches, but not the data in .evently'
 
@@ -110,6 +111,11 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/mypy --strict
 	$(BIN)/mypy --strict --python-version 3.10 clients/python/evently_client
+
+# Comments declare the types, so the scripts run as they are; nothing else here needs Node.js.
+types:
+	@command -v npm >/dev/null || { echo 'Node.js with npm is needed: apt-get install npm' >&2; exit 1; }
+	npm exec --yes --package typescript@5.9.3 -- tsc --project routes/console
 
 # Everything is pinned, so nothing is resolved or downloaded: only names and versions are sent. It
 # needs a network, and its result changes from day to day, so it is not part of the tests.

@@ -3,6 +3,7 @@
 Rule: what is not listed here does not exist.
 """
 
+from routes.console import pages
 from routes.endpoint import Endpoint
 from routes.handlers import (
     accounts,
@@ -36,4 +37,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *holds.ENDPOINTS,
     *monitoring.ENDPOINTS,
     *documentation.ENDPOINTS,
+    *pages.ENDPOINTS,
 )

@@ -64,7 +64,8 @@ class Endpoint:
     behind other changes of its event, for as long as its caller says. `hot` endpoints are the ones
     that SPEC-level targets name; their access log is kept short. What has an `etag` can be asked
     for again with `If-None-Match`, though no cache may keep it; what `forbids` is for some admins
-    only. `description` says in the document what the summary cannot.
+    only; `redirects` says whom the endpoint sends elsewhere. `description` says in the document
+    what the summary cannot.
     """
 
     method: str
@@ -86,4 +87,5 @@ class Endpoint:
     hot: bool = False
     etag: bool = False
     forbids: bool = False
+    redirects: str = ""
     extra: dict[str, Any] = field(default_factory=dict)

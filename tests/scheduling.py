@@ -12,10 +12,10 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 # In a test's id: the service that it shares, as the fixtures of tests/acceptance name it, or the
-# modules whose tests share a primary with its standby, or a service for the client.
+# modules whose tests share a primary with its standby, a service for the client, or a browser.
 _SHARED = re.compile(
     r"\[(?:.*-)?(?P<service>\d-workers?|cluster-of-\d)[-\]]"
-    r"|(?P<module>test_standby\.py|acceptance/test_client_)"
+    r"|(?P<module>test_standby\.py|acceptance/test_client_|tests/browser/)"
 )
 
 

@@ -47,6 +47,11 @@ class Registration:
         self._is_open = is_open
         self._refresh_ttl_s = refresh_ttl_s
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may register."""
+        return self._is_open
+
     def needs_registrar(self, role: Role) -> bool:
         """Whether registering an admin of `role` takes another admin, whose token is then read."""
         return permission_to_register(role, is_open=self._is_open) is not None

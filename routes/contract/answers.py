@@ -6,7 +6,7 @@ neither can say what the other does not. Times are UTC; prices are JSON numbers.
 
 import datetime as dt
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -476,3 +476,13 @@ class Audit(msgspec.Struct):
     page: int
     limit: int
     has_more: bool
+
+
+class Entry(msgspec.Struct):
+    """Where to go from here: the API's document, a page that shows it, and the console."""
+
+    service: str
+    openapi: str
+    docs: str
+    console: str
+    registration: Literal["open", "closed"]

@@ -37,6 +37,7 @@ PAGE = b"""\
 <link rel="stylesheet" href="docs/index.css">
 </head>
 <body>
+<nav><a href="console">Console</a> for organisers</nav>
 <div id="swagger-ui"></div>
 <noscript>This page needs JavaScript; <a href="openapi.json">the document itself</a> does not.
 </noscript>

@@ -18,7 +18,7 @@ from routes.openapi.error_table import FORBIDDEN
 from routes.openapi.examples import BODIES
 from routes.openapi.schemas import Schema, query_schemas
 
-CREATED, NOT_MODIFIED = 201, 304
+CREATED, SEE_OTHER, NOT_MODIFIED = 201, 303, 304
 
 _ID = re.compile(r"\{(\w+)\}")
 _ENVELOPE = {"$ref": "#/components/schemas/ErrorEnvelope"}
@@ -160,6 +160,9 @@ def _responses(endpoint: Endpoint) -> Schema:
             "description": "The ETag in `If-None-Match` is current",
             "headers": headers,
         }
+    if endpoint.redirects:
+        headers = _headers("X-Request-ID", "Location")
+        found[str(SEE_OTHER)] = {"description": endpoint.redirects, "headers": headers}
     for status, codes in error_codes(endpoint).items():
         found[str(status)] = failure(status, codes)
     if not any(status.startswith("4") for status in found):

@@ -43,7 +43,7 @@ TAGS: Mapping[str, str] = {
         " too few seats, price, stale version."
     ),
     "Monitoring": "For load balancers, orchestrators and Prometheus.",
-    "Documentation": "This document, and a page that shows it.",
+    "Documentation": "Where to begin, this document, and a page that shows it.",
 }
 
 _ABOUT = """\

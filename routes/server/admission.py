@@ -124,6 +124,7 @@ class Admission:
         status, more = endpoint.status, call.headers
         if isinstance(answer, Raw):
             body, content_type = answer.body, answer.content_type
+            status = answer.status or status
         else:
             body, content_type = encode(answer), JSON
             if endpoint.etag:

@@ -19,7 +19,7 @@ URI = "urn:evently:openapi"
 ERROR_MIN = 400
 _ENVELOPE = "/components/schemas/ErrorEnvelope"
 # What RFC 9110 lets a HEAD's answer leave out is all there but the body.
-_NO_BODY = frozenset({204, 304})
+_NO_BODY = frozenset({204, 303, 304})
 
 
 class AnswerChecker:

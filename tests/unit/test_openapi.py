@@ -66,6 +66,8 @@ GET    /health/ready
 GET    /metrics
 GET    /openapi.json
 GET    /docs
+GET    /
+GET    /console
 GET    /api/v1/admin/me
 PUT    /api/v1/admin/me
 POST   /api/v1/admin/me/password
@@ -138,7 +140,7 @@ def test_what_is_documented_is_what_is_routed(described: dict[str, Any]) -> None
 def test_only_files_of_the_page_are_left_out(described: dict[str, Any]) -> None:
     left_out = {endpoint.path for endpoint in ENDPOINTS} - described["paths"].keys()
     assert left_out
-    assert all(path.startswith("/docs/") for path in left_out)
+    assert all(path.startswith(("/docs/", "/console/")) for path in left_out)
 
 
 def test_every_operation_is_described(described: dict[str, Any]) -> None:
@@ -262,7 +264,7 @@ def test_what_an_endpoint_takes_tells_how_it_can_fail(
 def test_what_is_encoded_once_or_polled_has_an_etag(described: dict[str, Any]) -> None:
     with_etag = {path for _, path, found in operations(described) if "304" in found["responses"]}
     polled = {"/api/v1/admin/events/{event_id}"}
-    assert with_etag == {"/api/v1/events", "/openapi.json", "/docs"} | polled
+    assert with_etag == {"/api/v1/events", "/openapi.json", "/docs", "/console"} | polled
 
 
 def test_seat_moves_take_a_key_and_a_deadline(described: dict[str, Any]) -> None:
@@ -484,7 +486,7 @@ def test_the_page_asks_for_nothing_but_files_of_this_service() -> None:
     router = Router(ENDPOINTS)
     asked = re.findall(r'(?:src|href)="([^"]+)"', documentation.PAGE.decode())
     asked += re.findall(r'url: "([^"]+)"', documentation.INIT.decode())
-    assert len(asked) == 7
+    assert len(asked) == 8
     for url in asked:
         methods, _ = router.find(f"/{url}")
         assert "GET" in methods

@@ -17,6 +17,7 @@ STATE, WORKERS = "tests/acceptance/test_state.py", "tests/acceptance/test_worker
         ("tests/integration/test_standby.py::test_a_commit[ask]", "test_standby.py"),
         ("tests/acceptance/test_client_install.py::test_it_books", "acceptance/test_client_"),
         ("tests/acceptance/test_client_contract.py::test_it[fake]", "acceptance/test_client_"),
+        ("tests/browser/test_events.py::test_it", "tests/browser/"),
     ],
 )
 def test_what_shares_a_service_shares_a_process(test: str, group: str) -> None:

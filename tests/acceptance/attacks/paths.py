@@ -176,7 +176,7 @@ ODD_PATHS = (
 
 
 NO_PATHS = (
-    *("/", "//", "/api", "/api/v1", "/api/v1/", "/api/v1/events/", "//api/v1/events"),
+    *("//", "/api", "/api/v1", "/api/v1/", "/api/v1/events/", "//api/v1/events"),
     *("/api//v1/events", f"/api/v1/events/{ID}/", f"/api/v1/events/{ID}//availability"),
     *("/healthz/", "/HEALTHZ", "/api/v1/Events", "/docs/", "/docs/../docs", "/docs/%2e%2e/x"),
     *("/docs/oauth2-redirect.html", "/docs/swagger-ui.css.map", "/api/v1/events;x=1", "/*"),

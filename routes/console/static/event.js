@@ -1,0 +1,214 @@
+/** One event: what it is, its seats as they sell, its sales by day and by minute, and what happened. */
+
+import * as api from "./api.js";
+import { announce, crumb, empty, h, panel, say, show } from "./dom.js";
+import { doing } from "./form.js";
+import { clock, dayAndMonth, fromNow, money, moment, number, percent, span, zoneOf } from "./format.js";
+import { chart, seatBar } from "./chart.js";
+import { apply, cancel, changeBlocks, changeNumber } from "./act.js";
+import { history } from "./history.js";
+import { every } from "./live.js";
+import { attentionFor, changeable, seatsOf, stateOf } from "./seats.js";
+
+const LIVE_MS = 1000;
+const MINUTES_MS = 5000;
+const DAYS_MAX = 60;
+const MINUTES = 60;
+const VERSIONS = 100;
+const DAY = 86_400_000;
+
+/** @type {import("./app.js").View} */
+export async function eventPage({ element, id, gone }) {
+  let { value: event, etag } = /** @type {any} */ (await api.poll(`events/${id}`, ""));
+  document.title = `${event.name} · Evently`;
+  const parts = {
+    head: h("div"), why: h("div"), seats: h("section.panel.seats-panel", { "aria-label": "Seats" }),
+    holds: h("div"), days: h("div"), minutes: h("div"), facts: h("section.panel", { "aria-label": "Details" }),
+    versions: h("div"), reached: h("p.reached", { role: "status" }),
+  };
+  let drawn = "";
+  /** @type {Map<number, any>} */
+  const versions = new Map();
+
+  // What is done later is done to the event as it is then.
+  const latest = () => event;
+  const saved = (after) => {
+    event = after;
+    etag = "";
+    draw();
+    readLedger();
+  };
+
+  function draw() {
+    const now = JSON.stringify([{ ...event, available_seats: 0, version: 0, revenue: 0, updated_at: 0 }, stateOf(event)]);
+    if (now !== drawn) {
+      drawn = now;
+      show(parts.head, head(event, latest, saved));
+      show(parts.facts, facts(event, latest, saved));
+    }
+    const why = attentionFor(event);
+    show(parts.why, why && event.status !== "draft" && h("p", { class: `note why-${why.kind}` }, why.text));
+    drawSeats(parts.seats, event);
+  }
+
+  async function readInventory() {
+    if (!("holdbacks" in event)) return;
+    const found = await api.get(`events/${id}/inventory`);
+    event = { ...event, ...found };
+    show(parts.holds, holds(found));
+    draw();
+  }
+
+  async function readLedger() {
+    const [days, minutes, newest] = await Promise.all([
+      api.get(`events/${id}/analytics`),
+      api.get(`events/${id}/analytics`, { bucket: "minute" }),
+      api.get(`events/${id}/history`, { limit: VERSIONS }),
+    ]);
+    if (gone.aborted) return;
+    show(parts.days, byDay(days.booking_trends));
+    show(parts.minutes, byMinute(minutes.booking_trends));
+    drawHistory(newest);
+  }
+
+  function drawHistory(found) {
+    for (const row of found.history) versions.set(row.version, row);
+    const rows = [...versions.values()].sort((one, other) => other.version - one.version);
+    const older = async () => drawHistory(await api.get(`events/${id}/history`, { limit: VERSIONS, page: Math.floor((found.total - rows.at(-1).version) / VERSIONS) + 1 }));
+    show(parts.versions, history(rows, event), rows.at(-1).version > 1 && doing("Show older", older));
+  }
+
+  draw();
+  await readInventory();
+  await readLedger();
+  show(element,
+    crumb("/events", "My events"), parts.head, parts.why, parts.reached,
+    h("div.columns",
+      h("div", parts.seats, parts.holds,
+        panel("Sold per day", parts.days),
+        panel("The last hour, by minute", parts.minutes)),
+      h("div", parts.facts, panel("History", parts.versions))));
+
+  let told = event.version;
+  every(LIVE_MS, async () => {
+    const found = await api.poll(`events/${id}`, etag);
+    if (!found || gone.aborted) return;
+    event = { ...event, ...found.value };
+    etag = found.etag;
+    draw();
+    await readInventory();
+  }, gone, (reached) => say(parts.reached, reached ? "" : "The service cannot be reached. The numbers are from before; trying again …"));
+  every(MINUTES_MS, async () => {
+    if (told === event.version) return;
+    told = event.version;
+    await readLedger();
+  }, gone);
+}
+
+function head(event, latest, saved) {
+  const state = stateOf(event);
+  const zone = zoneOf(event);
+  const set = (changes, text) => async () => {
+    const after = await apply(latest(), changes);
+    if (after) saved(after);
+    if (after) announce(text);
+  };
+  const open = changeable(event);
+  const selling = open && event.status !== "draft";
+  return [
+    h("div.head",
+      h("div", h("h1", event.name, " ", h("span", { class: `state is-${state.kind}` }, state.text)),
+        h("p.muted", span(event.start_datetime, event.end_datetime, zone), ` (${zone})`, h("br"),
+          `${event.venue_name}, ${event.venue_city} · ${event.event_type}`)),
+      h("div.actions",
+        event.status === "draft" && Date.parse(event.start_datetime) > Date.now() && doing("Publish", set({ status: "published" }, "On sale now"), "primary"),
+        selling && "paused" in event && (event.paused
+          ? doing("Resume sales", set({ paused: false }, "Sales go on"), "primary")
+          : doing("Pause sales", set({ paused: true }, "Sales are paused"))),
+        open && h("a.button", { href: `#/events/${event.event_id}/edit` }, "Edit"),
+        h("a.button", { href: `#/events/new?from=${event.event_id}` }, "Duplicate"),
+        open && h("button.danger.quiet", { onclick: () => cancel(latest(), saved) }, "Cancel event"))),
+    event.status === "draft" && h("p.note", "A draft: only you see it. Publish it to put it on sale."),
+  ];
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {any} event
+ */
+function drawSeats(place, event) {
+  const seats = seatsOf(event);
+  const key = JSON.stringify([seats, event.revenue]);
+  if (place.dataset.shown === key) return;
+  place.dataset.shown = key;
+  show(place,
+    h("div.figures-line",
+      h("p.big", h("strong", percent(seats.sold, event.total_capacity)), h("span", ` of ${number(event.total_capacity)} seats sold`)),
+      h("p.big", h("strong", { "data-revenue": event.revenue }, money(event.revenue, event.currency)), h("span", " revenue"))),
+    seatBar(seats, true));
+}
+
+/** @param {any} found the inventory */
+function holds(found) {
+  const { active, next_expires_at: next, confirmed_percent: share } = found.holds;
+  return h("section.panel", { "aria-label": "Holds" }, h("h2", "Holds"), h("dl.facts",
+    fact("Active", number(active)),
+    fact("Next expires", next ? fromNow(next) : "none"),
+    fact("Confirmed", share === null || share === undefined ? "none ended yet" : `${number(share)}%`)));
+}
+
+/**
+ * @param {string} name
+ * @param {any} value
+ * @param {Node | false | null} [action]
+ */
+const fact = (name, value, action) => h("div", h("dt", name), h("dd", value, action ? [" ", action] : null));
+
+function facts(event, latest, saved) {
+  const zone = zoneOf(event);
+  const open = changeable(event);
+  const change = (what, work) =>
+    open && h("button.link", { "aria-label": `Change ${what}`, onclick: work }, "Change");
+  return [
+    h("h2", "Details"),
+    h("dl.facts",
+      fact("Price", money(event.base_price, event.currency), change("the price", () => changeNumber(latest(), "base_price", saved))),
+      fact("Capacity", number(event.total_capacity), change("the capacity", () => changeNumber(latest(), "total_capacity", saved))),
+      fact("Per booking", `${number(event.max_tickets_per_booking)} at most`),
+      "holdbacks" in event && fact("Held back",
+        event.holdbacks.map((one) => `${one.name} ${number(one.quantity)}`).join(", ") || "none",
+        change("blocks", () => changeBlocks(latest(), saved))),
+      "sales_start" in event && fact("Sales", `${event.sales_start ? moment(event.sales_start, zone) : "once published"} – ${event.sales_end ? moment(event.sales_end, zone) : "the start"}`)),
+    event.description ? h("p.description", event.description) : h("p.muted", "No description."),
+  ];
+}
+
+const bar = (label, one) => ({ label, sold: one?.tickets_sold || 0, returned: one?.tickets_returned || 0 });
+
+/** @param {any[]} trends */
+function byDay(trends) {
+  if (!trends.length) return empty("Nothing sold yet", "Sales show here by day.");
+  const sums = new Map(trends.map((one) => [one.date, one]));
+  const today = Math.floor(Date.now() / DAY) * DAY;
+  const first = Math.max(Date.parse(trends[0].date), today - (DAYS_MAX - 1) * DAY);
+  const bars = [];
+  for (let at = Math.min(first, today - 6 * DAY); at <= today; at += DAY) {
+    const iso = new Date(at).toISOString();
+    const one = sums.get(iso.slice(0, 10));
+    bars.push(bar(dayAndMonth(iso, "UTC"), one));
+  }
+  return chart(bars, { title: "Sold per day", first: bars[0].label, last: "today (UTC)" });
+}
+
+/** @param {any[]} trends */
+function byMinute(trends) {
+  const sums = new Map(trends.map((one) => [Date.parse(one.start), one]));
+  const last = Math.floor(Date.now() / 60_000) * 60_000;
+  const bars = Array.from({ length: MINUTES }, (_, at) => {
+    const start = last - (MINUTES - 1 - at) * 60_000;
+    const one = sums.get(start);
+    return bar(clock(new Date(start).toISOString()), one);
+  });
+  if (!trends.length) return h("p.muted", "Nothing sold in the last hour.");
+  return chart(bars, { title: "The last hour, by minute", first: bars[0].label, last: "now" });
+}

@@ -1,0 +1,106 @@
+/** My events: what wants attention first, then all, searchable, a page at a time. */
+
+import * as api from "./api.js";
+import { afterPause, empty, h, heads, show } from "./dom.js";
+import { money, moment, number, percent, zoneOf } from "./format.js";
+import { seatBar } from "./chart.js";
+import { attentionFor, seatsOf, stateOf } from "./seats.js";
+import { every } from "./live.js";
+import { pager } from "./pager.js";
+
+const PAGE = 25;
+const ATTENTION = 12;
+const REFRESH_MS = 5000;
+/** @type {[string, string, () => Record<string, any>][]} */
+const FILTERS = [
+  ["coming", "Coming", () => ({ date_from: new Date().toISOString() })],
+  ["draft", "Drafts", () => ({ status: "draft" })],
+  ["past", "Past", () => ({ date_to: new Date().toISOString(), order: "-start" })],
+  ["cancelled", "Cancelled", () => ({ status: "cancelled", order: "-start" })],
+  ["all", "All", () => ({})],
+];
+
+/** @type {import("./app.js").View} */
+export async function events({ element, query, gone }) {
+  const filter = FILTERS.find(([name]) => name === query.get("show")) || FILTERS[0];
+  const search = query.get("search") || "";
+  const page = Number(query.get("page")) || 1;
+  const attention = h("section.attention", { "aria-label": "Needs attention" });
+  const list = h("div.results");
+  const box = h("input", { type: "search", id: "search", value: search, placeholder: "Name, venue or city", "aria-label": "Search events",
+    oninput: afterPause(() => place({ search: box.value, page: "" })) });
+
+  /** @param {Record<string, string>} changes */
+  function place(changes) {
+    const next = new URLSearchParams(query);
+    for (const [name, value] of Object.entries(changes)) value ? next.set(name, value) : next.delete(name);
+    const text = next.toString();
+    location.hash = `#/events${text ? `?${text}` : ""}`;
+  }
+
+  async function refresh() {
+    const asked = { ...filter[2](), search, page, limit: PAGE };
+    const [found, wanting] = await Promise.all([
+      api.get("events", asked),
+      page === 1 && !search && filter[0] === "coming" ? api.get("events", { attention: true, limit: ATTENTION }) : null,
+    ]);
+    if (gone.aborted) return;
+    drawAttention(attention, wanting?.events || []);
+    show(list, found.events.length ? table(found.events) : nothing(filter[0], search),
+      pager(found, PAGE, (to) => place({ page: to === 1 ? "" : String(to) })));
+  }
+
+  await refresh();
+  show(element,
+    h("div.head", h("h1", "My events"), h("a.button.primary", { href: "#/events/new" }, "New event")),
+    attention,
+    h("div.tools",
+      h("div.tabs", { role: "group", "aria-label": "Which events" }, FILTERS.map(([name, label]) =>
+        h("button", { "aria-pressed": String(name === filter[0]), onclick: () => place({ show: name === "coming" ? "" : name, page: "" }) }, label))),
+      box),
+    list);
+  if (search) {
+    box.focus();
+    box.setSelectionRange(search.length, search.length);
+  }
+  every(REFRESH_MS, refresh, gone);
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {any[]} found
+ */
+function drawAttention(place, found) {
+  const wanting = found.map((event) => ({ event, why: attentionFor(event) })).filter(({ why }) => why);
+  place.hidden = !wanting.length;
+  show(place, h("h2", "Needs attention"), h("ul", wanting.map(({ event, why }) =>
+    h("li", { class: `why-${why?.kind}` }, h("a", { href: `#/events/${event.event_id}` },
+      h("strong", event.name), h("span.why", why?.text), h("span.muted", moment(event.start_datetime, zoneOf(event))))))));
+}
+
+/** @param {any[]} found */
+function table(found) {
+  return h("table.list",
+    heads(["Event", "Status", "Seats", "Revenue"], [3]),
+    h("tbody", found.map(row)));
+}
+
+function row(event) {
+  const seats = seatsOf(event);
+  const state = stateOf(event);
+  return h("tr",
+    h("td", h("a", { href: `#/events/${event.event_id}`, class: "name" }, event.name),
+      h("span.muted", `${moment(event.start_datetime, zoneOf(event))} · ${event.venue_name}, ${event.venue_city}`)),
+    h("td", h("span", { class: `state is-${state.kind}` }, state.text)),
+    h("td.fill", seatBar(seats),
+      h("span.muted", `${number(seats.sold)} of ${number(event.total_capacity)} sold · ${percent(seats.sold, event.total_capacity)}`)),
+    h("td.n", money(event.revenue, event.currency)));
+}
+
+function nothing(filter, search) {
+  if (search) return empty("No event is called that", `Nothing has “${search}” in its name, venue or city. Try fewer letters, or look among all.`);
+  if (filter === "past" || filter === "cancelled") return empty("Nothing here", "Events move here by themselves.");
+  return empty(filter === "draft" ? "No drafts" : "No events are coming", "Create one: it stays a draft that only you see until you publish it.",
+    h("a.button.primary", { href: "#/events/new" }, "Create an event"));
+}
+
