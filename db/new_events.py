@@ -4,7 +4,8 @@ Rule: an event that exists already stays as it is, whatever has become of it sin
 created with all its ledger rows or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from db.change_rows import change_rows
 from db.database import Session
@@ -16,12 +17,15 @@ from evently.domain.state import EventState
 
 
 async def create_events(
-    database: Session, events: Sequence[tuple[EventState, Sequence[Record]]]
+    database: Session,
+    events: Sequence[tuple[EventState, Sequence[Record]]],
+    past: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     """Create `events`, each with the records of every version up to its state.
 
-    Returns how many were created: one that exists, or whose venue is unknown or too small, is
-    left out.
+    The records are of now, but for those in `past`, each by `event_id` and `version`, which have
+    the time `at`. Returns how many were created: one that exists, or whose venue is unknown or too
+    small, is left out.
     """
     rows = [
         ledger_row(state.details.event_id, record)
@@ -32,4 +36,4 @@ async def create_events(
         row for state, records in events for row in change_rows(state.details.event_id, records)
     ]
     states = to_json([values_of(state) for state, _ in events])
-    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows, told))
+    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows, told, to_json(past)))

@@ -1,5 +1,6 @@
--- Creates the events in the JSON array $1, each with its ledger rows; an event that is not returned
--- exists already, or its venue is unknown or too small, and nothing of it was written.
+-- Creates the events in the JSON array $1, each with its ledger rows, which are of now, or of the time
+-- that the JSON array $4 has for them; an event that is not returned exists already, or its venue is
+-- unknown or too small, and nothing of it was written.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS g ({given_types})
 ),
@@ -19,10 +20,12 @@ made AS (
     RETURNING event_id
 ),
 noted AS (
-    INSERT INTO event_ledger ({ledger_columns})
-    SELECT {ledger_values}
+    INSERT INTO event_ledger ({ledger_columns}, recorded_at)
+    SELECT {ledger_values}, coalesce(past.at, now())
       FROM {ledger_rows:2} AS l
       JOIN made USING (event_id)
+      LEFT JOIN jsonb_to_recordset($4::text::jsonb)
+                AS past (event_id uuid, version bigint, at timestamptz) USING (event_id, version)
 ),
 told AS (
     INSERT INTO event_changes (position, event_id, version, kinds, data, available_seats, status)

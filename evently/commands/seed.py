@@ -98,13 +98,14 @@ def demo_events(now: datetime) -> Iterator[NewEvent]:
             yield _event(venue, slot, now)
 
 
-def _venue_id(venue: DemoVenue) -> str:
-    return str(uuid5(NAMESPACE, f"venue {venue.slug}"))
+def venue_id(slug: str) -> str:
+    """The id of the demo's venue with this slug."""
+    return str(uuid5(NAMESPACE, f"venue {slug}"))
 
 
 def _venue(venue: DemoVenue) -> SeedVenue:
     return SeedVenue(
-        venue_id=_venue_id(venue),
+        venue_id=venue_id(venue.slug),
         name=venue.name,
         address=venue.address,
         city=venue.city,
@@ -133,7 +134,7 @@ def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
         event_id=str(event_id),
         name=f"{who}: {what}",
         description=names.about.format(who=who, what=what, venue=venue.name, city=venue.city),
-        venue_id=_venue_id(venue),
+        venue_id=venue_id(venue.slug),
         event_type=event_type,
         start_datetime=start,
         end_datetime=start + timedelta(hours=names.hours),

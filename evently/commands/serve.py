@@ -36,7 +36,9 @@ log = logging.getLogger(__name__)
     help="Worker processes.  [default: EVENTLY_WORKERS, or one for each processor, less one for an"
     " embedded database]",
 )
-@click.option("--demo", is_flag=True, help="Add venues and events to try things out with.")
+@click.option(
+    "--demo", is_flag=True, help="Add venues, events and an organiser to try things out with."
+)
 def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -> None:
     """Run the service until SIGTERM or Ctrl-C, which drain it; SIGHUP replaces its workers."""
     for name, given in (("HOST", host), ("PORT", port), ("WORKERS", workers)):
@@ -51,10 +53,10 @@ def serve(host: str | None, port: int | None, workers: int | None, demo: bool) -
         with telling_why():
             embedded = _embedded(settings, stack)
             dsn = embedded.dsn() if embedded is not None else _external(settings)
-            asyncio.run(_prepare(settings, dsn, demo=demo))
+            sign_in = asyncio.run(_prepare(settings, dsn, demo=demo))
         try:
             supervisor = Supervisor(
-                settings, dsn, lambda port: _banner(settings, port), embedded=embedded
+                settings, dsn, lambda port: _banner(settings, port, sign_in), embedded=embedded
             )
         except CannotListen as error:
             raise click.ClickException(str(error)) from error
@@ -73,11 +75,11 @@ def _external(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
+async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> str | None:
     """Bring the embedded database to this schema, see that an external one fits, add the demo.
 
     An external one that does not answer stands in the way of the demo only: the workers go on
-    asking.
+    asking. Returns how to sign in to the demo's console, if there is a demo.
     """
     if settings.embedded:
         await migrate_database(dsn, settings.currency)
@@ -87,18 +89,28 @@ async def _prepare(settings: Settings, dsn: str, *, demo: bool) -> None:
             await fold_database(dsn)
         except Fault as fault:
             log.warning("starting without the database, which does not answer: %s", fault)
-    if demo:
-        # Only the demo needs it, and it takes a while to import.
-        from evently.commands.seed import seed  # noqa: PLC0415
+    if not demo:
+        return None
+    # Only the demo needs them, and they take a while to import.
+    from evently.commands.demo_story import EMAIL, tell_story  # noqa: PLC0415
+    from evently.commands.seed import seed  # noqa: PLC0415
 
-        async with Database(dsn) as database:
-            await seed(database)
+    async with Database(dsn) as database:
+        await seed(database)
+        password = await tell_story(database, settings.jwt_secret.get_secret_value())
+    return f"{EMAIL}, password {password or 'as you changed it'}"
 
 
-def _banner(settings: Settings, port: int) -> None:
+def _banner(settings: Settings, port: int, sign_in: str | None) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
-    lines = [f"Evently Event Service   {url}", f"API, to read and try    {url}/docs"]
+    lines = [
+        f"Evently Event Service   {url}",
+        f"Console for organisers  {url}/console",
+        f"API, to read and try    {url}/docs",
+    ]
+    if sign_in:
+        lines.insert(2, f"Sign in to the demo as  {sign_in}")
     if settings.embedded:
         lines.append(f"Data                    {settings.data_dir.resolve()}")
     keys, secret = (_shown(secret_source(name)) for name in ("internal_api_keys", "jwt_secret"))
