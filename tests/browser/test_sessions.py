@@ -1,0 +1,219 @@
+"""How an organiser signs in, stays signed in and leaves."""
+
+import re
+import time
+
+import pytest
+from playwright.async_api import Browser, Route, expect
+
+from tests.acceptance.service import Service
+from tests.browser.conftest import ACCESS_TOKEN_TTL_S, OpenWindow
+from tests.browser.window import PASSWORD, Window
+from tests.until import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+REFRESH = "/api/v1/auth/admin/refresh"
+KEPT = "sessionStorage.getItem('evently.refresh_token')"
+
+
+async def renewals(window: Window, count: int) -> None:
+    """Wait until the window has renewed its token so often."""
+
+    async def renewed() -> bool:
+        return window.sent("POST", REFRESH) >= count
+
+    await until(renewed, 2 * ACCESS_TOKEN_TTL_S, "a renewal")
+
+
+async def test_signing_out_ends_the_login_on_the_service_as_well(
+    service: Service, window: Window
+) -> None:
+    email = await window.register()
+    token = await window.page.evaluate(KEPT)
+    await window.page.get_by_role("button", name="Sign out").click()
+    await window.at("Sign in")
+    assert await window.page.evaluate(KEPT) is None
+
+    async def ended() -> bool:
+        answer = await service.api.send("POST", REFRESH, body={"refresh_token": token})
+        return answer.status == 401
+
+    await until(ended, 5, "the end of the login")
+    window.expected.add(401)
+    await window.sign_in(email, "a wrong password")
+    await expect(window.page.get_by_text("Email or password is wrong")).to_be_visible()
+    await window.sign_in(email)
+    await window.at("My events")
+
+
+async def test_the_access_token_is_renewed_unseen_before_it_expires(window: Window) -> None:
+    await window.register()
+    await window.create_event("Watched")
+    began_s = time.monotonic()
+    await renewals(window, 2)
+    # The second token is as old as the first was: the service has refused none.
+    assert time.monotonic() - began_s < 2 * ACCESS_TOKEN_TTL_S
+    await window.at("Watched")
+    assert all(status != 401 for status, _ in window._refused)
+
+
+async def test_a_token_that_is_refused_is_renewed_once_for_all_who_wait(window: Window) -> None:
+    await window.register()
+    await window.create_event("Refused once")
+    refused: set[str] = set()
+
+    async def refuse(route: Route) -> None:
+        path = route.request.url
+        if path in refused:
+            await route.continue_()
+            return
+        refused.add(path)
+        await route.fulfill(
+            status=401,
+            json={"error": {"code": "UNAUTHORIZED", "message": "expired", "details": {}}},
+        )
+
+    window.expected.add(401)
+    before = window.sent("POST", REFRESH)
+    await window.page.route(re.compile("/api/v1/admin/events/[^/]+/(analytics|history)"), refuse)
+    await window.page.reload()
+    await window.at("Refused once")
+    await expect(window.page.get_by_role("heading", name="History")).to_be_visible()
+    # One at the reload, which forgets the token, and one for the three that were refused.
+    assert len(refused) == 3
+    assert window.sent("POST", REFRESH) - before == 2
+
+
+async def test_a_login_that_has_ended_leads_to_the_sign_in_and_back_to_the_place(
+    service: Service, window: Window
+) -> None:
+    email = await window.register()
+    event_id = await window.create_event("Where I was")
+    await service.database.rows("UPDATE refresh_families SET revoked_at = now()")
+    window.expected.add(401)
+    await window.page.reload()
+    await expect(window.page.get_by_text("Your session has ended")).to_be_visible()
+    await window.sign_in(email)
+    await window.at("Where I was")
+    assert window.page.url.endswith(event_id)
+
+
+async def test_reload_and_the_back_button_keep_the_place(window: Window) -> None:
+    await window.register()
+    await window.create_event("First")
+    await window.visit("/events?show=draft&search=first")
+    page = window.page
+    await page.get_by_role("link", name="First").click()
+    await window.at("First")
+    await page.reload()
+    await window.at("First")
+    await page.go_back()
+    await window.at("My events")
+    await expect(page.get_by_role("button", name="Drafts")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await expect(page.get_by_label("Search events")).to_have_value("first")
+    await page.go_forward()
+    await window.at("First")
+
+
+async def test_two_windows_of_one_admin_do_not_log_each_other_out(
+    service: Service, window: Window
+) -> None:
+    await window.register()
+    await window.create_event("Seen twice")
+    # A window that is opened from another begins with a copy of its session.
+    async with window.context.expect_page() as opening:
+        await window.page.evaluate("open(location.href)")
+    second = Window(window.context, await opening.value, service)
+    await second.watch(second.page)
+    await second.page.reload()
+    await second.at("Seen twice")
+    for turn in (1, 2):
+        await window.page.reload()
+        await window.at("Seen twice")
+        await second.page.reload()
+        await second.at("Seen twice")
+        assert await window.page.evaluate(KEPT) == await second.page.evaluate(KEPT), turn
+    second.assert_clean()
+
+
+async def test_without_scripts_a_sentence_says_so(service: Service, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{service.process.url}/console")
+    await expect(page.get_by_text("The console needs JavaScript")).to_be_visible()
+    await context.close()
+
+
+async def test_the_start_leads_to_the_console_and_the_documentation_too(
+    service: Service, window: Window
+) -> None:
+    await window.page.goto(f"{service.process.url}/")
+    await window.at("Sign in")
+    assert window.page.url == f"{service.process.url}/console"
+    await window.register()
+    await window.page.get_by_role("link", name="API").click()
+    await expect(window.page.get_by_role("link", name="Console")).to_have_attribute(
+        "href", "console"
+    )
+    answer = await service.api.call("GET", "/", headers={"Accept": "application/json"})
+    assert answer.json["openapi"] == "openapi.json"
+    assert answer.json["registration"] == "open"
+
+
+async def test_everything_can_be_done_by_keyboard(window: Window) -> None:
+    page = window.page
+    email = await window.register()
+    await page.get_by_role("button", name="Sign out").click()
+    await window.at("Sign in")
+    await page.keyboard.type(email)
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(PASSWORD)
+    await page.keyboard.press("Enter")
+    await window.at("My events")
+    await tab_to(window, "New event")
+    await page.keyboard.press("Enter")
+    await window.at("New event")
+    await tab_to(window, "Name")
+    await page.keyboard.type("By keyboard")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("listbox")).to_be_visible()
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    for text in ("Hall", "1 Street", "Oslo", "", "", "Norway", "500"):
+        await page.keyboard.type(text)
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.get_by_role("combobox", name="Venue")).to_be_focused()
+
+
+async def tab_to(window: Window, name: str) -> None:
+    """Press Tab until something of this name has the focus."""
+    script = "document.activeElement.textContent || document.activeElement.labels?.[0]?.textContent"
+    for _ in range(30):
+        await window.page.keyboard.press("Tab")
+        if str(await window.page.evaluate(script)).strip() == name:
+            return
+    raise AssertionError(f"Tab never reaches {name}")
+
+
+async def test_an_open_page_asks_once_a_second_and_gets_little(
+    service: Service, open_window: OpenWindow
+) -> None:
+    window = await open_window()
+    await window.visit("")
+    await window.register()
+    event_id = await window.create_event("Quiet")
+    path = f"/api/v1/admin/events/{event_id}"
+    asked = window.sent("GET", path)
+    began_s = time.monotonic()
+
+    async def three() -> bool:
+        return window.sent("GET", path) >= asked + 3
+
+    await until(three, 10, "three requests")
+    assert time.monotonic() - began_s > 1.8
+    assert service.process.probe("/healthz") == 200
