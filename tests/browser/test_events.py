@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from tests.acceptance.booking import Booking
 from tests.acceptance.service import Service, from_now
 from tests.browser.conftest import TAKES_S, OpenWindow
 from tests.browser.people import log_in, super_admin
@@ -93,6 +94,26 @@ async def test_a_thousand_seats_sell_and_the_page_is_a_second_behind_at_most(
     await expect(window.page.get_by_label("Sold per day: 1,000 sold")).to_be_visible()
     await expect(window.page.get_by_label("The last hour, by minute: 1,000 sold")).to_be_visible()
     await expect(window.page.locator(".history .moved").first).to_contain_text("seats sold")
+
+
+async def test_seats_in_holds_are_shown_by_themselves_and_counted(
+    service: Service, window: Window
+) -> None:
+    await window.register()
+    event_id = await window.create_event("Held", seats=100)
+    await window.publish()
+    of = Booking(service, event_id)
+    kept, bought = await of.placed(3), await of.placed(2)
+    assert (await of.confirm(bought)).status == 200
+    await shown(window, "held", 3, TAKES_S)
+    await shown(window, "sold", 2, TAKES_S)
+    await shown(window, "free", 95, TAKES_S)
+    holds = window.page.get_by_role("region", name="Holds")
+    await expect(holds).to_contain_text("Active1")
+    await expect(holds).to_contain_text("Confirmed100%")
+    assert (await of.release(kept)).status == 200
+    await shown(window, "free", 98, TAKES_S)
+    await expect(holds).to_contain_text("Confirmed50%")
 
 
 async def test_the_capacity_is_raised_during_the_sale(service: Service, window: Window) -> None:

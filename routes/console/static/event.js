@@ -52,9 +52,8 @@ export async function eventPage({ element, id, gone }) {
   }
 
   async function readInventory() {
-    if (!("holdbacks" in event)) return;
     const found = await api.get(`events/${id}/inventory`);
-    event = { ...event, ...found };
+    event = { ...event, ...found, held_seats: found.held };
     show(parts.holds, holds(found));
     draw();
   }
