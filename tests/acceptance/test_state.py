@@ -67,6 +67,7 @@ async def test_a_cancelled_event_sells_nothing_and_is_final(
         "available_seats": 99,
         "status": "cancelled",
         "version": 5,
+        "unit_price": 25.5,
     }
     answer = await service.clients.move(event_id, 2)
     assert (answer.code, answer.details["returnable"]) == ("SEATS_EXCEED_CAPACITY", 1)
