@@ -17,8 +17,8 @@ from uuid import UUID, uuid5
 from db.admin_store import AdminStore
 from db.database import Database
 from db.new_events import create_events
-from evently.commands.demo_data import VENUES
-from evently.commands.seed import venue_id
+from evently.commands.demo_data import CURRENCIES, VENUES
+from evently.commands.seed import local_hour, venue_id
 from evently.domain.admins import Admin, Profile
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
 from evently.domain.commits import Record
@@ -33,7 +33,7 @@ from routes.auth.registration import add_admin
 EMAIL, NAME = "demo@evently.example", "Robin Demo"
 COMMAND_LINE = "command line"
 _NAMESPACE = UUID("c0f5a7ad-40a6-4a55-9d6e-1b9a3a6e7c11")
-_CAPACITY = {venue.slug: venue.capacity for venue in VENUES}
+_VENUES = {venue.slug: venue for venue in VENUES}
 BOOKING, BOX_OFFICE = "internal:booking", "internal:box-office"
 # Enough to read aloud, and 80 bits of the service's own secret.
 PASSWORD_CHARACTERS = 16
@@ -153,8 +153,8 @@ class _Teller:
         self._records: list[Record] = []
         self._times: list[datetime] = []
         begins = now - timedelta(days=story.on_sale_for_days, hours=2)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        start = midnight + timedelta(days=story.starts_in_days, hours=story.hour)
+        venue = _VENUES[story.venue]
+        start = local_hour(now, story.starts_in_days, story.hour, venue.timezone)
         details = EventDetails(
             event_id=str(uuid5(_NAMESPACE, story.name)),
             name=story.name,
@@ -167,6 +167,7 @@ class _Teller:
             max_tickets_per_booking=6,
             created_by=organiser.admin_id,
             created_at=begins,
+            currency=CURRENCIES.get(venue.country, "EUR"),
         )
         self._state, entry = created(details, story.seats, begins)
         self._records.append(Record(entry, "demo 1", "create", self._by_admin))
@@ -187,7 +188,7 @@ class _Teller:
         return self._state, self._records, self._times
 
     def _change(self, at: datetime, **changes: object) -> None:
-        capacity = _CAPACITY[self._story.venue]
+        capacity = _VENUES[self._story.venue].capacity
         version = self._state.version
         self._do(Update(self._organiser.admin_id, False, version, changes, capacity), at)
 

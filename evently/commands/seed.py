@@ -125,7 +125,7 @@ def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
     who = names.who[event_id.int % len(names.who)]
     what = names.what[event_id.int // 1_000 % len(names.what)]
     day = FIRST_DAY + slot * STRIDE_DAYS + event_id.int // 1_000_000 % SPREAD_DAYS
-    start = _local(now, day, names.hour, venue.timezone)
+    start = local_hour(now, day, names.hour, venue.timezone)
     opens = start - timedelta(days=ON_SALE_DAYS)
     door = event_type in DOOR_TYPES
     currency = CURRENCIES.get(venue.country, "EUR")
@@ -150,7 +150,8 @@ def _event(venue: DemoVenue, slot: int, now: datetime) -> NewEvent:
     return _published(details, venue.capacity * names.part // 100, venue.capacity, now)
 
 
-def _local(now: datetime, days: int, hour: int, timezone: str) -> datetime:
+def local_hour(now: datetime, days: int, hour: int, timezone: str) -> datetime:
+    """The instant at which it is `hour` o'clock in a time zone, so many days from today there."""
     zone = ZoneInfo(timezone)
     day = now.astimezone(zone).date() + timedelta(days=days)
     return datetime.combine(day, time(hour), zone).astimezone(UTC)

@@ -216,7 +216,10 @@ class EventList(msgspec.Struct):
 
 
 class EventInAdminList(_Listed):
-    """An event as its admin's list shows it; `held_seats` are in holds, `revenue` of those sold."""
+    """An event as its admin's list shows it; `held_seats` are in holds, `revenue` of those sold.
+
+    `timezone` is its venue's.
+    """
 
     created_by: str
     created_at: dt.datetime
@@ -227,6 +230,7 @@ class EventInAdminList(_Listed):
     sales_end: dt.datetime | None
     currency: str
     level: Level
+    timezone: str
 
 
 class AdminEventList(msgspec.Struct):

@@ -26,7 +26,8 @@ def test_bodies_take_what_an_admin_may_change() -> None:
 
 def test_lists_show_the_listed_fields_and_where_it_is() -> None:
     listed = {name for name, column in COLUMNS.items() if column.listed}
-    assert {*EventInAdminList.__struct_fields__} == listed | {"venue_name", "venue_city", "level"}
+    where = {"venue_name", "venue_city", "timezone"}
+    assert {*EventInAdminList.__struct_fields__} == listed | where | {"level"}
     assert {*EventInList.__struct_fields__} < {*EventInAdminList.__struct_fields__}
 
 

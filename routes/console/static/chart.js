@@ -18,7 +18,7 @@ const TOP = 8;
  */
 function roundUp(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most)));
-  return [1, 1.5, 2, 3, 5, 7, 10].map((n) => n * power).find((n) => n >= most) || most;
+  return [1, 2, 4, 6, 8, 10].map((n) => n * power).find((n) => n >= most) || most;
 }
 
 /**
