@@ -7,5 +7,5 @@ SELECT {listed_event}
                         AND status IN ('published', 'sold_out')
                         AND end_datetime > now()
                       LIMIT 1) AS e
- CROSS JOIN LATERAL (SELECT name, city FROM venues WHERE venue_id = e.venue_id LIMIT 1) AS v
+ CROSS JOIN LATERAL (SELECT name, city, timezone FROM venues WHERE venue_id = e.venue_id LIMIT 1) AS v
  ORDER BY page.place
