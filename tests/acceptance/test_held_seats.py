@@ -5,7 +5,8 @@ from tests.acceptance.service import Service
 
 
 async def test_an_admin_sees_held_seats_apart_from_sold_ones(service: Service) -> None:
-    headers = await service.clients.admin()
+    # One whose list has nothing else.
+    headers = await service.clients.register_admin()
     venue = await service.clients.create_venue(headers)
     draft = await service.clients.create_event(headers, venue["venue_id"], total_capacity=50)
     event = await service.clients.publish(headers, draft)
