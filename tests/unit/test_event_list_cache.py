@@ -104,6 +104,7 @@ def _event(seats: int) -> ListedEvent:
         "sales_end": None,
         "currency": "USD",
         "level": Level.AVAILABLE,
+        "timezone": "Europe/Oslo",
     }
 
 
