@@ -12,10 +12,11 @@ import re
 from hashlib import blake2b
 from importlib.resources import files
 
+from routes.asset import asset
 from routes.call import Call
 from routes.contract.answers import Entry, etag_of
 from routes.contract.raw import Raw
-from routes.endpoint import Endpoint, Handler
+from routes.endpoint import Endpoint
 
 TAG = "Documentation"
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -83,31 +84,6 @@ async def console_page(call: Call) -> Raw:
     return _PAGE_RAW
 
 
-def _asset_handler(body: bytes, content_type: str) -> Handler:
-    raw, etag = Raw(body, content_type), etag_of(body)
-
-    async def asset(call: Call) -> Raw:
-        """Answer one file of the page."""
-        call.headers["ETag"] = etag
-        return raw
-
-    return asset
-
-
-def _asset(name: str, body: bytes) -> Endpoint:
-    content_type = _TYPES[name.rpartition(".")[2]]
-    return Endpoint(
-        method="GET",
-        path=f"/console/{DIGEST}/{name}",
-        handler=_asset_handler(body, content_type),
-        tag=TAG,
-        summary="A file of the page",
-        answer=content_type.partition(";")[0],
-        cache_control=ASSET_CACHE,
-        extra={"documented": False},
-    )
-
-
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         method="GET",
@@ -135,5 +111,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
         cache_control=PAGE_CACHE,
     ),
-    *(_asset(name, body) for name, body in ASSETS.items()),
+    *(
+        asset(f"/console/{DIGEST}/{name}", body, _TYPES[name.rpartition(".")[2]], ASSET_CACHE)
+        for name, body in ASSETS.items()
+    ),
 )

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from routes.asset import asset
 from routes.call import Call
 from routes.contract.answers import etag_of
 from routes.contract.raw import Raw
-from routes.endpoint import Endpoint, Handler
+from routes.endpoint import Endpoint
 
 TAG = "Documentation"
 DOCUMENT_CACHE = "public, max-age=60"
@@ -96,30 +97,6 @@ def _package_file(name: str) -> bytes:
     return (Path(spec.submodule_search_locations[0]) / "static" / name).read_bytes()
 
 
-def _asset_handler(body: bytes, content_type: str) -> Handler:
-    raw, etag = Raw(body, content_type), etag_of(body)
-
-    async def asset(call: Call) -> Raw:
-        """Answer one file of the page."""
-        call.headers["ETag"] = etag
-        return raw
-
-    return asset
-
-
-def _asset(name: str, body: bytes, content_type: str) -> Endpoint:
-    return Endpoint(
-        method="GET",
-        path=f"/docs/{name}",
-        handler=_asset_handler(body, content_type),
-        tag=TAG,
-        summary="A file of the page",
-        answer=content_type.partition(";")[0],
-        cache_control=ASSET_CACHE,
-        extra={"documented": False},
-    )
-
-
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         method="GET",
@@ -144,6 +121,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer="text/html",
         cache_control=DOCUMENT_CACHE,
     ),
-    _asset("init.js", INIT, "text/javascript; charset=utf-8"),
-    *(_asset(name, _package_file(name), kind) for name, kind in PACKAGE_FILES.items()),
+    asset("/docs/init.js", INIT, "text/javascript; charset=utf-8", ASSET_CACHE),
+    *(
+        asset(f"/docs/{name}", _package_file(name), kind, ASSET_CACHE)
+        for name, kind in PACKAGE_FILES.items()
+    ),
 )
