@@ -21,7 +21,7 @@ from evently.settings import Settings, load_settings
 from routes.auth.passwords import Passwords
 from routes.auth.registration import add_admin
 from routes.auth.throttle import Throttle
-from routes.contract.bodies import Password, Registration
+from routes.contract.account_bodies import Password, Registration
 from routes.contract.fields import Body
 from routes.contract.validation import problems
 

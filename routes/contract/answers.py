@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from evently.domain.holds import HoldStatus
 from evently.domain.level import Level
 from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import LedgerKind
@@ -48,13 +47,6 @@ class Message(msgspec.Struct):
     message: str
 
 
-class SessionsEnded(msgspec.Struct):
-    """How many logins have ended; access tokens work until they expire, within minutes."""
-
-    message: str
-    sessions_ended: int
-
-
 class EventCancelled(msgspec.Struct):
     """The event is cancelled, for good; `version` is its last but for returns."""
 
@@ -71,47 +63,6 @@ class SeatsMoved(msgspec.Struct):
     status: Status
     version: int
     unit_price: float
-
-
-class Hold(msgspec.Struct):
-    """Seats that are kept for a buyer; `amount` is what was paid for them in total."""
-
-    hold_id: str
-    quantity: int
-    unit_price: float
-    status: HoldStatus
-    reference: str | None
-    held_at: dt.datetime
-    expires_at: dt.datetime
-    latest_expires_at: dt.datetime
-    closed_at: dt.datetime | None
-    retaken: bool
-    amount: float | None
-
-
-class SeatsHeld(msgspec.Struct):
-    """The event after a committed change of a hold, and the hold."""
-
-    event_id: str
-    available_seats: int
-    status: Status
-    version: int
-    hold: Hold
-
-
-class EventHold(msgspec.Struct):
-    """A hold of an event."""
-
-    event_id: str
-    hold: Hold
-
-
-class EventHoldList(msgspec.Struct):
-    """One page of an event's holds; `next` is the `after` of the following one, null at the end."""
-
-    event_id: str
-    holds: list[Hold]
-    next: str | None
 
 
 class EventForBooking(msgspec.Struct):
@@ -355,34 +306,6 @@ class EventAnalytics(msgspec.Struct):
     booking_trends: list[BookingDay]
 
 
-class HoldCounts(msgspec.Struct):
-    """How many holds are active, and how many ended in which way; `retaken` ones are confirmed.
-
-    `confirmed_percent` is of those that have ended, null if none has.
-    """
-
-    active: int
-    next_expires_at: dt.datetime | None
-    confirmed: int
-    released: int
-    expired: int
-    retaken: int
-    confirmed_percent: float | None
-
-
-class EventInventory(msgspec.Struct):
-    """Where the seats of an event are as of `version`; `held` ones are in holds."""
-
-    event_id: str
-    version: int
-    status: Status
-    total_capacity: int
-    sold: int
-    held: int
-    available_seats: int
-    holds: HoldCounts
-
-
 class Venue(msgspec.Struct):
     """A venue."""
 
@@ -408,78 +331,6 @@ class VenueList(msgspec.Struct):
     total: int
     page: int
     limit: int
-
-
-class Registered(msgspec.Struct):
-    """A new admin, already logged in."""
-
-    admin_id: str
-    email: str
-    name: str
-    access_token: str
-    refresh_token: str
-
-
-class LoggedIn(msgspec.Struct):
-    """An admin's tokens, and what they allow."""
-
-    admin_id: str
-    access_token: str
-    refresh_token: str
-    role: str
-    permissions: list[str]
-
-
-class Refreshed(msgspec.Struct):
-    """The next pair of tokens; the one that was sent is used up."""
-
-    access_token: str
-    refresh_token: str
-
-
-class Account(msgspec.Struct):
-    """An admin; `sessions` is how many logins go on, on whatever device."""
-
-    admin_id: str
-    email: str
-    name: str
-    phone_number: str | None
-    role: str
-    permissions: list[str]
-    is_active: bool
-    created_at: dt.datetime
-    sessions: int
-
-
-class AdminList(msgspec.Struct):
-    """One page of all admins, by email."""
-
-    admins: list[Account]
-    total: int
-    page: int
-    limit: int
-
-
-class AuditEntry(msgspec.Struct):
-    """What was done to an admin or venue, and by whom; names are those of now."""
-
-    action: str
-    caller: str
-    caller_name: str | None
-    subject_id: str | None
-    subject_name: str | None
-    details: dict[str, Any]
-    request_id: str
-    recorded_at: dt.datetime
-
-
-class Audit(msgspec.Struct):
-    """One page of the audit, newest first."""
-
-    entries: list[AuditEntry]
-    page: int
-    limit: int
-    has_more: bool
 
 
 class Entry(msgspec.Struct):

@@ -4,7 +4,6 @@ Rule: a model checks all that can be checked without looking anything up; what d
 event's state or on another row is refused by `decide` or by the statement that would write it.
 """
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,23 +12,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from evently.domain.admins import Role
-from evently.domain.holds import (
-    DURATION_DEFAULT_S,
-    DURATION_MIN_S,
-    LIFE_MAX_S,
-)
 from evently.domain.text import fold
 from routes.contract.fields import (
     INT32_MAX,
     LIMIT_DEFAULT,
-    After,
     Amount,
     Body,
     Currency,
@@ -50,17 +41,13 @@ from routes.contract.id_lists import IDS_MAX, Ids
 from routes.contract.refusal import refusal
 from routes.contract.texts import (
     BLANK_IS_ABSENT,
-    NFC,
     Address,
     Description,
     EventType,
     Name,
     OptionalFilter,
-    OptionalPhone,
     OptionalPlace,
     OptionalPostal,
-    OptionalReference,
-    OptionalReferenceFilter,
     Place,
 )
 from routes.contract.zones import OptionalZone
@@ -96,15 +83,6 @@ VersionOrAny = Annotated[
     Version | Literal["*"],
     BeforeValidator(_version_or_any),
     Field(description='The event\'s version as it was read, or "*" for any', examples=[42]),
-]
-HoldDuration = Annotated[
-    int,
-    Field(
-        ge=DURATION_MIN_S,
-        le=LIFE_MAX_S,
-        description="How long the seats are kept, in seconds from now",
-        json_schema_extra={"format": "int32"},
-    ),
 ]
 OnConflict = Annotated[
     Literal["fail", "retry"],
@@ -151,39 +129,6 @@ class SeatReturn(Body):
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
     amount: Amount = None
-
-
-class NewHold(Body):
-    """Seats to be kept for a buyer."""
-
-    quantity: Positive
-    duration_s: HoldDuration = DURATION_DEFAULT_S
-    reference: OptionalReference = None
-    version: VersionOrAny = "*"
-    on_conflict: OnConflict = "fail"
-
-
-class HoldChange(Body):
-    """Another number of seats, more time from now on, or both."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-    quantity: Positive | None = None
-    duration_s: HoldDuration | None = None
-
-
-class Confirmation(Body):
-    """What the buyer has paid in total, and what to do if the hold has expired."""
-
-    amount: Annotated[
-        Price | None, Field(description="In total; without it, what the seats cost when held")
-    ] = None
-    late: Annotated[
-        Literal["retake", "refuse"],
-        Field(
-            description="`retake` sells the seats of an expired hold if they are still free;"
-            " `refuse` does not"
-        ),
-    ] = "retake"
 
 
 class NewEvent(Body):
@@ -282,76 +227,6 @@ class VenueChanges(Body):
 
 
 # RFC 5321 bounds the length; the shape is only what a typing error would break.
-_EMAIL = re.compile(r"[^@\s\"(),:;<>\[\\\]]{1,64}@[^@\s.]+(?:\.[^@\s.]+)+")
-EMAIL_MAX = 254
-PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX = 8, 72
-
-
-def _email(text: str) -> str:
-    if not _EMAIL.fullmatch(text) or not text.isprintable():
-        raise refusal("must be an email address like ada@example.org")
-    return text
-
-
-def _password(text: str) -> str:
-    if "\0" in text:
-        raise refusal("must not hold a NUL character")
-    if not PASSWORD_BYTES_MIN <= len(text.encode()) <= PASSWORD_BYTES_MAX:
-        bounds = f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8"
-        raise refusal(f"must be {bounds}, which is what bcrypt can hash")
-    return text
-
-
-Email = Annotated[
-    str,
-    NFC,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=EMAIL_MAX),
-    AfterValidator(_email),
-    Field(json_schema_extra={"format": "email"}, examples=["ada@example.org"]),
-]
-Password = Annotated[
-    str,
-    NFC,
-    AfterValidator(_password),
-    # The bounds are of bytes, of which a character takes one to four.
-    Field(
-        description=f"{PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes in UTF-8",
-        json_schema_extra={
-            "minLength": PASSWORD_BYTES_MIN // 4,
-            "maxLength": PASSWORD_BYTES_MAX,
-            "format": "password",
-        },
-    ),
-]
-
-
-class Registration(Body):
-    """An admin who registers."""
-
-    email: Email
-    password: Password
-    name: Name
-    phone_number: OptionalPhone = None
-    role: Role = "event_manager"
-
-
-class Login(Body):
-    """Who logs in. Any text is taken: a password that could never be is simply wrong.
-
-    The password stays as it was typed, because older hashes are of that.
-    """
-
-    allow_nul: ClassVar[bool] = True
-    email: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-    password: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-
-
-class RefreshToken(Body):
-    """A refresh token, as it was given out."""
-
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-
-
 CITY = "Only in this city: its whole name, in any case"
 
 
@@ -403,21 +278,6 @@ class EventListQuery(Paging):
         return event_type
 
     _date_to = field_validator("date_to")(ends_after_it_begins)
-
-
-class HoldListQuery(Query):
-    """Which holds of an event."""
-
-    status: Annotated[
-        Literal["held", "confirmed", "released", "expired"] | None,
-        BLANK_IS_ABSENT,
-        Field(description="Only holds with this status now"),
-    ] = None
-    reference: Annotated[
-        OptionalReferenceFilter, Field(description="Only this booking's holds")
-    ] = None
-    limit: Limit = LIMIT_DEFAULT
-    after: Annotated[After | None, BLANK_IS_ABSENT] = None
 
 
 class AdminEventListQuery(Paging):

@@ -16,7 +16,7 @@ from evently.domain.admins import (
     WrongPassword,
 )
 from routes.call import Call
-from routes.contract import answers
+from routes.contract import account_answers
 from routes.contract.account_bodies import AdminChanges, PasswordChange, ProfileChanges
 from routes.contract.bodies import Paging
 from routes.contract.errors import ApiError, Code, forbidden, invalid, rate_limited
@@ -26,12 +26,12 @@ from routes.endpoint import Access, Endpoint
 TAG = "Admin accounts"
 
 
-async def get_own_account(call: Call) -> answers.Account:
+async def get_own_account(call: Call) -> account_answers.Account:
     """Answer the calling admin's account."""
     return await _account(call, call.admin.admin_id)
 
 
-async def update_own_account(call: Call) -> answers.Account:
+async def update_own_account(call: Call) -> account_answers.Account:
     """Set the fields in the body."""
     body: ProfileChanges = call.body
     _changes_something(body)
@@ -42,7 +42,7 @@ async def update_own_account(call: Call) -> answers.Account:
     return await _account(call, admin_id)
 
 
-async def change_own_password(call: Call) -> answers.Refreshed:
+async def change_own_password(call: Call) -> account_answers.Refreshed:
     """Replace the password; of all logins, only the one that is answered goes on."""
     body: PasswordChange = call.body
     outcome = await call.services.admin_auth.sessions.change_password(
@@ -54,7 +54,7 @@ async def change_own_password(call: Call) -> answers.Refreshed:
     )
     match outcome:
         case Refreshed(tokens):
-            return answers.Refreshed(tokens.access, tokens.refresh)
+            return account_answers.Refreshed(tokens.access, tokens.refresh)
         case WrongPassword():
             raise invalid(("body.old_password", "old_password is not your password"))
         case Throttled(retry_after_s):
@@ -63,21 +63,21 @@ async def change_own_password(call: Call) -> answers.Refreshed:
             raise _not_found(call.admin.admin_id)
 
 
-async def end_own_sessions(call: Call) -> answers.SessionsEnded:
+async def end_own_sessions(call: Call) -> account_answers.SessionsEnded:
     """End all logins of the calling admin."""
     ended = await call.services.accounts.end_logins(call.admin.admin_id, call.origin)
-    return answers.SessionsEnded("Logged out everywhere", ended)
+    return account_answers.SessionsEnded("Logged out everywhere", ended)
 
 
-async def list_admins(call: Call) -> answers.AdminList:
+async def list_admins(call: Call) -> account_answers.AdminList:
     """Answer a page of all admins."""
     _manages(call)
     query: Paging = call.query
     page, total = await call.services.accounts.page(query.limit, query.offset)
-    return answers.AdminList([_answer(one) for one in page], total, query.page, query.limit)
+    return account_answers.AdminList([_answer(one) for one in page], total, query.page, query.limit)
 
 
-async def update_admin(call: Call) -> answers.Account:
+async def update_admin(call: Call) -> account_answers.Account:
     """Set an admin's role and whether they may act."""
     _manages(call)
     body: AdminChanges = call.body
@@ -94,16 +94,16 @@ async def update_admin(call: Call) -> answers.Account:
             raise ApiError(Code.LAST_SUPER_ADMIN, message, {"admin_id": admin_id})
 
 
-async def read_audit(call: Call) -> answers.Audit:
+async def read_audit(call: Call) -> account_answers.Audit:
     """Answer a page of the audit: all of it, or what concerns the calling admin."""
     query: Paging = call.query
     of_admin = None if call.admin.reads_audit else call.admin.admin_id
     found = await call.services.accounts.audit(of_admin, query.limit + 1, query.offset)
     entries = [
-        msgspec.convert(one, answers.AuditEntry, from_attributes=True)
+        msgspec.convert(one, account_answers.AuditEntry, from_attributes=True)
         for one in found[: query.limit]
     ]
-    return answers.Audit(entries, query.page, query.limit, len(found) > query.limit)
+    return account_answers.Audit(entries, query.page, query.limit, len(found) > query.limit)
 
 
 def _manages(call: Call) -> None:
@@ -117,15 +117,15 @@ def _changes_something(body: Body) -> None:
         raise invalid(("body", f"body must change at least one of {fields}"))
 
 
-async def _account(call: Call, admin_id: str) -> answers.Account:
+async def _account(call: Call, admin_id: str) -> account_answers.Account:
     found = await call.services.accounts.find(admin_id)
     if found is None:
         raise _not_found(admin_id)
     return _answer(found)
 
 
-def _answer(account: Account) -> answers.Account:
-    return answers.Account(
+def _answer(account: Account) -> account_answers.Account:
+    return account_answers.Account(
         admin_id=account.admin_id,
         email=account.email,
         name=account.name,
@@ -150,7 +150,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag=TAG,
         summary="Your account",
         description="404 for an admin whose account the user service keeps.",
-        answer=answers.Account,
+        answer=account_answers.Account,
         access=Access.ADMIN,
         errors=(Code.ADMIN_NOT_FOUND,),
     ),
@@ -164,7 +164,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Fields that are left out stay as they are; `null` removes the phone number. The audit "
             "says which fields changed, but not to what."
         ),
-        answer=answers.Account,
+        answer=account_answers.Account,
         access=Access.ADMIN,
         body=ProfileChanges,
         errors=(Code.ADMIN_NOT_FOUND,),
@@ -179,7 +179,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Ends all of your logins and answers the tokens of a new one. A wrong `old_password` "
             "counts as a failed login."
         ),
-        answer=answers.Refreshed,
+        answer=account_answers.Refreshed,
         access=Access.ADMIN,
         body=PasswordChange,
         errors=(Code.ADMIN_NOT_FOUND, Code.RATE_LIMITED),
@@ -194,7 +194,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Ends all of your logins, this one too. An access token works until it expires, within "
             "minutes."
         ),
-        answer=answers.SessionsEnded,
+        answer=account_answers.SessionsEnded,
         access=Access.ADMIN,
     ),
     Endpoint(
@@ -204,7 +204,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         tag=TAG,
         summary="List all admins",
         description="By email. Only a `super_admin` may.",
-        answer=answers.AdminList,
+        answer=account_answers.AdminList,
         access=Access.ADMIN,
         query=Paging,
         forbids=True,
@@ -219,7 +219,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Only a `super_admin` may. Counts from the admin's next request on; deactivating ends "
             "all of their logins."
         ),
-        answer=answers.Account,
+        answer=account_answers.Account,
         access=Access.ADMIN,
         body=AdminChanges,
         forbids=True,
@@ -235,7 +235,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "What was done to accounts and venues, and by whom, newest first: all of it for a "
             "`super_admin`, for others what they did and what was done to their account."
         ),
-        answer=answers.Audit,
+        answer=account_answers.Audit,
         access=Access.ADMIN,
         query=Paging,
     ),

@@ -23,8 +23,9 @@ from evently.domain.admins import (
     WrongPassword,
 )
 from routes.call import Call
-from routes.contract import answers
-from routes.contract.bodies import Login, RefreshToken, Registration
+from routes.contract import account_answers
+from routes.contract.account_bodies import Login, RefreshToken, Registration
+from routes.contract.answers import Message
 from routes.contract.errors import ApiError, Code, forbidden, rate_limited, unauthorized
 from routes.contract.headers import AUTHORIZATION
 from routes.endpoint import Endpoint
@@ -32,7 +33,7 @@ from routes.endpoint import Endpoint
 TAG = "Admin authentication"
 
 
-async def register(call: Call) -> answers.Registered:
+async def register(call: Call) -> account_answers.Registered:
     """Add an admin and log them in."""
     body: Registration = call.body
     outcome = await call.services.admin_auth.registration.register(
@@ -44,7 +45,7 @@ async def register(call: Call) -> answers.Registered:
     )
     if not isinstance(outcome, Registered):
         raise _refused(outcome)
-    return answers.Registered(
+    return account_answers.Registered(
         admin_id=outcome.admin_id,
         email=body.email,
         name=body.name,
@@ -53,7 +54,7 @@ async def register(call: Call) -> answers.Registered:
     )
 
 
-async def login(call: Call) -> answers.LoggedIn:
+async def login(call: Call) -> account_answers.LoggedIn:
     """Exchange an email and its password for tokens."""
     body: Login = call.body
     outcome = await call.services.admin_auth.sessions.login(
@@ -61,7 +62,7 @@ async def login(call: Call) -> answers.LoggedIn:
     )
     if not isinstance(outcome, LoggedIn):
         raise _refused(outcome)
-    return answers.LoggedIn(
+    return account_answers.LoggedIn(
         admin_id=outcome.admin.admin_id,
         access_token=outcome.tokens.access,
         refresh_token=outcome.tokens.refresh,
@@ -70,24 +71,24 @@ async def login(call: Call) -> answers.LoggedIn:
     )
 
 
-async def refresh(call: Call) -> answers.Refreshed:
+async def refresh(call: Call) -> account_answers.Refreshed:
     """Exchange a refresh token for the next pair of tokens."""
     body: RefreshToken = call.body
     sessions = call.services.admin_auth.sessions
     outcome = await sessions.refresh(body.refresh_token, call.request_id)
     if not isinstance(outcome, Refreshed):
         raise _refused(outcome)
-    return answers.Refreshed(outcome.tokens.access, outcome.tokens.refresh)
+    return account_answers.Refreshed(outcome.tokens.access, outcome.tokens.refresh)
 
 
-async def logout(call: Call) -> answers.Message:
+async def logout(call: Call) -> Message:
     """End the login that a refresh token belongs to."""
     body: RefreshToken = call.body
     sessions = call.services.admin_auth.sessions
     outcome = await sessions.logout(body.refresh_token, call.request_id)
     if not isinstance(outcome, LoggedOut):
         raise _refused(outcome)
-    return answers.Message("Logged out")
+    return Message("Logged out")
 
 
 async def _registrar(call: Call) -> Admin | None:
@@ -133,7 +134,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Creates an admin and logs them in. The role `super_admin` takes the bearer token "
             "of a `super_admin`. Attempts are limited for each address."
         ),
-        answer=answers.Registered,
+        answer=account_answers.Registered,
         status=201,
         body=Registration,
         errors=(Code.UNAUTHORIZED, Code.EMAIL_ALREADY_EXISTS, Code.RATE_LIMITED),
@@ -148,7 +149,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Answers an access token, for the header `Authorization: Bearer`, and a refresh "
             "token. Attempts are limited for each account and each address."
         ),
-        answer=answers.LoggedIn,
+        answer=account_answers.LoggedIn,
         body=Login,
         errors=(Code.UNAUTHORIZED, Code.RATE_LIMITED),
     ),
@@ -162,7 +163,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "A refresh token works once. One that is used again later than 10 seconds after "
             "its use ends the login, because somebody else may have it."
         ),
-        answer=answers.Refreshed,
+        answer=account_answers.Refreshed,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),
     ),
@@ -176,7 +177,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Ends the login that the refresh token belongs to. Access tokens that were given "
             "out stay valid until they expire."
         ),
-        answer=answers.Message,
+        answer=Message,
         body=RefreshToken,
         errors=(Code.UNAUTHORIZED,),
     ),

@@ -13,9 +13,7 @@ from evently.domain.commands import ChangeHold, Command, Confirm, PlaceHold, Rel
 from evently.domain.holds import Hold, HoldStatus, hold_id_of
 from evently.domain.outcomes import Answer, Done, KeyReused
 from routes.call import Call
-from routes.contract import answers
-from routes.contract.answers import EventHold, EventHoldList, SeatsHeld
-from routes.contract.bodies import Confirmation, HoldChange, HoldListQuery, NewHold
+from routes.contract import hold_answers
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import (
     Code,
@@ -27,6 +25,8 @@ from routes.contract.errors import (
 )
 from routes.contract.fields import after_text
 from routes.contract.headers import idempotency_key
+from routes.contract.hold_answers import EventHold, EventHoldList, SeatsHeld
+from routes.contract.hold_bodies import Confirmation, HoldChange, HoldListQuery, NewHold
 from routes.endpoint import Access, Endpoint, SplitHandler
 
 
@@ -145,8 +145,8 @@ def _held(kind: str, call: Call, answer: Answer) -> SeatsHeld:
             raise refused(event_id, answer)
 
 
-def _shown(hold: Hold) -> answers.Hold:
-    return answers.Hold(
+def _shown(hold: Hold) -> hold_answers.Hold:
+    return hold_answers.Hold(
         hold.hold_id,
         hold.quantity,
         float(hold.unit_price),

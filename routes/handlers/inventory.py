@@ -7,8 +7,8 @@ version.
 from db.event_inventory import HoldsSoFar
 from evently.domain.outcomes import NotOwner
 from routes.call import Call
-from routes.contract.answers import EventInventory, HoldCounts
 from routes.contract.errors import Code, event_not_found, refused
+from routes.contract.hold_answers import EventInventory, HoldCounts
 from routes.endpoint import Access, Endpoint
 from routes.handlers.reports import TAG, percent
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import get_type_hints
 
-from routes.contract.bodies import Registration
+from routes.contract.account_bodies import Registration
 from routes.contract.errors import STATUS, Code
 from routes.contract.fields import NoQuery
 from routes.contract.raw import Raw

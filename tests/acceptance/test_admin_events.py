@@ -170,7 +170,7 @@ async def test_cancelling_takes_the_version_in_the_body_or_in_the_query(service:
         assert (await service.api.call("GET", path, headers=headers)).json["status"] == "cancelled"
 
 
-async def test_an_admin_lists_his_own_events(service: Service) -> None:
+async def test_admins_list_their_own_events(service: Service) -> None:
     headers = await service.clients.register_admin()
     venue = await service.clients.create_venue(headers)
     draft = await service.clients.create_event(headers, venue["venue_id"])

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from routes.contract.account_bodies import Registration
 from routes.contract.bodies import (
     EventChanges,
     EventListQuery,
     NewEvent,
     NewVenue,
-    Registration,
     SeatMove,
     VenueChanges,
     VenueListQuery,

@@ -30,9 +30,10 @@ from routes.auth.registration import Registration, add_admin
 from routes.auth.sessions import Sessions
 from routes.auth.throttle import Limits, Throttle
 from routes.call import Call
-from routes.contract import answers
-from routes.contract.bodies import Login, RefreshToken
-from routes.contract.bodies import Registration as RegistrationBody
+from routes.contract import account_answers
+from routes.contract.account_bodies import Login, RefreshToken
+from routes.contract.account_bodies import Registration as RegistrationBody
+from routes.contract.answers import Message
 from routes.contract.errors import ApiError, failed
 from routes.contract.validation import read_body
 from routes.handlers import auth as handlers
@@ -107,7 +108,7 @@ class Service:
 
     async def register(
         self, email: str = "ada@x.io", bearer: str | None = None, **fields: Any
-    ) -> answers.Registered:
+    ) -> account_answers.Registered:
         """Register, with defaults."""
         given = {"email": email, "password": PASSWORD, "name": "Ada", **fields}
         body = read_body(RegistrationBody, given)
@@ -115,17 +116,17 @@ class Service:
 
     async def login(
         self, email: str = "ada@x.io", password: str = PASSWORD, address: str = "192.0.2.1"
-    ) -> answers.LoggedIn:
+    ) -> account_answers.LoggedIn:
         """Log in from an address."""
         body = read_body(Login, {"email": email, "password": password})
         return await handlers.login(self._call(body, "req-2", request(address=address)))
 
-    async def refresh(self, refresh_token: str, request_id: str) -> answers.Refreshed:
+    async def refresh(self, refresh_token: str, request_id: str) -> account_answers.Refreshed:
         """Refresh. The body's model is skipped, so that any text gets as far as the handler."""
         body = RefreshToken.model_construct(refresh_token=refresh_token)
         return await handlers.refresh(self._call(body, request_id, request()))
 
-    async def logout(self, refresh_token: str, request_id: str) -> answers.Message:
+    async def logout(self, refresh_token: str, request_id: str) -> Message:
         """Log out, likewise."""
         body = RefreshToken.model_construct(refresh_token=refresh_token)
         return await handlers.logout(self._call(body, request_id, request()))
@@ -145,7 +146,7 @@ class Service:
             request_id="command line",
         )
 
-    async def create(self, role: Role) -> answers.LoggedIn:
+    async def create(self, role: Role) -> account_answers.LoggedIn:
         """An admin of any role, logged in."""
         await self.add(role, f"{role}@x.io")
         return await self.login(f"{role}@x.io")

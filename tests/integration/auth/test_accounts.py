@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from evently.domain.admins import Admin, Role
+from routes.contract.account_answers import Account
 from routes.contract.account_bodies import AdminChanges, PasswordChange, ProfileChanges
-from routes.contract.answers import Account
 from routes.contract.bodies import Paging
 from routes.contract.errors import ApiError, Code
 from routes.contract.validation import read_body, read_query
