@@ -22,8 +22,8 @@ from datetime import datetime
 from typing import Protocol
 
 from actors.actor_phase import Phase
+from actors.actor_reads import ActorReads
 from actors.clock import DatabaseClock
-from actors.envelope import CallerKey
 from actors.event_actor import EventActor
 from actors.resolver import Resolver
 from actors.store import EventStore, Lane
@@ -31,19 +31,14 @@ from evently.domain.commits import (
     Batch,
     Broken,
     Committed,
-    EventKey,
     FateUnknown,
-    FoundHolds,
     KeyTaken,
     Locked,
     NotDone,
-    Noted,
 )
 from evently.domain.errors import (
-    AnswerLost,
     CommandFailed,
     DatabaseUnavailable,
-    Fault,
     Overloaded,
     RowLocked,
 )
@@ -103,7 +98,7 @@ class Committer:
         went_back: Callable[[EventActor, EventState | None], None],
         holding: Callable[[EventActor], None],
     ) -> None:
-        self._went_back = went_back
+        self._reads = ActorReads(store, clock, went_back, holding)
         self._holding = holding
         self._store = store
         self._clock = clock
@@ -156,7 +151,7 @@ class Committer:
         self._ready.clear()
         planned = 0
         try:
-            await self._inform(actors)
+            await self._reads.inform(actors)
             work, planned = self._plan(actors)
             await self._commit_apart(work)
         except Exception:
@@ -176,67 +171,6 @@ class Committer:
             self.ready(actor)
         elif actor.state is None and actor.idle:
             self._forget(actor)
-
-    async def _inform(self, actors: Sequence[EventActor]) -> None:
-        """Ask the database what the actors must know before they can decide."""
-        await self._read_states(actors)
-        # After the states: these rows are of the same version, or of a later one that the commit's
-        # check finds.
-        if asking := [actor for actor in actors if actor.wants_rows]:
-            await self._read_holds(asking)
-
-    async def _read_holds(self, actors: Sequence[EventActor]) -> None:
-        named: dict[str, list[str]] = {}
-        due: list[str] = []
-        for actor in actors:
-            its_holds, looks = actor.hold_questions()
-            named[actor.event_id] = its_holds
-            if looks:
-                due.append(actor.event_id)
-        asked = [(event_id, hold_id) for event_id, its in named.items() for hold_id in its]
-        try:
-            found = await self._store.find_holds(asked) if asked else FoundHolds({}, {})
-            expired = await self._store.due_holds(due) if due else {}
-        except Fault as fault:
-            for actor in actors:
-                actor.not_loaded(_of_a_read(fault))
-            return
-        for actor in actors:
-            event_id = actor.event_id
-            rows = {hold_id: found.rows.get((event_id, hold_id)) for hold_id in named[event_id]}
-            actor.holds_read(rows, found.versions.get(event_id), expired.get(event_id))
-
-    async def _read_states(self, actors: Sequence[EventActor]) -> None:
-        asking: list[EventActor] = []
-        keys: list[EventKey] = []
-        for actor in actors:
-            suspect, its_keys = actor.questions()
-            if suspect:
-                asking.append(actor)
-                keys.extend((actor.event_id, *key) for key in its_keys)
-        if not asking:
-            return
-        asked_at_s = self._clock.monotonic()
-        try:
-            # In this order: a key that is not there after the state was read may only have been
-            # written with a later version or fence, which the commit's check finds.
-            loaded = await self._store.load([actor.event_id for actor in asking])
-            noted = await self._store.recall(keys) if keys else {}
-        except Fault as fault:
-            for actor in asking:
-                actor.not_loaded(_of_a_read(fault))
-            return
-        self._clock.tell(loaded.now, asked_at_s)
-        by_event: dict[str, dict[CallerKey, Noted]] = {}
-        for (event_id, *key), known in noted.items():
-            by_event.setdefault(event_id, {})[key[0], key[1]] = known
-        for actor in asking:
-            state = loaded.states.get(actor.event_id)
-            if actor.known.lost(state, actor.known.asked_at_s):
-                self._went_back(actor, state)
-            actor.loaded(state, by_event.get(actor.event_id, {}))
-            if state is not None and state.held_seats:
-                self._holding(actor)
 
     def _plan(self, actors: Sequence[EventActor]) -> tuple[list[Work], int]:
         """The batches of as many actors as one statement takes, and how many those are."""
@@ -390,11 +324,6 @@ class Committer:
             log.warning("the database is back")
             self._reachable = True
             return
-
-
-def _of_a_read(fault: Fault) -> Fault:
-    """The fault of a read: one whose answer was lost has changed nothing."""
-    return DatabaseUnavailable(str(fault)) if isinstance(fault, AnswerLost) else fault
 
 
 def _without_taken(work: Sequence[Work], event_id: str | None) -> Sequence[Work]:

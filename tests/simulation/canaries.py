@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from actors import batch, key_memory
 from actors.actor_phase import Phase
+from actors.actor_reads import ActorReads
 from actors.answers import answer_to
 from actors.committer import Committer, Work
 from actors.envelope import Envelope, Request
@@ -153,9 +154,9 @@ def refuse_on_an_old_state() -> Patches:
 
 @contextmanager
 def ask_the_ledger_before_the_state() -> Patches:
-    original = Committer._inform
+    original = ActorReads.inform
 
-    async def _inform(self: Committer, actors: Sequence[EventActor]) -> None:
+    async def inform(self: ActorReads, actors: Sequence[EventActor]) -> None:
         store = self._store
         keys = [
             (actor.event_id, *envelope.request.scope)
@@ -173,7 +174,7 @@ def ask_the_ledger_before_the_state() -> Patches:
         with patch.object(store, "recall", recall):
             await original(self, actors)
 
-    with patch.object(Committer, "_inform", _inform):
+    with patch.object(ActorReads, "inform", inform):
         yield
 
 
