@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from db.migrate import MigrationError, fold_database
 from db.readiness import Unready
 from db.serving import check_serving
+from evently.background import in_background
 from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,8 @@ async def checking_database(dsn: str, commit_dsn: str) -> AsyncIterator[Database
     """Ask once, and go on in the background unless all is well."""
     check = DatabaseCheck(dsn, commit_dsn)
     await check.ask()
-    task = asyncio.create_task(check.run(), name="database-check") if check.problem else None
-    try:
+    if check.problem is None:
         yield check
-    finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    else:
+        async with in_background(database_check=check.run()):
+            yield check

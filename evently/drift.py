@@ -19,6 +19,7 @@ from db.database import Session
 from db.event_check import Replayed
 from db.ledger_proofs import SLICE_EVENTS, VERSIONS_MAX, WHOLE_EVERY_S, LedgerProofs, Standing
 from db.replication_slots import SlotLag, read_slot_lag
+from evently.background import in_background
 from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
@@ -196,13 +197,5 @@ async def watching_database(
         "Logical slots that fell so far behind that the server invalidated them",
         lambda: slots.lag.lost,
     )
-    tasks = [
-        asyncio.create_task(drift.run(), name="drift-check"),
-        asyncio.create_task(slots.run(), name="slot-watch"),
-    ]
-    try:
+    async with in_background(drift_check=drift.run(), slot_watch=slots.run()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

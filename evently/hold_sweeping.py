@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from actors.expire_request import expiry_request
 from actors.peers.forwarder import Events
 from db.hold_sweep import HoldSweep
+from evently.background import in_background
 from evently.domain.errors import Fault
 from evently.drift import Watch
 
@@ -85,9 +86,5 @@ async def sweeping_holds(dsn: str, events: Events, watch: Watch) -> AsyncIterato
             "Seats in holds, of all events; reported by the node that looks after expired holds",
             lambda: sweeper.held_seats,
         )
-        task = asyncio.create_task(sweeper.run(), name="hold-sweeper")
-        try:
+        async with in_background(hold_sweeper=sweeper.run()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from db.event_store import EventStore
+from evently.background import in_background
 from evently.domain.errors import Fault
 from evently.drift import Watch
 
@@ -77,9 +78,5 @@ async def pruning_refusals(store: EventStore, watch_total: Watch) -> AsyncIterat
         "Old refusals that this node has deleted since its start",
         lambda: pruner.pruned,
     )
-    task = asyncio.create_task(pruner.run(), name="refusal-pruner")
-    try:
+    async with in_background(refusal_pruner=pruner.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

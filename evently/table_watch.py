@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from db.database import Session
 from db.table_sizes import TableSize, read_table_sizes
+from evently.background import in_background
 from evently.domain.errors import Fault
 
 log = logging.getLogger(__name__)
@@ -61,9 +62,5 @@ async def watching_tables(session: Session, watch_each: WatchEach) -> AsyncItera
         "table",
         lambda: {one.table: one.row_estimate for one in tables.sizes},
     )
-    task = asyncio.create_task(tables.run(), name="table-watch")
-    try:
+    async with in_background(table_watch=tables.run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -24,6 +24,7 @@ import uvloop
 from aiohttp import web
 
 from evently.app import Node, running_services, server
+from evently.background import in_background
 from evently.logs import set_up_logs
 from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
 from evently.settings import Settings, load_settings
@@ -113,13 +114,8 @@ async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIt
         log.warning("the supervisor is gone: the worker stops")
         stopping.set()
 
-    tasks = [asyncio.create_task(beat(), name="heartbeat"), asyncio.create_task(listen())]
-    try:
+    async with in_background(heartbeat=beat(), supervisor_watch=listen()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def main() -> None:
