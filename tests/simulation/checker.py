@@ -371,8 +371,12 @@ class Checker:
         if at_version is None:
             return False
         holds = self._holds[attempt.event_id][done.version - 1]
-        # One that was placed in the same batch was placed at the same moment.
-        same = [done.hold.held_at] if done.hold is not None else []
+        # What was placed or prolonged in the same batch was so at the same moment.
+        same = []
+        if done.hold is not None:
+            same = [done.hold.held_at]
+            if isinstance(attempt.command, ChangeHold) and attempt.command.duration_s is not None:
+                same.append(done.hold.expires_at - timedelta(seconds=attempt.command.duration_s))
         for now in (self._at(attempt.ended_s), self._at(attempt.sent_s), *same):
             outcome = decide(at_version, attempt.command, now, holds)
             if isinstance(outcome, Unchanged) and outcome.hold == done.hold:
