@@ -1,13 +1,15 @@
 """Hashes and checks passwords with bcrypt.
 
 Rule: bcrypt takes a quarter of a second at cost 12, so it never runs on the event loop but on one
-thread, with a bounded queue; whatever exceeds the bound is refused at once. A check takes the same
-time whether or not there is a hash to check against, and whatever was typed.
+thread, with a bounded queue. A place in it is taken before anything else is done for the caller, so
+whatever exceeds the bound is refused at once and costs the database nothing. A check takes the
+same time whether or not there is a hash to check against, and whatever was typed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import bcrypt
@@ -34,15 +36,26 @@ class Passwords:
         self._decoy = _decoy_hash(cost)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bcrypt")
 
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue, for one caller's hashes. Raises TooManyLogins if it is full."""
+        if self._waiting >= self._waiting_max:
+            raise TooManyLogins("too many passwords wait to be hashed")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
     async def hash(self, password: str) -> str:
-        """The hash to store for 8 to 72 bytes. Raises TooManyLogins if the queue is full."""
+        """The hash to store for 8 to 72 bytes."""
         raw = password.encode()
         assert len(raw) <= BYTES_MAX, "the model of the body accepts no longer password"
         hashed = await self._run(lambda: bcrypt.hashpw(raw, bcrypt.gensalt(self._cost)))
         return hashed.decode("ascii")
 
     async def matches(self, password: str, stored: str | None) -> bool:
-        """Whether `password` has the hash `stored`; never for None. Raises TooManyLogins.
+        """Whether `password` has the hash `stored`; never for None.
 
         Hashes are of the NFC form. Older ones are of what was typed, so that is tried as well.
         """
@@ -63,13 +76,7 @@ class Passwords:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._waiting_max:
-            raise TooManyLogins("too many passwords wait to be hashed")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
 def _decoy_hash(cost: int) -> bytes:

@@ -72,6 +72,17 @@ class Registration:
         refusal = refuse_registration(profile.role, registrar, is_open=self._is_open)
         if refusal is not None:
             return refusal
+        with self._passwords.place():
+            return await self._register(profile, password, registrar, address, request_id)
+
+    async def _register(
+        self,
+        profile: Profile,
+        password: str,
+        registrar: Admin | None,
+        address: str,
+        request_id: str,
+    ) -> RegisterOutcome:
         attempt = RegistrationAttempt(self._throttle.limits, profile.email, address)
         throttled = await self._throttle.registering(attempt)
         if throttled is not None:
@@ -102,7 +113,7 @@ async def add_admin(
     request_id: str,
     family: NewFamily | None = None,
 ) -> Admin | EmailTaken:
-    """Add an admin of any role, logged in if a `family` is given. Raises TooManyLogins."""
+    """Add an admin of any role, logged in if a `family` is given."""
     if await admins.find_admin_by_email(profile.email) is not None:
         # Saves the hashing; among concurrent registrations the unique index decides.
         return EmailTaken()

@@ -88,7 +88,8 @@ class Sessions:
         """Start a login. `address` is the client's, for the throttle. Raises TooManyLogins."""
         end: LoginEnd = "unanswered"
         try:
-            outcome = await self._log_in(email, password, address, request_id)
+            with self._passwords.place():
+                outcome = await self._log_in(email, password, address, request_id)
             end = _ENDS[type(outcome)]
         except TooManyLogins:
             end = "throttled"
@@ -122,6 +123,12 @@ class Sessions:
 
         A wrong `old` is a failed login of theirs. Raises TooManyLogins.
         """
+        with self._passwords.place():
+            return await self._change_password(admin, old, new, address, request_id)
+
+    async def _change_password(
+        self, admin: Admin, old: str, new: str, address: str, request_id: str
+    ) -> PasswordOutcome:
         found = await self._admins.find_credentials(admin.admin_id)
         if found is None:
             return NoAccount()

@@ -1,8 +1,11 @@
 """How guessing is stopped."""
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
+
+import asyncpg
 
 from routes.auth.client_address import ClientAddress
 from routes.auth.passwords import Passwords
@@ -162,6 +165,24 @@ async def test_a_hundred_concurrent_logins_are_bounded(make_service: MakeService
     assert found[200] >= 4
     assert Counter(service.ends.seen) == {"succeeded": found[200], "throttled": found[429]}
     await service.login()
+
+
+async def test_whoever_is_past_the_bound_asks_the_database_for_nothing(
+    make_service: MakeService,
+) -> None:
+    service = make_service(passwords=Passwords(cost=4, waiting_max=1))
+    await service.register()
+    held = await asyncpg.connect(service.url)
+    try:
+        async with asyncio.timeout(10), held.transaction():
+            await held.execute("LOCK auth_attempts")
+            first = asyncio.create_task(service.login())
+            await asyncio.sleep(0)
+            assert await statuses([service.login(), service.register("eve@x.io")]) == {429: 2}
+            assert not first.done()
+        await first
+    finally:
+        await held.close()
 
 
 async def test_registrations_of_one_email_are_throttled(make_service: MakeService) -> None:
