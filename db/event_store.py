@@ -217,6 +217,15 @@ class EventStore:
         deleted: int | None = rows[0][0]
         return deleted
 
+    async def oldest_refusal_s(self) -> float | None:
+        """How long the oldest committed refusal has been kept; None if there is none.
+
+        Raises DatabaseUnavailable.
+        """
+        rows = await self._database.fetch(Statement.READ_OLDEST_REFUSAL, timeout_s=READ_S)
+        age_s: float | None = rows[0]["age_s"]
+        return age_s
+
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""
         return bool(await create_events(self._database, [(state, [record])]))

@@ -95,6 +95,7 @@ class Statement(StrEnum):
     READ_LINEAGE = auto()
     READ_LIST_CHANGES = auto()
     READ_LOG_POSITION = auto()
+    READ_OLDEST_REFUSAL = auto()
     READ_SLOT_LAG = auto()
     READ_SETTINGS = auto()
     READ_TABLE_SIZES = auto()

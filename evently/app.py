@@ -199,7 +199,7 @@ async def running_services(
             for chore in (
                 watching_database(commit_dsn, database, metrics.watch, metrics.watch_total),
                 watching_tables(database, metrics.watch_each),
-                pruning_refusals(store, metrics.watch_total),
+                pruning_refusals(store, metrics.watch, metrics.watch_total),
                 sweeping_holds(dsn, events, metrics.watch),
             ):
                 await stack.enter_async_context(chore)

@@ -70,15 +70,34 @@ async def test_one_node_prunes_at_a_time(
 
 
 async def test_they_are_deleted_in_the_background(pair: Pair, database_url: str) -> None:
-    counters: dict[str, Callable[[], float]] = {}
+    figures: dict[str, Callable[[], float]] = {}
     async with (
         Database(database_url) as database,
         pruning_refusals(
-            EventStore(database, database_url), lambda name, _, read: counters.update({name: read})
+            EventStore(database, database_url),
+            lambda name, _, read: figures.update({name: read}),
+            lambda name, _, read: figures.update({name: read}),
         ),
     ):
         await until(lambda: _pruned(pair))
-        await until(lambda: counters["evently_refusals_pruned_total"]() == 3)
+        await until(lambda: figures["evently_refusals_pruned_total"]() == 3)
+        await until(lambda: 0 < figures["evently_oldest_refusal_seconds"]() < 60)
+
+
+async def test_the_age_of_the_oldest_grows_while_it_cannot_be_read(
+    pair: Pair, database_url: str
+) -> None:
+    now = [0.0]
+    async with Database(database_url) as database:
+        pruner = RefusalPruner(EventStore(database, database_url), clock=lambda: now[0])
+        assert pruner.oldest_s == 0
+        await pruner.look()
+        known_s = pruner.oldest_s
+    assert 7200 <= known_s < 7260
+    with pytest.raises(DatabaseUnavailable):
+        await pruner.look()
+    now[0] = 600.0
+    assert pruner.oldest_s == known_s + 600
 
 
 async def test_what_goes_wrong_is_logged_and_tried_again(
