@@ -1,6 +1,5 @@
--- Revokes the family of a token that was used at least $2 seconds ago, which is before the request
--- that reuses it began, and records it in the audit. No row: the token is unused, was used by a
--- concurrent request, or its family is revoked already.
+-- Revokes the family of a token that was used at least $2 seconds ago and records it in the audit. No
+-- row: the token is unknown or unused, was used later than that, or its family is revoked already.
 WITH revoked AS (
     UPDATE refresh_families f
        SET revoked_at = now()

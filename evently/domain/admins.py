@@ -181,7 +181,7 @@ RegisterOutcome: TypeAlias = (
     Registered | RoleNotAllowed | RegistrationClosed | EmailTaken | Throttled
 )
 LoginOutcome: TypeAlias = LoggedIn | WrongPassword | Throttled
-RefreshOutcome: TypeAlias = Refreshed | InvalidRefreshToken
+RefreshOutcome: TypeAlias = Refreshed | InvalidRefreshToken | Throttled
 PasswordOutcome: TypeAlias = Refreshed | WrongPassword | Throttled | NoAccount
 LogoutOutcome: TypeAlias = LoggedOut | InvalidRefreshToken
 Refusal: TypeAlias = (

@@ -3,10 +3,10 @@
 Rule: a refusal costs the same work whatever its reason, so that its time does not tell more than
 its answer: every failed login hashes once.
 
-A used refresh token that is sent again revokes its family, because somebody has a copy of it. One
-that is used twice at the same moment is sent by an impatient client, and the second use merely
-loses. Within a worker that is certain; across workers the database's clock decides, and a case
-that is not clear counts as a copy.
+A used refresh token that is sent again revokes its family, because somebody has a copy of it.
+Within REUSE_S of its use it merely loses, for that is two tabs, or a client that tries again,
+whichever workers they met; the database's clock decides. A login is continued only so often: see
+FamilyLimits.
 """
 
 import time
@@ -38,6 +38,9 @@ from routes.auth.admin_tokens import AdminTokens
 from routes.auth.passwords import Passwords
 from routes.auth.refresh_token import TTL_S, new_refresh_token, sha256_of
 from routes.auth.throttle import LoginAttempt, Throttle
+
+# Longer than a client waits before it tries again, and shorter than a thief can count on.
+REUSE_S = 10.0
 
 LoginEnd = Literal["succeeded", "failed", "throttled", "unanswered"]
 
@@ -80,7 +83,6 @@ class Sessions:
         self._observer = observer
         self._refresh_ttl_s = refresh_ttl_s
         self._clock = clock
-        self._refreshing: set[bytes] = set()
 
     async def login(
         self, email: str, password: str, *, address: str, request_id: str
@@ -99,15 +101,23 @@ class Sessions:
         return outcome
 
     async def refresh(self, refresh_token: str, request_id: str) -> RefreshOutcome:
-        """The next pair of tokens; reusing a token revokes its family."""
+        """The next pair of tokens; reusing an old one revokes its family."""
         used = sha256_of(refresh_token)
-        if used is None or used in self._refreshing:
+        if used is None:
             return InvalidRefreshToken()
-        self._refreshing.add(used)
-        try:
-            return await self._refresh(used, request_id)
-        finally:
-            self._refreshing.discard(used)
+        began = self._clock()
+        following = new_refresh_token()
+        found = await self._refreshes.rotate_refresh_token(
+            used, following.sha256, self._refresh_ttl_s
+        )
+        if isinstance(found, Throttled):
+            return found
+        if found is None:
+            waited_s = self._clock() - began
+            await self._refreshes.revoke_reused_family(used, REUSE_S + waited_s, request_id)
+            return InvalidRefreshToken()
+        access = self._tokens.sign(found.admin_id, found.role)
+        return Refreshed(Tokens(access, following.text))
 
     async def logout(self, refresh_token: str, request_id: str) -> LogoutOutcome:
         """Revoke the token's family; doing so again is as good as once."""
@@ -148,19 +158,6 @@ class Sessions:
         ):
             return WrongPassword()
         return Refreshed((await self._start(admin)).tokens)
-
-    async def _refresh(self, used: bytes, request_id: str) -> RefreshOutcome:
-        began = self._clock()
-        following = new_refresh_token()
-        admin = await self._refreshes.rotate_refresh_token(
-            used, following.sha256, self._refresh_ttl_s
-        )
-        if admin is None:
-            waited_s = self._clock() - began
-            await self._refreshes.revoke_reused_family(used, waited_s, request_id)
-            return InvalidRefreshToken()
-        access = self._tokens.sign(admin.admin_id, admin.role)
-        return Refreshed(Tokens(access, following.text))
 
     async def _log_in(
         self, email: str, password: str, address: str, request_id: str

@@ -161,11 +161,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Exchange a refresh token for the next pair of tokens",
         description=(
             "A refresh token works once. One that is used again later than 10 seconds after "
-            "its use ends the login, because somebody else may have it."
+            "its use ends the login, because somebody else may have it. Within these 10 seconds it "
+            "is merely refused. How often a login is continued is limited; a token that is refused "
+            "for that (429) stays valid."
         ),
         answer=account_answers.Refreshed,
         body=RefreshToken,
-        errors=(Code.UNAUTHORIZED,),
+        errors=(Code.UNAUTHORIZED, Code.RATE_LIMITED),
     ),
     Endpoint(
         method="POST",

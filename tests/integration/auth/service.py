@@ -18,7 +18,7 @@ from db.account_store import AccountStore
 from db.admin_store import AdminStore
 from db.audit_store import AuditStore
 from db.database import Database
-from db.refresh_store import RefreshStore
+from db.refresh_store import FAMILY_LIMITS, FamilyLimits, RefreshStore
 from db.throttle_store import ThrottleStore
 from evently.domain.admins import Admin, EmailTaken, Profile, Role
 from evently.domain.errors import Fault
@@ -69,6 +69,7 @@ class Service:
         addresses: ClientAddress | None = None,
         registration_open: bool = True,
         refresh_ttl_s: float = 604_800.0,
+        family_limits: FamilyLimits = FAMILY_LIMITS,
     ) -> None:
         self.url = url
         self.ends = Ends()
@@ -78,9 +79,10 @@ class Service:
         tokens = AdminTokens(SECRET)
         throttle = Throttle(ThrottleStore(database), limits)
         self.bearer = Bearer(self.admins, tokens)
+        self.refreshes = RefreshStore(database, family_limits)
         self.sessions = Sessions(
             admins=self.admins,
-            refreshes=RefreshStore(database),
+            refreshes=self.refreshes,
             audit=AuditStore(database),
             tokens=tokens,
             passwords=self.passwords,
@@ -168,9 +170,16 @@ class Service:
             for table in tables
         }
 
+    async def later(self, seconds: float) -> None:
+        """Let time pass for the tokens that have been used."""
+        await self.sql(
+            "UPDATE refresh_tokens SET used_at = used_at - make_interval(secs => $1)", seconds
+        )
+
     async def windows_end(self) -> None:
-        """Let the throttle's windows pass."""
+        """Let the windows of all limits pass."""
         await self.sql("UPDATE auth_attempts SET window_ends_at = now() - interval '1 s'")
+        await self.sql("UPDATE refresh_families SET window_ends_at = now() - interval '1 s'")
 
     def call(self, admin: Admin, body: Any = None, query: Any = None, **params: str) -> Call:
         """A call of this admin."""
