@@ -4,6 +4,8 @@ Rule: this module imports nothing that imports the metrics library, so that the 
 import it before it sets PROMETHEUS_MULTIPROC_DIR for its workers.
 """
 
+import signal
+
 import msgspec
 
 # The environment variable that holds a worker's place, as JSON. It contains the database password,
@@ -12,6 +14,8 @@ PLACE_VARIABLE = "EVENTLY__PLACE"
 # A worker reports once that it is ready, then sends this heartbeat from its event loop.
 READY, ALIVE = b"R", b"."
 ALIVE_S = 0.5
+# Tells a worker that another one serves in its place by now, so that it may take its time.
+REPLACED = signal.SIGUSR1
 # Connections that can wait in the accept queue while a worker is being replaced.
 BACKLOG = 4096
 

@@ -10,8 +10,9 @@ Rules:
    receiving its share of connections.
 4. SIGTERM and SIGINT drain the workers within GRACE_S, a second one ends them now. No worker
    outlives the supervisor: its control socket closes.
-5. SIGHUP replaces the workers one by one. Each serves until the one that follows it does; one that
-   dies before that ends the replacing, and the others stay.
+5. SIGHUP replaces the workers one by one. Each serves until the one that follows it does, and then
+   waits longer for slow clients than on SIGTERM; one that dies before that ends the replacing, and
+   the others stay.
 6. The embedded PostgreSQL is the supervisor's child, the first to start and the last to stop. One
    that dies is restarted; if it dies again and again the whole service exits with code 1.
 """
@@ -35,7 +36,7 @@ from pathlib import Path
 import msgspec
 
 from evently.embedded import EmbeddedPostgres, EmbeddedPostgresError, ServerWatch
-from evently.place import ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
+from evently.place import ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, REPLACED, Place
 from evently.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger(__name__)
@@ -306,7 +307,7 @@ class Supervisor:
             if slot.process is not None and slot.next is not None and slot.next.ready:
                 slot.process.retired_at_s = time.monotonic()
                 self._retiring.append(slot.process)
-                slot.process.popen.terminate()
+                slot.process.popen.send_signal(REPLACED)
                 slot.process, slot.next = slot.next, None
                 slot.deaths = 0
         if self._rolling and all(_ready(slot) for slot in self._slots):

@@ -26,11 +26,12 @@ from aiohttp import web
 from evently.app import Node, running_services, server
 from evently.background import in_background
 from evently.logs import set_up_logs
-from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, Place
+from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, REPLACED, Place
 from evently.settings import Settings, load_settings
 from evently.tracing import counting
 from routes.caches.revision import SharedRevision
 from routes.openapi.document import service_version
+from routes.server.connection import EdgeServer
 from routes.services import Services
 
 # Not __name__, which is __main__ here.
@@ -42,6 +43,9 @@ LINGER_S = 0.5
 # in a thousand had brought no request yet after LINGER_S. Both together let a worker stop within
 # two seconds whatever its clients do.
 ARRIVAL_S = 1.0
+# A worker that is replaced is not waited for by anybody, so it gives slow clients this many times
+# ARRIVAL_S more. With LINGER_S and DRAIN_S that stays within the supervisor's grace.
+PATIENCE = 4
 # Every connection is an open file. A single client could use up the usual limit of 1024; this one
 # costs the kernel a few hundred bytes for each file in use.
 OPEN_FILES_MAX = 65_536
@@ -50,10 +54,11 @@ DRAIN_S = 9.0
 
 
 async def work(settings: Settings, place: Place) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone; then drain."""
-    stopping = asyncio.Event()
+    """Serve until SIGTERM, until replaced, or until the supervisor is gone; then drain."""
+    ending = Ending()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGTERM, ending.stop)
+    loop.add_signal_handler(REPLACED, ending.leave)
     # A terminal sends SIGINT to every process; the supervisor sends SIGTERM when it is time.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     run_dir = Path(place.run_dir)
@@ -69,17 +74,46 @@ async def work(settings: Settings, place: Place) -> None:
             running_services(settings, place.dsn, metrics, revision, node)
         )
         listener = socket.socket(fileno=place.listener)
-        await stack.enter_async_context(_serving(services, listener))
-        await stack.enter_async_context(_reporting(control, stopping))
-        await stopping.wait()
+        await stack.enter_async_context(_serving(services, listener, ending))
+        await stack.enter_async_context(_reporting(control, ending))
+        await ending.begun.wait()
         services.lifecycle.drain()
         log.info("worker %d drains", place.index)
     revision.close()
     log.info("worker %d has stopped", place.index)
 
 
+class Ending:
+    """Whether the worker's end has begun, and how long it waits for requests to arrive."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self._patience = 0
+
+    def stop(self) -> None:
+        """End soon: somebody waits for it."""
+        self._patience = 0
+        self.begun.set()
+
+    def leave(self) -> None:
+        """End once clients have sent what they began to, because another worker serves already."""
+        if not self.begun.is_set():
+            self._patience = PATIENCE
+            self.begun.set()
+
+    async def arrivals(self, edge: EdgeServer) -> None:
+        """Wait until what clients have begun to send has arrived, or for too long."""
+        await asyncio.sleep(LINGER_S)
+        await edge.arrived(ARRIVAL_S)
+        while self._patience > 0:
+            self._patience -= 1
+            await edge.arrived(ARRIVAL_S)
+
+
 @asynccontextmanager
-async def _serving(services: Services, listener: socket.socket) -> AsyncIterator[None]:
+async def _serving(
+    services: Services, listener: socket.socket, ending: Ending
+) -> AsyncIterator[None]:
     """Answer requests on `listener`; at the end, those in progress."""
     edge = server(services)
     runner = web.ServerRunner(edge, handle_signals=False, shutdown_timeout=DRAIN_S)
@@ -90,13 +124,12 @@ async def _serving(services: Services, listener: socket.socket) -> AsyncIterator
         yield
     finally:
         await site.stop()
-        await asyncio.sleep(LINGER_S)
-        await edge.arrived(ARRIVAL_S)
+        await ending.arrivals(edge)
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIterator[None]:
+async def _reporting(control: socket.socket, ending: Ending) -> AsyncIterator[None]:
     """Send heartbeats to the supervisor, and notice when it is gone."""
     control.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -112,7 +145,7 @@ async def _reporting(control: socket.socket, stopping: asyncio.Event) -> AsyncIt
             while await loop.sock_recv(control, 64):
                 pass
         log.warning("the supervisor is gone: the worker stops")
-        stopping.set()
+        ending.stop()
 
     async with in_background(heartbeat=beat(), supervisor_watch=listen()):
         yield

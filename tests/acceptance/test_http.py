@@ -24,7 +24,7 @@ from tests.acceptance.wire import Answer, answer_from, connection
 from tests.until import until
 
 # Until an answer is there whose request is refused as it stands.
-ANSWER_S = 2.0
+ANSWER_S = 10.0
 # Until a connection ends whose last answer was sent: the rest of its body is waited for.
 ENDED_S = 5.0
 PIPELINED = 100

@@ -44,7 +44,7 @@ async def test_heads_that_do_not_end_are_refused_and_take_no_memory(service: Ser
             for client in clients:
                 with suppress(OSError):
                     client.sendall(LINE)
-        await until(lambda: answers(service), 10, "an answer beside them")
+        await until(lambda: answers(service), 60, "an answer beside them")
         heard = {client.recv(65_536).split()[1] for client in clients}
         after_mb = memory_mb(service)
     assert heard <= {b"431", b"503"}
@@ -64,6 +64,6 @@ async def test_clients_that_do_not_read_take_no_memory_and_do_not_hold_up_the_en
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", service.process.port))
             client.sendall(asking)
-        await until(lambda: answers(service), 10, "an answer beside them")
+        await until(lambda: answers(service), 60, "an answer beside them")
         assert memory_mb(service) - before_mb < FLAT_MB
         service.process.stop()

@@ -11,6 +11,7 @@ import signal
 import stat
 import time
 from collections import Counter
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from evently.worker import ARRIVAL_S, LINGER_S
 from tests.acceptance.cluster import (
     CLIENTS,
     RECOVERED_S,
@@ -29,7 +31,7 @@ from tests.acceptance.cluster import (
     in_ledger,
     longest_silence,
 )
-from tests.acceptance.service import Service
+from tests.acceptance.service import Service, raw_socket, running
 from tests.until import until
 
 # Killed
@@ -361,3 +363,22 @@ def run_dir_of(pid: int) -> Path:
     name = "PROMETHEUS_MULTIPROC_DIR="
     (metrics,) = (entry for entry in environ if entry.startswith(name))
     return Path(metrics.removeprefix(name)).parent
+
+
+async def test_a_replaced_worker_waits_for_clients_that_are_slow_to_send(
+    database_url: str,
+) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    with running(Service(database_url, 1)) as service, ExitStack() as stack:
+        begun = [stack.enter_context(raw_socket(service)) for _ in range(2)]
+        begun[0].sendall(head)
+        service.process.roll()
+        await until(lambda: "worker 0 drains" in service.process.log(), 60, "the worker's end")
+        # Past what a worker grants that is told to stop.
+        await asyncio.sleep(LINGER_S + ARRIVAL_S + 0.5)
+        begun[0].sendall(b"\r\n")
+        begun[1].sendall(head + b"\r\n")
+        for connection in begun:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        await until(lambda: "worker 0 has stopped" in service.process.log(), 30, "its stop")
+        assert service.process.probe("/healthz") == 200
