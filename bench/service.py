@@ -20,7 +20,7 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.failures import ServiceFailed
-from evently.settings import PREFIX
+from evently.own_secrets import PREFIX
 
 START_S = 60.0
 STOP_S = 30.0

@@ -8,9 +8,7 @@ import difflib
 import ipaddress
 import os
 import re
-import secrets
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -28,9 +26,8 @@ from pydantic_core import ErrorDetails
 
 from db.url import check_url
 from evently.domain.currencies import CURRENCIES, CURRENCY_DEFAULT
+from evently.own_secrets import PREFIX, SECRETS_FILE, new_secrets, own_secrets, secrets_in
 
-PREFIX = "EVENTLY_"
-SECRETS_FILE = "secrets.env"
 # Each of these may also be named by a file that holds it, as containers are given secrets.
 FROM_FILES = (
     "database_url",
@@ -221,11 +218,11 @@ def load_settings(environ: Mapping[str, str] | None = None, *, serving: bool = T
     if "commit_database_url" in given and not external:
         problems.append(f"{PREFIX}COMMIT_DATABASE_URL needs {PREFIX}DATABASE_URL beside it")
     if not serving:
-        given = {**_new_secrets(), **given}
+        given = {**new_secrets(), **given}
     elif not external:
         data_dir = Path(given.get("data_dir", ".evently"))
         try:
-            given = {**_own_secrets(data_dir), **given}
+            given = {**own_secrets(data_dir), **given}
         except OSError as error:
             unusable = (
                 f"{PREFIX}DATA_DIR cannot be used ({error.strerror}: {data_dir}); "
@@ -266,7 +263,7 @@ def read_secret(name: str, environ: Mapping[str, str] | None = None) -> str | No
         return environ[source].strip()
     try:
         if source.name == SECRETS_FILE:
-            return _pairs(source).get(name)
+            return secrets_in(source).get(name)
         return _held(source)
     except FileNotFoundError:
         return None
@@ -384,43 +381,3 @@ def _problem(found: ErrorDetails, given: Mapping[str, str]) -> str:
         return f"{name} must be a whole number from {least} to {most}"
     message = found["msg"].removeprefix("Value error, ")
     return f"{name} {message.replace('Input should be', 'must be')}"
-
-
-def _own_secrets(data_dir: Path) -> dict[str, str]:
-    """The secrets the service made for its own database, made now if this is its first start."""
-    path = data_dir / SECRETS_FILE
-    if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lines = [f"{PREFIX}{name.upper()}={text}" for name, text in _new_secrets().items()]
-        _write_once(path, "\n".join(lines) + "\n")
-    return _pairs(path)
-
-
-def _pairs(path: Path) -> dict[str, str]:
-    """What a file of our own secrets holds, by lower-case names. Raises OSError."""
-    pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line)
-    return {name.removeprefix(PREFIX).lower(): text for name, _, text in pairs}
-
-
-def _new_secrets() -> dict[str, str]:
-    return {
-        "jwt_secret": secrets.token_urlsafe(48),
-        "internal_api_keys": f"booking:{secrets.token_urlsafe(24)}",
-    }
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Write `path` whole or not at all, readable by its owner only; an existing file stays."""
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    unfinished = Path(name)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        # Or a crash of the machine could leave a name without its secrets.
-        os.fsync(file.fileno())
-    try:
-        os.link(unfinished, path)
-    except FileExistsError:
-        pass
-    finally:
-        unfinished.unlink()

@@ -18,7 +18,8 @@ from evently.commands.database import check_embedded, embedded_dsn, telling_why
 from evently.embedded import EmbeddedPostgresError
 from evently.embedded.backup import restore_backup, sync_folder, take_backup
 from evently.embedded.cluster import FOLDER
-from evently.settings import SECRETS_FILE, Settings, load_settings
+from evently.own_secrets import SECRETS_FILE
+from evently.settings import Settings, load_settings
 
 MB = 1_000_000
 

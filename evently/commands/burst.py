@@ -27,7 +27,8 @@ from evently.commands.burst_opening import (
 )
 from evently.commands.burst_play import Burst, Mode, OnSale, Order, problems, report
 from evently.domain.level import Level
-from evently.settings import PREFIX, SettingsError, read_secret, secret_source
+from evently.own_secrets import PREFIX
+from evently.settings import SettingsError, read_secret, secret_source
 from evently_client import (
     HOLD_S_MAX,
     HOLD_S_MIN,

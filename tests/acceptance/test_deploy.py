@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from evently.settings import PREFIX, load_settings
+from evently.own_secrets import PREFIX
+from evently.settings import load_settings
 from tests.acceptance.service import Service, running
 from tests.acceptance.service_process import ROOT
 from tests.surroundings import free_port

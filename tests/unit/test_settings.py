@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from evently.own_secrets import PREFIX
 from evently.settings import (
-    PREFIX,
     Settings,
     SettingsError,
     default_workers,
