@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from evently_client import (
+    AmountExceedsRevenue,
     ClientLimits,
     ConcurrentUpdate,
     EventForBooking,
@@ -39,7 +40,53 @@ async def test_an_event_is_shown_as_a_booking_needs_it(stage: Stage) -> None:
     event_id = await stage.add_event(7)
     async with stage.client() as events:
         event = await events.get_event(event_id)
-    assert event == EventForBooking(event_id, 7, 10, PRICE, 2, "published")
+    assert event == EventForBooking(
+        event_id, 7, 10, PRICE, 2, "published", 0, None, None, False, "USD", True
+    )
+
+
+async def test_an_event_whose_last_seat_is_held_is_on_sale_and_a_paused_one_is_not(
+    stage: Stage,
+) -> None:
+    event_id = await stage.add_event(2)
+    async with stage.client() as events:
+        await events.reserve(event_id, 1)
+        await events.hold(event_id, 1)
+        held = await events.get_event(event_id)
+        await stage.pause(event_id, paused=True)
+        paused = await events.get_event(event_id)
+    assert (held.available_seats, held.held_seats, held.status) == (0, 1, "published")
+    assert (held.on_sale, paused.on_sale, paused.paused) == (True, False, True)
+
+
+async def test_money_is_what_the_caller_says_or_what_seats_cost(stage: Stage) -> None:
+    event_id = await stage.add_event(9)
+    async with stage.client() as events:
+        guests = await events.reserve(event_id, 2, amount=0)
+        await stage.change_price(event_id, Decimal(30))
+        friends = await events.reserve(event_id, 1, amount=Decimal("12.50"), key="friends")
+        assert (guests.unit_price, friends.unit_price) == (PRICE, Decimal(30))
+        with pytest.raises(AmountExceedsRevenue) as caught:
+            await events.return_seats(event_id, 1, amount=Decimal("12.51"))
+        assert (caught.value.amount, caught.value.revenue) == (Decimal("12.51"), Decimal("12.50"))
+        with pytest.raises(KeyReused):
+            await events.reserve(event_id, 1, amount=Decimal(13), key="friends")
+        await events.return_seats(event_id, 1, amount=Decimal("2.50"))
+        # Half of the seats that are left take back half of the money.
+        await events.return_seats(event_id, 1)
+        (paid,) = await events.move_many([SeatMove(event_id, 1, amount=5)])
+        assert isinstance(paid, SeatsMoved)
+        with pytest.raises(SeatsExceedCapacity):
+            await events.return_seats(event_id, 1)
+
+
+@pytest.mark.parametrize("amount", [-1, Decimal("0.001"), Decimal("NaN")])
+async def test_no_such_amount_is_sent(stage: Stage, amount: Decimal) -> None:
+    event_id = await stage.add_event(1)
+    async with stage.client() as events:
+        with pytest.raises(ValueError, match="price"):
+            await events.reserve(event_id, 1, amount=amount)
+        assert (await events.get_event(event_id)).version == 2
 
 
 async def test_seats_go_and_come_back_and_every_move_is_a_version(stage: Stage) -> None:

@@ -56,6 +56,7 @@ from .bulk import MOVES_MAX, MoveResult, SeatMove
 from .calls import Retry, RetryHook
 from .course import ClientLimits
 from .errors import (
+    AmountExceedsRevenue,
     ConcurrentUpdate,
     EventNotFound,
     EventNotModifiable,
@@ -105,6 +106,7 @@ __all__ = [
     "AdminEvent",
     "AdminEventInList",
     "AdminEventPage",
+    "AmountExceedsRevenue",
     "Analytics",
     "Availability",
     "BookingDay",

@@ -14,7 +14,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EventForBooking:
-    """The data of an event that a booking needs."""
+    """The data of an event that a booking needs; `on_sale` means that seats are sold now.
+
+    The fields with defaults are None from a service that does not say.
+    """
 
     event_id: str
     available_seats: int
@@ -22,6 +25,12 @@ class EventForBooking:
     base_price: Decimal
     version: int
     status: str
+    held_seats: int | None = None
+    sales_start: datetime | None = None
+    sales_end: datetime | None = None
+    paused: bool | None = None
+    currency: str | None = None
+    on_sale: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,8 @@ class SeatsMoved:
     """The event after a committed move, and how the call went.
 
     `replayed` means that an earlier request with the same key had moved the seats; `tries` and
-    `conflicts` count the requests sent and the conflicts met.
+    `conflicts` count the requests sent and the conflicts met. `unit_price` is the event's price at
+    which the move was made, None from a service that does not say.
     """
 
     event_id: str
@@ -40,6 +50,7 @@ class SeatsMoved:
     replayed: bool = False
     tries: int = 1
     conflicts: int = 0
+    unit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +158,14 @@ class VenueInEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventDetail(EventInList):
-    """An event with its venue."""
+    """An event with its venue; `start_local` and `end_local` are its hours in its `timezone`."""
 
     description: str
     venue: VenueInEvent
+    # None from a service that does not say.
+    timezone: str | None = field(default=None, kw_only=True)
+    start_local: str | None = field(default=None, kw_only=True)
+    end_local: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import ssl as tls
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
 import aiohttp
 
@@ -18,6 +20,7 @@ from .sent import (
     Id,
     OnConflict,
     Version,
+    amount_of,
     key_or_new,
     on_conflict_of,
     seats_of,
@@ -41,21 +44,23 @@ class SeatMoves(Calls):
         *,
         version: Version = ANY,
         on_conflict: OnConflict = "retry",
+        amount: Decimal | int | None = None,
         key: str | None = None,
     ) -> SeatsMoved:
         """Take `seats` (1 or more) of an event.
 
         `version` is the one that the caller's decision is based on, "*" for any. If the event has
         changed since: "retry" takes the seats if only the seat count changed; "current" takes
-        them whatever has changed, price included; "fail" raises ConcurrentUpdate. `key` is the
-        Idempotency-Key; without one, the call makes its own.
+        them whatever has changed, price included; "fail" raises ConcurrentUpdate. `amount` is the
+        money for all of them, by default the event's price for each. `key` is the Idempotency-Key;
+        without one, the call makes its own.
 
         Raises InsufficientSeats, EventNotModifiable, EventNotFound, ConcurrentUpdate, another
         Refused, Unavailable or OutcomeUnknown.
         """
         target = _path(event_id, "/update-availability")
-        quantity = -seats_of(seats)
-        return await self._call(_move("reserve", target, quantity, version, on_conflict, key))
+        move = _Move(-seats_of(seats), on_conflict_of(on_conflict), amount_of(amount))
+        return await self._call(_call("reserve", target, move, version, key))
 
     async def return_seats(
         self,
@@ -64,16 +69,19 @@ class SeatMoves(Calls):
         *,
         version: Version = ANY,
         on_conflict: OnConflict = "retry",
+        amount: Decimal | int | None = None,
         key: str | None = None,
     ) -> SeatsMoved:
         """Return `seats` (1 or more) of an event; `version` and the rest as for `reserve`.
 
-        Raises SeatsExceedCapacity, EventNotFound, ConcurrentUpdate, another Refused, Unavailable
-        or OutcomeUnknown.
+        `amount` is the money paid back, by default the seats' share of the event's revenue.
+
+        Raises SeatsExceedCapacity, AmountExceedsRevenue, EventNotFound, ConcurrentUpdate, another
+        Refused, Unavailable or OutcomeUnknown.
         """
         target = _path(event_id, "/return-seats")
-        quantity = seats_of(seats)
-        return await self._call(_move("return_seats", target, quantity, version, on_conflict, key))
+        move = _Move(seats_of(seats), on_conflict_of(on_conflict), amount_of(amount))
+        return await self._call(_call("return_seats", target, move, version, key))
 
     async def move_many(self, moves: Sequence[SeatMove]) -> list[MoveResult]:
         """Carry out 1 to 100 moves in one request, and tell the end of each, in their order.
@@ -146,37 +154,38 @@ def _path(event_id: Id, action: str = "") -> str:
     return f"/internal/events/{segment('event_id', event_id)}{action}"
 
 
-def _move(
-    name: str,
-    target: str,
-    quantity: int,
-    version: Version,
-    on_conflict: OnConflict,
-    key: str | None,
-) -> Call[SeatsMoved]:
-    def body_at(current: Version) -> bytes:
-        return _body(quantity, current, on_conflict)
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A move as it is asked for, apart from its version."""
 
-    resolves = on_conflict_of(on_conflict) == "current"
+    quantity: int
+    on_conflict: OnConflict
+    amount: float | None
+
+    def body_at(self, version: Version) -> bytes:
+        """The move as JSON; written by hand, since nothing in it needs escaping."""
+        said = [b'"quantity":%d' % self.quantity]
+        said.append(b'"version":"*"' if version == ANY else b'"version":%d' % version)
+        if version != ANY and self.on_conflict == "retry":
+            said.append(b'"on_conflict":"retry"')
+        if self.amount is not None:
+            said.append(b'"amount":%r' % self.amount)
+        return b"{%s}" % b",".join(said)
+
+
+def _call(
+    name: str, target: str, move: _Move, version: Version, key: str | None
+) -> Call[SeatsMoved]:
     return Call(
         name,
         "POST",
         target,
         _moved,
-        body=body_at(version_of(version)),
+        body=move.body_at(version_of(version)),
         safety=Safety.KEYED,
         key=key_or_new(key),
-        body_at=body_at if resolves else None,
+        body_at=move.body_at if move.on_conflict == "current" else None,
     )
-
-
-def _body(quantity: int, version: Version, on_conflict: OnConflict) -> bytes:
-    """The move as JSON; written by hand, since nothing in it needs escaping."""
-    if version == ANY:
-        return b'{"quantity":%d,"version":"*"}' % quantity
-    if on_conflict == "retry":
-        return b'{"quantity":%d,"version":%d,"on_conflict":"retry"}' % (quantity, version)
-    return b'{"quantity":%d,"version":%d}' % (quantity, version)
 
 
 def _moved(answer: Answer, course: Course) -> SeatsMoved:

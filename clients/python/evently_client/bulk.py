@@ -6,6 +6,7 @@ so the end of each is a result, and none is raised.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -20,6 +21,7 @@ from .sent import (
     Id,
     OnConflict,
     Version,
+    amount_of,
     body_of,
     key_or_new,
     new_key,
@@ -36,8 +38,8 @@ MOVES_MAX = 100
 class SeatMove:
     """One of many moves: a negative `quantity` takes seats, a positive one returns them.
 
-    `version` and `on_conflict` are those of `reserve`. `key` is the move's Idempotency-Key: keep
-    the move, and the same call can be repeated after a cancellation.
+    `version`, `on_conflict` and `amount` are those of `reserve` and `return_seats`. `key` is the
+    move's Idempotency-Key: keep the move, and the same call can be repeated after a cancellation.
     """
 
     event_id: Id
@@ -45,6 +47,7 @@ class SeatMove:
     version: Version = ANY
     on_conflict: OnConflict = "retry"
     key: str = field(default_factory=new_key)
+    amount: Decimal | int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_id, str | UUID):
@@ -56,6 +59,7 @@ class SeatMove:
         version_of(self.version)
         on_conflict_of(self.on_conflict)
         key_or_new(self.key)
+        amount_of(self.amount)
 
 
 # The end of one move.
@@ -82,6 +86,8 @@ class PendingMove:
         }
         if self._version != ANY and self.move.on_conflict == "retry":
             body["on_conflict"] = "retry"
+        if self.move.amount is not None:
+            body["amount"] = amount_of(self.move.amount)
         return body
 
     def wait_s(self, failure: Failure) -> float:

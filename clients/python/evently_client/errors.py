@@ -210,6 +210,20 @@ class SeatsExceedCapacity(Refused):
         return int(self.details["returnable"])
 
 
+class AmountExceedsRevenue(Refused):
+    """More money would be paid back than the event has taken."""
+
+    @property
+    def amount(self) -> Decimal:
+        """The money to be paid back."""
+        return Decimal(self.details["amount"])
+
+    @property
+    def revenue(self) -> Decimal:
+        """The money that the event has taken."""
+        return Decimal(self.details["revenue"])
+
+
 class ConcurrentUpdate(Refused):
     """The event has changed since the caller's version, more than `on_conflict` allows."""
 
@@ -304,6 +318,7 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "EVENT_NOT_ON_SALE": EventNotOnSale,
     "INSUFFICIENT_SEATS": InsufficientSeats,
     "SEATS_EXCEED_CAPACITY": SeatsExceedCapacity,
+    "AMOUNT_EXCEEDS_REVENUE": AmountExceedsRevenue,
     "MAX_TICKETS_EXCEEDED": MaxTicketsExceeded,
     "HOLD_NOT_FOUND": HoldNotFound,
     "HOLD_NOT_ACTIVE": HoldNotActive,

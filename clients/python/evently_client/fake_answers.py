@@ -40,12 +40,14 @@ def answer_to_command(event_id: str, outcome: Outcome, *, replayed: bool, status
     if not isinstance(outcome, Done):
         details = {"event_id": event_id, **outcome.details}
         return error(outcome.http_status, outcome.code, outcome.message, details)
-    body = {
+    body: dict[str, Any] = {
         "event_id": event_id,
         "available_seats": outcome.available_seats,
         "status": outcome.status,
         "version": outcome.version,
     }
-    if outcome.hold is not None:
+    if outcome.hold is None:
+        body["unit_price"] = outcome.unit_price
+    else:
         body["hold"] = outcome.hold
     return answer(status, body, {"Idempotent-Replayed": "true"} if replayed else {})

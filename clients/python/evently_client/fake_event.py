@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 ON_SALE = frozenset({"published", "sold_out"})
 # No hold outlives it, however often it is prolonged.
 HOLD_LIFE = timedelta(seconds=7200)
+CENT = Decimal("0.01")
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class FakeHold:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command left; `hold` is as it is answered.
+    """What a command left; `hold` is as it is answered, `unit_price` told of moves without one.
 
     One that is not `kept` has changed nothing, and is not remembered under its key.
     """
@@ -58,6 +59,7 @@ class Done:
     available_seats: int
     status: str
     version: int
+    unit_price: Decimal
     hold: Mapping[str, Any] | None = None
     kept: bool = True
 
@@ -105,6 +107,7 @@ class FakeEvent:
     sales_start: datetime | None = None
     sales_end: datetime | None = None
     paused: bool = False
+    revenue: Decimal = Decimal(0)
 
     @property
     def held_seats(self) -> int:
@@ -123,7 +126,7 @@ class FakeEvent:
     def change(self, **terms: Any) -> None:
         """Make a new version with another offer, as an admin does."""
         changes = {
-            name: {"from": _plain(getattr(self, name)), "to": _plain(value)}
+            name: {"from": plain(getattr(self, name)), "to": plain(value)}
             for name, value in terms.items()
         }
         for name, value in terms.items():
@@ -163,9 +166,16 @@ class FakeEvent:
             ]
             self.tell(self, "holds_expired", {"holds": told})
 
-    def move(self, seats: int, now: datetime, hold: FakeHold | None = None) -> Done:
-        """Make the next version, with so many more free seats."""
+    def move(
+        self,
+        seats: int,
+        now: datetime,
+        hold: FakeHold | None = None,
+        money: Decimal = Decimal(0),
+    ) -> Done:
+        """Make the next version, with so many more free seats and so much more revenue."""
         before = self.status
+        self.revenue += money
         self.available_seats += seats
         self.version += 1
         if self.status in ON_SALE:
@@ -178,7 +188,8 @@ class FakeEvent:
     def done(self, now: datetime, hold: FakeHold | None, *, kept: bool = True) -> Done:
         """The event, and a hold, as they are now."""
         shown = None if hold is None else hold.shown()
-        return Done(self.available_seats, self.status_at(now), self.version, shown, kept)
+        status = self.status_at(now)
+        return Done(self.available_seats, status, self.version, self.base_price, shown, kept)
 
     def closed(self, now: datetime) -> Refusal | None:
         """Why no seats can be bought, if so."""
@@ -190,10 +201,10 @@ class FakeEvent:
         if opened and not self.paused and now < closes:
             return None
         details = {
-            "sales_start": _plain(self.sales_start),
-            "sales_end": _plain(self.sales_end),
+            "sales_start": plain(self.sales_start),
+            "sales_end": plain(self.sales_end),
             "paused": self.paused,
-            "now": _plain(now),
+            "now": plain(now),
         }
         return Refusal(409, "EVENT_NOT_ON_SALE", "Sales are not open", details, final=False)
 
@@ -233,11 +244,15 @@ class FakeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A move of seats; `quantity` is negative to reserve, `version` None for any."""
+    """A move of seats; `quantity` is negative to reserve, `version` None for any.
+
+    `amount` is the money of the move, None for what the service makes of it.
+    """
 
     quantity: int
     version: int | None
     retry: bool
+    amount: Decimal | None = None
 
     def carry_out(self, event: FakeEvent, now: datetime) -> Outcome:
         """Sell free seats, or take back sold ones."""
@@ -247,10 +262,25 @@ class Move:
             details = {"requested": seats, "returnable": event.sold_seats}
             message = "More seats returned than are sold"
             return Refusal(409, "SEATS_EXCEED_CAPACITY", message, details)
+        if seats > 0 and self.amount is not None and self.amount > event.revenue:
+            money = {"amount": self.amount, "revenue": event.revenue}
+            message = "More money would be paid back than the event has taken"
+            return Refusal(409, "AMOUNT_EXCEEDS_REVENUE", message, money)
         refusal = refusal or event.conflict(self.version, now, retry=self.retry)
-        return refusal or event.move(seats, now)
+        return refusal or event.move(seats, now, money=self._money(event))
+
+    def _money(self, event: FakeEvent) -> Decimal:
+        """What the move adds to the event's revenue."""
+        if self.quantity < 0:
+            return -self.quantity * event.base_price if self.amount is None else self.amount
+        if self.amount is not None:
+            return -self.amount
+        if self.quantity == event.sold_seats:
+            return -event.revenue
+        share = event.revenue * self.quantity / event.sold_seats
+        return -min(event.revenue, share.quantize(CENT))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A field's value as JSON has it."""
     return value.isoformat() if isinstance(value, datetime) else value

@@ -115,7 +115,7 @@ class ConfirmHold:
             return Refusal(409, "HOLD_EXPIRED", message, details)
         hold.status, hold.closed_at, hold.retaken = "confirmed", now, late
         hold.amount = hold.quantity * hold.unit_price if self.amount is None else self.amount
-        return event.move(-hold.quantity if late else 0, now, hold)
+        return event.move(-hold.quantity if late else 0, now, hold, hold.amount)
 
     @staticmethod
     def _is_there(event: FakeEvent, hold: FakeHold, now: datetime) -> bool:

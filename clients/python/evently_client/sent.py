@@ -132,6 +132,11 @@ def price_of(given: Decimal | int) -> float:
     return float(price)
 
 
+def amount_of(given: Decimal | int | None) -> float | None:
+    """The money of a move, or None for what the service makes of it."""
+    return None if given is None else price_of(given)
+
+
 def instant_of(name: str, given: datetime) -> str:
     """A time as RFC 3339."""
     if not isinstance(given, datetime):

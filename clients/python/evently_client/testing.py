@@ -30,7 +30,7 @@ from .calls import RetryHook
 from .course import ClientLimits
 from .errors import Failure
 from .fake_answers import answer, answer_to_command, error, invalid
-from .fake_event import FakeEvent, FakeHold, Move
+from .fake_event import FakeEvent, FakeHold, Move, plain
 from .fake_feed import FakeFeed, snapshot
 from .fake_holds import command_of
 from .sync import SyncEventServiceClient
@@ -248,13 +248,21 @@ class FakeEventService:
             "base_price": event.base_price,
             "version": event.version,
             "status": event.status_at(self._now()),
+            "held_seats": event.held_seats,
+            "sales_start": plain(event.sales_start),
+            "sales_end": plain(event.sales_end),
+            "paused": event.paused,
+            "currency": "USD",
+            "on_sale": event.closed(self._now()) is None,
         }
         return answer(200, body)
 
     def _moved(self, event: FakeEvent, request: Request) -> Answer:
         body = json.loads(request.body or b"{}")
         version, retry = body["version"], body.get("on_conflict") == "retry"
-        move = Move(body["quantity"], None if version == "*" else version, retry)
+        amount = body.get("amount")
+        money = None if amount is None else Decimal(str(amount))
+        move = Move(body["quantity"], None if version == "*" else version, retry, money)
         key = request.headers.get("Idempotency-Key")
         outcome, replayed = event.answer(move, key, self._now())
         return answer_to_command(event.event_id, outcome, replayed=replayed, status=200)
