@@ -145,6 +145,19 @@ class BenchDatabase:
         self._server.psql("VACUUM (ANALYZE)", name)
         self._server.psql("CHECKPOINT", name)
 
+    def add_versions(self, name: str, number: int, versions: int) -> None:
+        """Give an event of the seed a long ledger."""
+        sql = (_HERE / "busy_ledger.sql").read_text(encoding="utf-8")
+        self._server.psql(
+            sql.replace(":event", str(number)).replace(":versions", str(versions)), name
+        )
+        self._server.psql("VACUUM (ANALYZE)", name)
+        self._server.psql("CHECKPOINT", name)
+
+    def make_super_admins(self, name: str) -> None:
+        """Let all who are registered see and change everything."""
+        self._server.psql("UPDATE admins SET role = 'super_admin'", name)
+
     def held_seats(self, name: str, number: int) -> int:
         """Seats in holds of an event."""
         sql = f"SELECT held_seats FROM events WHERE event_id = '{event_id(number)}'"  # noqa: S608
