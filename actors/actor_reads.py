@@ -21,7 +21,8 @@ from evently.domain.state import EventState
 class ActorReads:
     """Reads for one committer.
 
-    It tells of an event that lacks what had been committed, and of one that has held seats.
+    It tells of an event that lacks what had been committed, and of one that has seats which the
+    clock may free.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class ActorReads:
             if actor.known.lost(state, actor.known.asked_at_s):
                 self._went_back(actor, state)
             actor.loaded(state, by_event.get(actor.event_id, {}))
-            if state is not None and state.held_seats:
+            if state is not None and state.expires:
                 self._holding(actor)
 
 

@@ -33,7 +33,7 @@ def answer_to(outcome: Outcome, now: datetime) -> Answer:
     """What the caller of a command hears once its batch is committed, at `now`."""
     if isinstance(outcome, Accepted):
         entry = outcome.entry
-        state = None if entry.changes is None else committed(outcome.state, now)
+        state = committed(outcome.state, now) if entry.edits else None
         hold = entry.holds[0] if entry.holds else None
         # An admin's answer has the whole state, and a hold its own price.
         priced = state is None and hold is None

@@ -13,7 +13,7 @@ Rules:
    under a key that was refused.
 5. A command that raises fails alone; `decide` is pure, so nothing of it is left behind.
 6. Nobody is refused for want of seats while a hold may have expired that nobody has looked for, or
-   has expired and is not freed yet: they wait until it is.
+   a hold or a block is to be freed and is not yet: they wait until it is.
 7. That there is nothing to do is answered under a caller's key once that key was looked up: it may
    be this very request that has done it.
 8. What needs the row of a hold is decided once that was read for it; what came later waits too.
@@ -100,7 +100,7 @@ def plan(
             postponed, unread = envelopes[position - 1 :], True
             break
         else:
-            refusing.refuse(envelope, outcome, after.held_seats)
+            refusing.refuse(envelope, outcome, after)
     unproven, refused = refusing.unproven, refusing.refused
     batch = None
     if refused:
@@ -128,22 +128,25 @@ class _Refusing:
         self.unproven: list[Envelope] = []
         self.hopeful: list[Envelope] = []
 
-    def refuse(self, envelope: Envelope, outcome: Refusal | Unchanged, held: int) -> None:
-        """Reply with the outcome, if it is the last word; `held` seats are in holds."""
+    def refuse(self, envelope: Envelope, outcome: Refusal | Unchanged, state: EventState) -> None:
+        """Reply with the outcome in `state`, if it is the last word."""
         request = envelope.request
         if not envelope.checked and (
             _is_ahead(outcome) or (request.keyed and isinstance(outcome, Unchanged))
         ):
             self.unproven.append(envelope)
             return
-        if held and _lacks_seats(outcome) and self._hopes():
+        if _lacks_seats(outcome) and self._may_be_helped(state):
             self.hopeful.append(envelope)
             return
-        if held and isinstance(outcome, InsufficientSeats):
+        if state.held_seats and isinstance(outcome, InsufficientSeats) and not outcome.holdback:
             outcome = replace(outcome, next_hold_expires_at=self._read.next_expires_at)
         if request.keyed and not isinstance(outcome, Unchanged):
             self.refused.append(Refused(outcome, request.key, envelope.text, request.origin))
         self.replies.append((envelope, outcome))
+
+    def _may_be_helped(self, state: EventState) -> bool:
+        return state.releases(self._now) or (state.held_seats > 0 and self._hopes())
 
     def _hopes(self) -> bool:
         """Whether a hold may have expired that nobody has looked for, or that is not freed yet."""
@@ -161,10 +164,12 @@ def _is_unread(envelope: Envelope, outcome: Outcome, read: HoldsRead) -> bool:
 
 
 def _lacks_seats(outcome: Outcome) -> bool:
-    """Whether a hold that has expired could help it."""
-    if isinstance(outcome, InsufficientSeats | HoldExpired):
-        return outcome.requested > outcome.available
-    return False
+    """Whether more free seats could help it."""
+    match outcome:
+        case InsufficientSeats(holdback=None) | HoldExpired():
+            return outcome.requested > outcome.available
+        case _:
+            return False
 
 
 def _is_ahead(outcome: Outcome) -> bool:

@@ -255,8 +255,10 @@ class Committer:
         for actor, batch in work:
             if batch.event_id in done.event_ids:
                 actor.settle(done.now)
+                if batch.after.expires:
+                    self._holding(actor)
                 if batch.holds:
-                    self._settle_holds(actor, batch, done.now)
+                    self._settle_holds(batch, done.now)
             elif batch.event_id in done.no_room:
                 actor.no_room()
             else:
@@ -265,9 +267,7 @@ class Committer:
         if overtaken:
             self._observer.overtaken(overtaken)
 
-    def _settle_holds(self, actor: EventActor, batch: Batch, now: datetime) -> None:
-        if batch.after.held_seats:
-            self._holding(actor)
+    def _settle_holds(self, batch: Batch, now: datetime) -> None:
         for record in batch.records:
             for hold in record.entry.holds:
                 if hold.status is not HoldStatus.HELD:

@@ -58,8 +58,11 @@ class Request:
 def canonical(command: Command) -> str:
     """`command` as the ledger notes it; another text under the same key is another request."""
     match command:
-        case Reserve(seats, version, retry, amount):
+        case Reserve(seats, version, retry, amount, holdback):
             quantity = -seats
+            if holdback is not None:
+                block = f" from {json.dumps(holdback)}"
+                return f"{quantity}{block}{_paid(amount)} {_at(version, retry=retry)}"
         case Return(seats, version, retry, amount):
             quantity = seats
         case PlaceHold(_, seats, duration_s, reference, version, retry):

@@ -256,8 +256,18 @@ class EventActor:
             self._step(Step.UNPROVEN)
             self.known.doubt()
 
+    @property
+    def expires_now(self) -> bool:
+        """Whether it is time to look for holds that have expired, or to free a block."""
+        state = self.known.state
+        if state is None:
+            return False
+        if state.held_seats and self.holds.due:
+            return True
+        return state.releases(self._clock.now()) and not self.holds.looks
+
     def look_for_expired(self) -> None:
-        """Expire, before all that wait, the holds whose time has passed."""
+        """Expire, before all that wait, the holds and blocks whose time has passed."""
         self.holds.looking()
         self._mailbox.put_back([expiry(self._clock.monotonic(), self.holds.missed)])
 

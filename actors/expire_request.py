@@ -1,4 +1,4 @@
-"""Makes the service's own request to expire holds.
+"""Makes the service's own request to expire holds, and to free blocks.
 
 Rule: no caller waits for its answer; if it is not carried out, it is made again.
 """

@@ -46,7 +46,10 @@ _NEVER = float("inf")
 
 
 class HoldRows:
-    """The holds of one event that has some; `wanted` if an envelope may wait that needs rows."""
+    """The holds of one event that has some, or has blocks to free.
+
+    `wanted` if an envelope may wait that needs rows; `looks` while one is to expire what is due.
+    """
 
     __slots__ = (
         "_clock",
@@ -55,6 +58,7 @@ class HoldRows:
         "_looked",
         "_next_expires_at",
         "_rows",
+        "looks",
         "wanted",
     )
 
@@ -65,7 +69,7 @@ class HoldRows:
         self._next_expires_at: datetime | None = None
         # When to look for holds that have expired, whoever asks, and whoever would be refused.
         self._due_s = self._hope_s = float("-inf")
-        self.wanted = False
+        self.wanted = self.looks = False
 
     def questions(self, waiting: Sequence[Envelope]) -> tuple[list[str], bool]:
         """The holds that those who wait name, and whether expired ones are looked for."""
@@ -79,6 +83,7 @@ class HoldRows:
         """Take over what was read for the next plan; `due` is None if nobody looked for it."""
         self._rows, self._looked = rows, due is not None
         if due is not None:
+            self.looks = False
             self._rows = {**rows, **{hold.hold_id: hold for hold in due.holds}}
             self._next_expires_at = due.next_expires_at
             self._due_s = self._when(due.next_expires_at)
@@ -99,11 +104,12 @@ class HoldRows:
     def looking(self) -> None:
         """Somebody looks: nobody else need until the answer is there."""
         self._due_s = _NEVER
-        self.wanted = True
+        self.wanted = self.looks = True
 
     def missed(self) -> None:
         """What was due was not expired after all: look again at the next occasion."""
         self._due_s = self._hope_s = float("-inf")
+        self.looks = False
 
     def committed(self, holds: Sequence[Hold], *, first: bool) -> None:
         """These holds were committed; they are the `first` if none were held before."""

@@ -216,7 +216,7 @@ class Registry:
             return None
         actor = actor or self._activate(event_id)
         actor.refreshed(loaded, asked_at_s)
-        if loaded.held_seats:
+        if loaded.expires:
             self._expiry.note(actor)
         if lost:
             return loaded

@@ -6,8 +6,10 @@ Rule: one statement reads all of it, so that the numbers are as of one version.
 from datetime import datetime
 
 from db.database import Session
+from db.event_rows import holdbacks_of
 from db.statements import Statement
 from db.turns import Turns
+from evently.domain.holdbacks import Holdbacks
 from evently.domain.state import Status
 from evently.domain.value import value
 
@@ -37,7 +39,10 @@ class HoldsSoFar:
 
 @value
 class Inventory:
-    """An event's owner and its seats as of `version`; `held` ones are in holds."""
+    """An event's owner and its seats as of `version`.
+
+    Those `held` are in holds, those `held_back` in the blocks of `holdbacks`.
+    """
 
     created_by: str
     version: int
@@ -45,12 +50,14 @@ class Inventory:
     total_capacity: int
     available_seats: int
     held: int
+    held_back: int
+    holdbacks: Holdbacks
     holds: HoldsSoFar
 
     @property
     def sold(self) -> int:
         """Seats that have been sold and not returned."""
-        return self.total_capacity - self.available_seats - self.held
+        return self.total_capacity - self.available_seats - self.held - self.held_back
 
 
 class EventInventory:
@@ -81,5 +88,7 @@ class EventInventory:
             row["total_capacity"],
             row["available_seats"],
             row["held_seats"],
+            row["held_back_seats"],
+            holdbacks_of(row["holdbacks"]),
             holds,
         )

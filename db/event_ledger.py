@@ -46,18 +46,20 @@ class EventSales:
     total_capacity: int
     available_seats: int
     held_seats: int
+    held_back_seats: int
     revenue: Decimal
     version: int
 
     @property
     def sold(self) -> int:
         """Seats that have been sold and not returned."""
-        return self.total_capacity - self.available_seats - self.held_seats
+        kept = self.held_seats + self.held_back_seats
+        return self.total_capacity - self.available_seats - kept
 
 
 @value
 class EventVersion:
-    """One row of the ledger; `changes` maps an admin's changed fields to their new values.
+    """One row of the ledger; `changes` maps the changed fields to their new values.
 
     `hold_id` is that of the hold that was answered, if it was about one.
     """
@@ -73,6 +75,7 @@ class EventVersion:
     recorded_at: datetime
     held_delta: int
     hold_id: str | None
+    held_back_delta: int
 
 
 @value
@@ -191,7 +194,8 @@ class EventLedger:
         async with self._turns.turn():
             rows = await self._database.fetch(Statement.LIST_EDITS, event_id, first, max(edits))
         left = {one.version: one.status for one in versions}
-        known: dict[str, Any] = {}
+        # An event from before there were blocks did not say that it has none.
+        known: dict[str, Any] = {"holdbacks": []} if first == 1 else {}
         found: dict[int, Mapping[str, Any]] = {}
         for row in rows:
             version, changes = row["version"], row["changes"]
@@ -240,6 +244,7 @@ def _sales(row: asyncpg.Record, *, revenue: str = "revenue") -> EventSales:
         total_capacity=row["total_capacity"],
         available_seats=row["available_seats"],
         held_seats=row["held_seats"],
+        held_back_seats=row["held_back_seats"],
         revenue=row[revenue],
         version=row["version"],
     )
@@ -258,4 +263,5 @@ def _version(row: asyncpg.Record) -> EventVersion:
         recorded_at=row["recorded_at"],
         held_delta=row["held_delta"],
         hold_id=row["hold_id"],
+        held_back_delta=row["held_back_delta"],
     )

@@ -12,8 +12,10 @@ from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from evently.domain.columns import columns_of, folded_name, types_of
+from evently.domain.holdbacks import NO_HOLDBACKS, Holdbacks
 from evently.domain.level import level
 from evently.domain.state import EventDetails, EventState, Status
 from evently.domain.text import fold
@@ -31,6 +33,11 @@ def _shared_uuid(given: UUID) -> str:
     return intern(str(given))
 
 
+def holdbacks_of(given: list[Any]) -> Holdbacks:
+    """The blocks in a column's value; most events have none, and share that."""
+    return msgspec.convert(given, Holdbacks) if given else NO_HOLDBACKS
+
+
 def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
     """How each column's value becomes the field's; what many events share is one object for all."""
     found: list[tuple[str, _Convert | None]] = []
@@ -39,6 +46,8 @@ def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
         convert: _Convert | None = None
         if column.sql == "uuid":
             convert = _shared_uuid if column.shared else str
+        elif types[name] == Holdbacks:
+            convert = holdbacks_of
         elif types[name] is Status:
             convert = Status
         elif column.shared:

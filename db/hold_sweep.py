@@ -1,4 +1,4 @@
-"""Finds the events whose holds have expired and that nobody was busy with.
+"""Finds the events with expired holds or blocks to free that nobody was busy with.
 
 Rule: one session of all nodes has the turn, by a lock that it holds as long as its connection
 lasts: when its node dies, another one gets it. The session only reads: seats are given back through
@@ -23,7 +23,7 @@ SWEEP_S = 5.0
 
 @value
 class Swept:
-    """Events that have expired holds, and how many seats all events have in holds."""
+    """Events with something to expire, and how many seats all events have in holds."""
 
     event_ids: tuple[str, ...]
     held_seats: int

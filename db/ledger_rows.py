@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 from db.hold_rows import holds_to_json
 from db.row_types import RowType
 from evently.domain.commits import Record
+from evently.domain.holdbacks import Holdback
 
 LEDGER_ROW = RowType(
-    "ledger_row_2",
+    "ledger_row_3",
     {
         "event_id": "uuid",
         "version": "bigint",
@@ -31,6 +32,7 @@ LEDGER_ROW = RowType(
         "changes": "jsonb",
         "held_delta": "integer",
         "hold": "jsonb",
+        "held_back_delta": "integer",
     },
 )
 
@@ -56,6 +58,7 @@ def ledger_row(event_id: str, record: Record) -> LedgerRow:
         None if entry.changes is None else to_json(entry.changes),
         entry.held_delta,
         holds_to_json(entry.kind, entry.holds) if entry.holds else None,
+        entry.held_back_delta,
     )
 
 
@@ -75,4 +78,6 @@ def _plain(given: object) -> Any:
     if isinstance(given, Decimal):
         # Every price has at most 15 digits, which a double holds exactly.
         return float(given)
+    if isinstance(given, Holdback):
+        return {"name": given.name, "quantity": given.quantity, "release_at": given.release_at}
     raise TypeError(f"{type(given).__name__} has no place in the ledger")

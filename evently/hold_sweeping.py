@@ -1,4 +1,4 @@
-"""Gives back the seats of holds that expired at events nobody is busy with.
+"""Frees the seats of holds that expired, and of blocks that are due, at events nobody is busy with.
 
 Rules:
 

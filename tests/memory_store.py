@@ -13,6 +13,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import ClassVar
 
+from evently.domain.columns import columns_of
 from evently.domain.commits import (
     Batch,
     Broken,
@@ -32,7 +33,6 @@ from evently.domain.commits import (
     Refused,
 )
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
-from evently.domain.event import DETAIL_FIELDS
 from evently.domain.holds import EXPIRED_MAX, LIFE_MAX_S, Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import FINAL, Done, LedgerEntry, LedgerKind
@@ -43,6 +43,7 @@ from evently.domain.state import ADDED, ON_SALE, SET, EventDetails, EventState, 
 ANSWERED_WITH_A_HOLD = frozenset(
     {LedgerKind.HELD, LedgerKind.HOLD_CHANGED, LedgerKind.CONFIRMED, LedgerKind.RELEASED}
 )
+IN_DETAILS = columns_of(EventDetails)
 SEAT_MOVES = frozenset({LedgerKind.RESERVED, LedgerKind.RETURNED})
 # How long a statement waits for a row that another one holds.
 LOCK_S = 1.0
@@ -291,7 +292,7 @@ class MemoryDatabase:
     def _after(self, batch: Batch, now: datetime) -> EventState:
         row = self.states[batch.event_id]
         edit = batch.changes or {}
-        details = {name: to for name, to in edit.items() if name in DETAIL_FIELDS}
+        details = {name: to for name, to in edit.items() if name in IN_DETAILS}
         capacity = edit.get("total_capacity", row.total_capacity)
         return EventState(
             details=replace(row.details, **details) if details else row.details,
@@ -348,7 +349,9 @@ def _check(state: EventState) -> None:
         "events_edited_version_known": 0 <= state.edited_version <= state.version,
         "events_status_known": state.status is not Status.COMPLETED,
         "events_held_within_capacity": state.held_seats >= 0
-        and state.available_seats + state.held_seats <= state.total_capacity,
+        and details.held_back_seats >= 0
+        and state.available_seats + state.held_seats + details.held_back_seats
+        <= state.total_capacity,
         "events_status_follows_seats": state.status not in ON_SALE
         or (state.status is Status.SOLD_OUT) == (state.available_seats == state.held_seats == 0),
     }

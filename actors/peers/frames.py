@@ -50,6 +50,7 @@ from evently.domain.outcomes import (
     Answer,
     CapacityBelowSold,
     Done,
+    HoldbackNotFound,
     HoldExpired,
     HoldNotActive,
     HoldNotFound,
@@ -96,6 +97,7 @@ ANSWERS: tuple[type, ...] = (
     HoldPriceChanged,
     NotOnSale,
     AmountExceedsRevenue,
+    HoldbackNotFound,
 )
 # What is asked about holds; a command's kind is its place here.
 HOLD_COMMANDS: tuple[type[Command], ...] = (PlaceHold, ChangeHold, Confirm, Release, Expire)
@@ -155,6 +157,7 @@ class AskFrame(msgspec.Struct, tag=1, array_like=True):
     edit: Edit | None = None
     holds: About | None = None
     amount: Decimal | None = None
+    holdback: str | None = None
 
 
 class ReadFrame(msgspec.Struct, tag=2, array_like=True):
@@ -251,9 +254,10 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
     """`request` as a frame."""
     command, origin = request.command, request.origin
     quantity, version, retry, edit, holds, amount = 0, None, False, None, None, None
+    holdback = None
     if isinstance(command, Reserve):
         quantity, version, retry = -command.seats, command.version, command.retry
-        amount = command.amount
+        amount, holdback = command.amount, command.holdback
     elif isinstance(command, Return):
         quantity, version, retry = command.seats, command.version, command.retry
         amount = command.amount
@@ -276,6 +280,7 @@ def ask_frame(frame_id: int, event_id: str, request: Request) -> AskFrame:
         edit,
         holds,
         amount,
+        holdback,
     )
 
 
@@ -306,7 +311,13 @@ def _command(frame: AskFrame) -> Command:
         command: Command = _HOLD_COMMAND[frame.holds.kind].decode(frame.holds.command)
         return command
     if edit is None:
-        return seat_move(frame.quantity, version, retry=frame.retry, amount=frame.amount)
+        return seat_move(
+            frame.quantity,
+            version,
+            retry=frame.retry,
+            amount=frame.amount,
+            holdback=frame.holdback,
+        )
     if version is None:
         raise ValueError("an admin's change names the version it is based on")
     if edit.changes == _NOTHING:

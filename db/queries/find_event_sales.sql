@@ -1,4 +1,4 @@
 -- The owner and the sales of an event, as of its version; no row: there is no such event.
-SELECT created_by, total_capacity, available_seats, held_seats, revenue, version
+SELECT created_by, total_capacity, available_seats, held_seats, held_back_seats, revenue, version
   FROM events
  WHERE event_id = $1

@@ -1,7 +1,7 @@
 -- Where the seats of event $1 are and what became of its holds, all as of its version; no row: there is no
 -- such event. A hold whose time has passed has expired, whether that was written or not: `held_seats` tells
 -- how many seats are in those that are stored as held.
-SELECT e.created_by, e.version, e.total_capacity, e.available_seats, e.held_seats,
+SELECT e.created_by, e.version, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats, e.holdbacks,
        CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
             THEN 'completed' ELSE e.status END AS status,
        h.*

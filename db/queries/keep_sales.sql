@@ -9,7 +9,7 @@ WITH added AS (
              WHERE l.event_id = $1
                AND l.version > $2
                AND l.version <= $3
-               AND l.seat_delta + l.held_delta <> 0
+               AND l.seat_delta + l.held_delta + l.held_back_delta <> 0
              GROUP BY 1) AS s
         ON CONFLICT (event_id, date) DO UPDATE
        SET tickets_sold = d.tickets_sold + excluded.tickets_sold,

@@ -1,5 +1,5 @@
--- The versions [$2, $3] of an event that an admin made, oldest first, with what they changed; no row: no
--- admin changed it then.
+-- The versions [$2, $3] of an event that changed what an admin says of it, oldest first, with what they
+-- changed: those of admins, and those that took seats from a block or freed one. No row: there is none.
 SELECT version, changes
   FROM event_ledger
  WHERE event_id = $1

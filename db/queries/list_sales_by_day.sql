@@ -2,7 +2,8 @@
 -- sums and what came since. Where no seat moved there is one row without a date; no row: there is no
 -- such event.
 WITH sold AS MATERIALIZED (
-    SELECT e.created_by, e.total_capacity, e.available_seats, e.held_seats, e.revenue AS money, e.version,
+    SELECT e.created_by, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats,
+           e.revenue AS money, e.version,
            coalesce(k.version, 0) AS kept
       FROM events AS e
       LEFT JOIN event_sales_kept AS k USING (event_id)
@@ -23,12 +24,12 @@ days AS (
               WHERE l.event_id = $1
                 AND l.version > (SELECT kept FROM sold)
                 AND l.version <= (SELECT version FROM sold)
-                AND l.seat_delta + l.held_delta <> 0
+                AND l.seat_delta + l.held_delta + l.held_back_delta <> 0
               GROUP BY 1)) AS part
      GROUP BY date
 )
-SELECT sold.created_by, sold.total_capacity, sold.available_seats, sold.held_seats, sold.money,
-       sold.version, days.date, days.tickets_sold, days.tickets_returned, days.revenue
+SELECT sold.created_by, sold.total_capacity, sold.available_seats, sold.held_seats, sold.held_back_seats,
+       sold.money, sold.version, days.date, days.tickets_sold, days.tickets_returned, days.revenue
   FROM sold
   LEFT JOIN days ON true
  ORDER BY days.date

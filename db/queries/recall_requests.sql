@@ -8,7 +8,7 @@ SELECT event_id, l.caller, l.request_key, l.request, l.version, l.available_seat
        CASE WHEN l.kind NOT IN ('reserved', 'returned') THEN NULL
             WHEN e.terms_version <= l.version THEN e.base_price
             WHEN l.kind = 'reserved' AND l.request NOT LIKE '% for %'
-            THEN round(l.money_delta / -l.seat_delta, 2)
+            THEN round(l.money_delta / -(l.seat_delta + l.held_back_delta), 2)
             ELSE coalesce(
                    (SELECT (p.changes ->> 'base_price')::numeric(12, 2)
                       FROM event_ledger AS p

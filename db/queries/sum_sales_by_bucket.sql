@@ -21,6 +21,6 @@ SELECT date_trunc($5, l.recorded_at, 'UTC') AS start,
    AND l.version < (SELECT low FROM halved WHERE at = $4 AND low = high)
    AND l.recorded_at >= $3
    AND l.recorded_at < $4
-   AND l.seat_delta + l.held_delta <> 0
+   AND l.seat_delta + l.held_delta + l.held_back_delta <> 0
  GROUP BY 1
  ORDER BY 1

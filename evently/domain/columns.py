@@ -20,7 +20,8 @@ class Column:
     events. Lists show the `listed` fields. A `folded` text has a column beside it with the text as
     filters compare it, named by `folded_name`. A `derived` field follows from an admin's change and
     is written with it. Every batch writes the `moved` fields: it sets them to what they are after
-    it, or adds what it changed. A `nullable` field may be None.
+    it, or adds what it changed. A `nullable` field may be None. The public is told nothing of a
+    `private` one.
     """
 
     sql: str
@@ -32,6 +33,7 @@ class Column:
     derived: bool = False
     moved: Literal["set", "added"] | None = None
     nullable: bool = False
+    private: bool = False
 
 
 @cache

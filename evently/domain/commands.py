@@ -19,13 +19,14 @@ class Reserve:
 
     `version` is the version the caller decided on, None for any (`"*"`); with `retry`, a seat
     move that came in between is no conflict. `amount` is what is paid for all of them, None for
-    the event's price.
+    the event's price. They come from the block of the name `holdback`, or from the free ones.
     """
 
     seats: int
     version: int | None
     retry: bool = False
     amount: Decimal | None = None
+    holdback: str | None = None
 
 
 @value
@@ -120,7 +121,7 @@ class Release:
 
 @value
 class Expire:
-    """Give back the seats of holds whose time has passed, as many as one version takes."""
+    """Free the seats of holds and blocks whose time has passed, as many as one version takes."""
 
 
 SeatMove: TypeAlias = Reserve | Return
@@ -131,9 +132,14 @@ Command: TypeAlias = Reserve | Return | Update | Cancel | PlaceHold | HoldStep |
 
 
 def seat_move(
-    quantity: int, version: int | None, *, retry: bool, amount: Decimal | None = None
+    quantity: int,
+    version: int | None,
+    *,
+    retry: bool,
+    amount: Decimal | None = None,
+    holdback: str | None = None,
 ) -> SeatMove:
     """The move of a `quantity` as clients send it: negative reserves, positive returns seats."""
     if quantity < 0:
-        return Reserve(-quantity, version, retry, amount)
+        return Reserve(-quantity, version, retry, amount, holdback)
     return Return(quantity, version, retry, amount)

@@ -17,7 +17,7 @@ from evently.domain.outcomes import (
     LedgerEntry,
     Refusal,
 )
-from evently.domain.state import DERIVED, ON_SALE, EventState
+from evently.domain.state import DERIVED, ON_SALE, EventState, field_of
 from evently.domain.value import value
 
 
@@ -106,15 +106,15 @@ class Batch:
 
     @property
     def changes(self) -> dict[str, Any] | None:
-        """What an admin changed and what follows from it, by field; None where it edits nothing."""
+        """The fields that were edited and what follows from these; None where it edits nothing."""
         if not self.edits:
             return None
         merged: dict[str, Any] = {}
         for record in self.records:
             merged |= record.entry.changes or {}
         for name in DERIVED:
-            if getattr(self.after, name) != getattr(self.base, name):
-                merged[name] = getattr(self.after, name)
+            if field_of(self.after, name) != field_of(self.base, name):
+                merged[name] = field_of(self.after, name)
         return merged
 
 

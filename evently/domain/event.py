@@ -6,7 +6,7 @@ Rules:
    outcome, and the state that was passed in is never changed.
 2. An accepted command raises `version` by exactly one and says, in one ledger entry, all that
    it changed; a refused one is a value and leaves no trace.
-3. Free, held and sold seats are 0 or more, and add up to `total_capacity`, always.
+3. Free, held, held back and sold seats are 0 or more, and add up to `total_capacity`, always.
 4. `terms_version` is the last version at which anything a buyer relies on (price, schedule,
    limits, venue, status other than published/sold_out) changed: a caller that saw that version
    or a later one saw the same offer, whatever the seat count.
@@ -37,12 +37,14 @@ from evently.domain.commands import (
     Return,
     Update,
 )
+from evently.domain.holdbacks import kept_back, seats_in
 from evently.domain.holds import NO_HOLDS, Holds
 from evently.domain.notices import CANCELLED, PUBLISHED, ChangeKind, Notice
 from evently.domain.offer import Problem, misfits
 from evently.domain.outcomes import (
     Accepted,
     CapacityBelowSold,
+    InsufficientSeats,
     InvalidFields,
     InvalidTransition,
     LedgerEntry,
@@ -53,7 +55,7 @@ from evently.domain.outcomes import (
     Refusal,
 )
 from evently.domain.seat_moves import AVAILABILITY, NO_MONEY, by_seats, stale
-from evently.domain.state import EventDetails, EventState, Status
+from evently.domain.state import EventDetails, EventState, Status, field_of
 
 # The steps an admin may ask for. Published and sold_out change into each other by the seats
 # alone, completed comes by the clock, cancelled is final.
@@ -74,6 +76,8 @@ DETAIL_FIELDS = UPDATABLE & columns_of(EventDetails).keys()
 NULLABLE = frozenset(name for name, column in _COLUMNS.items() if column.nullable)
 # A change of one of these makes a new offer. Name, description and type do not.
 TERMS = frozenset(name for name, column in _COLUMNS.items() if column.term)
+# The public hears nothing of these.
+_PRIVATE = frozenset(name for name, column in _COLUMNS.items() if column.private)
 
 
 def decide(state: EventState, command: Command, now: datetime, holds: Holds = NO_HOLDS) -> Outcome:
@@ -104,11 +108,15 @@ def decide(state: EventState, command: Command, now: datetime, holds: Holds = NO
 def created(
     details: EventDetails, total_capacity: int, now: datetime
 ) -> tuple[EventState, LedgerEntry]:
-    """The first version of an event, a draft with every seat available, and its ledger entry."""
+    """The first version of an event, and its ledger entry.
+
+    It is a draft, with every seat available that is not kept back.
+    """
+    available = total_capacity - details.held_back_seats
     state = EventState(
         details=details,
         total_capacity=total_capacity,
-        available_seats=total_capacity,
+        available_seats=available,
         status=Status.DRAFT,
         version=1,
         terms_version=1,
@@ -122,12 +130,13 @@ def created(
     entry = LedgerEntry(
         version=1,
         kind=LedgerKind.CREATED,
-        seat_delta=0,
+        seat_delta=-details.held_back_seats,
         capacity_delta=total_capacity,
         money_delta=NO_MONEY,
-        available_seats=total_capacity,
+        available_seats=available,
         status=Status.DRAFT,
         changes=changes,
+        held_back_delta=details.held_back_seats,
     )
     return state, entry
 
@@ -143,7 +152,7 @@ def _update(state: EventState, command: Update, now: datetime) -> Outcome:
     refusal = _refuse_admin(state, command, now)
     if refusal is not None:
         return refusal
-    changes = {name: to for name, to in command.changes.items() if to != _current(state, name)}
+    changes = {name: to for name, to in command.changes.items() if to != field_of(state, name)}
     kind = LedgerKind.UPDATED
     asked = command.changes.get("status")
     if "status" in changes or (asked is not None and len(command.changes) == 1):
@@ -151,9 +160,9 @@ def _update(state: EventState, command: Update, now: datetime) -> Outcome:
         if asked not in steps:
             return InvalidTransition(state.status_at(now), str(asked))
         kind = steps[asked]
-    capacity = changes.get("total_capacity", state.total_capacity)
-    if capacity < state.sold + state.held_seats:
-        return CapacityBelowSold(capacity, state.sold, state.held_seats)
+    lacking = _lacks_room(state, changes)
+    if lacking is not None:
+        return lacking
     problems = tuple(_misfits(state, command, changes, now))
     if problems:
         return InvalidFields(problems)
@@ -180,10 +189,17 @@ def _is_stale(state: EventState, command: Update | Cancel) -> bool:
     return not (command.retry and last <= command.version < state.version)
 
 
-def _current(state: EventState, name: str) -> Any:
-    if name in DETAIL_FIELDS:
-        return getattr(state.details, name)
-    return getattr(state, name)
+def _lacks_room(state: EventState, changes: dict[str, Any]) -> Refusal | None:
+    """Why what is sold, in holds and kept back would not fit, if so."""
+    sold, held = state.sold, state.held_seats
+    capacity = changes.get("total_capacity", state.total_capacity)
+    held_back = seats_in(changes.get("holdbacks", state.details.holdbacks))
+    if capacity >= sold + held + held_back:
+        return None
+    if "total_capacity" in changes:
+        return CapacityBelowSold(capacity, sold, held, held_back)
+    more = held_back - state.details.held_back_seats
+    return InsufficientSeats(more, state.available_seats, held)
 
 
 def _misfits(
@@ -215,6 +231,8 @@ def _misfits(
 
 def _edited(details: EventDetails, changes: dict[str, Any]) -> EventDetails:
     edits = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
+    if "holdbacks" in edits:
+        edits |= kept_back(edits["holdbacks"])
     return replace(details, **edits) if edits else details
 
 
@@ -222,12 +240,14 @@ def _accepted_admin(
     state: EventState, changes: dict[str, Any], kind: LedgerKind, now: datetime
 ) -> Accepted:
     version = state.version + 1
+    details = _edited(state.details, changes)
     capacity = changes.get("total_capacity", state.total_capacity)
     delta = capacity - state.total_capacity
-    available = state.available_seats + delta
+    held_back_delta = details.held_back_seats - state.details.held_back_seats
+    available = state.available_seats + delta - held_back_delta
     status = Status(changes.get("status", state.status))
     after = EventState(
-        details=_edited(state.details, changes),
+        details=details,
         total_capacity=capacity,
         available_seats=available,
         status=by_seats(status, available, state.held_seats),
@@ -243,27 +263,31 @@ def _accepted_admin(
     entry = LedgerEntry(
         version=version,
         kind=kind,
-        seat_delta=0,
+        seat_delta=-held_back_delta,
         capacity_delta=delta,
         money_delta=NO_MONEY,
         available_seats=available,
         status=after.status_at(now),
         changes=changes,
         notice=_notice(state, after, changes),
+        held_back_delta=held_back_delta,
     )
     return Accepted(after, entry)
 
 
 def _notice(before: EventState, after: EventState, changes: dict[str, Any]) -> Notice | None:
     """What the feed of changes tells of an admin's change; nothing of what only admins see."""
-    if not after.known or not changes:
+    if not after.known:
         return None
     if before.status is Status.DRAFT:
         return PUBLISHED
     if after.status is Status.CANCELLED:
         return CANCELLED
-    kinds = [ChangeKind.UPDATED]
+    told = {name: to for name, to in changes.items() if name not in _PRIVATE}
+    kinds = [ChangeKind.UPDATED] if told else []
     if after.status is not before.status:
-        kinds = [*AVAILABILITY[after.status].kinds, ChangeKind.UPDATED]
-    data = {name: {"from": _current(before, name), "to": to} for name, to in changes.items()}
+        kinds = [*AVAILABILITY[after.status].kinds, *kinds]
+    if not kinds:
+        return None
+    data = {name: {"from": field_of(before, name), "to": to} for name, to in told.items()}
     return Notice(tuple(kinds), data)

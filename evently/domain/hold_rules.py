@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from evently.domain.commands import ChangeHold, Confirm, HoldStep, PlaceHold, Release
+from evently.domain.holdbacks import seats_in, with_seats
 from evently.domain.holds import EXPIRED_MAX, Hold, Holds, HoldStatus
 from evently.domain.notices import ChangeKind, Notice
 from evently.domain.outcomes import (
@@ -89,19 +90,26 @@ def step(state: EventState, command: HoldStep, now: datetime, holds: Holds) -> O
 
 
 def expire(state: EventState, now: datetime, holds: Holds) -> Outcome:
-    """Move the seats of holds whose time has passed back to the free ones."""
+    """Move the seats of holds and of blocks whose time has passed to the free ones."""
     due = [
         hold
         for hold in holds.values()
         if hold is not None and hold.status is HoldStatus.HELD and hold.expires_at <= now
     ]
-    if not due:
+    kept = state.details.holdbacks
+    freed = [block for block in kept if block.due(now)]
+    if not due and not freed:
         return _unchanged(state, now, None)
     gone = tuple(
         replace(hold, status=HoldStatus.EXPIRED, closed_at=now) for hold in due[:EXPIRED_MAX]
     )
     seats = sum(hold.quantity for hold in gone)
-    expired = moved(state, LedgerKind.EXPIRED, now, seats, -seats, NO_MONEY, gone)
+    blocks = with_seats(kept, freed, 0) if freed else None
+    free = seats + seats_in(freed)
+    expired = moved(state, LedgerKind.EXPIRED, now, free, -seats, NO_MONEY, gone, blocks=blocks)
+    if not gone:
+        return expired
+    # An event with held seats is not sold out, so there is nothing else to tell.
     return replace(expired, entry=replace(expired.entry, notice=_expiry_of(gone)))
 
 

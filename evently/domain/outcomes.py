@@ -34,17 +34,25 @@ class LedgerKind(StrEnum):
 
 # A change of one of these says when seats are sold.
 SALES_TIMES = frozenset({"start_datetime", "sales_start", "sales_end", "paused"})
+# Plain names: to look one up in its class costs 0.15 us, at every move.
+_RESERVED = LedgerKind.RESERVED
+_HOLDING = frozenset({LedgerKind.HELD, LedgerKind.HOLD_CHANGED})
+# An admin's changes.
+EDITS = frozenset(
+    {LedgerKind.CREATED, LedgerKind.UPDATED, LedgerKind.PUBLISHED, LedgerKind.CANCELLED}
+)
 
 
 @value
 class LedgerEntry:
     """One version of an event: what changed, and what was answered.
 
-    `seat_delta` is the change of `available_seats` by a seat move and `capacity_delta` that by a
-    change of capacity: `available_seats` is the sum of both over all versions, `revenue` the sum
-    of `money_delta`, `held_seats` that of `held_delta`. `changes` maps an admin's changed fields to
-    their new values. `notice` is what the feed of changes tells of it. `holds` are the holds that
-    changed, as they are after it.
+    `capacity_delta` is the change of `available_seats` by one of the capacity and `seat_delta` any
+    other: `available_seats` is the sum of both over all versions, `revenue` the sum of
+    `money_delta`, `held_seats` that of `held_delta`, `held_back_seats` that of `held_back_delta`.
+    `changes` maps fields to their new values: those that an admin changed, and the blocks if seats
+    were taken from one, or one was freed. `notice` is what the feed of changes tells of it. `holds`
+    are the holds that changed, as they are after it.
     """
 
     version: int
@@ -58,6 +66,12 @@ class LedgerEntry:
     notice: Notice | None = None
     held_delta: int = 0
     holds: tuple[Hold, ...] = ()
+    held_back_delta: int = 0
+
+    @property
+    def edits(self) -> bool:
+        """Whether an admin made it."""
+        return self.changes is not None and self.kind in EDITS
 
     @property
     def sells(self) -> bool:
@@ -65,7 +79,8 @@ class LedgerEntry:
 
         What is confirmed keeps a promise, even if its seats are taken again.
         """
-        return self.seat_delta < 0 and self.kind is not LedgerKind.CONFIRMED
+        kind = self.kind
+        return kind is _RESERVED or (self.seat_delta < 0 and kind in _HOLDING)
 
     @property
     def schedules(self) -> bool:
@@ -148,7 +163,7 @@ class NotOnSale:
 
 @value
 class InsufficientSeats:
-    """Fewer seats are left than were asked for.
+    """Fewer seats are left than were asked for: free ones, or in the block `holdback`.
 
     `held` seats are in holds; some may be free again at `next_hold_expires_at`, if that is known.
     """
@@ -157,6 +172,14 @@ class InsufficientSeats:
     available: int
     held: int = 0
     next_hold_expires_at: datetime | None = None
+    holdback: str | None = None
+
+
+@value
+class HoldbackNotFound:
+    """The event has no block of this name."""
+
+    holdback: str
 
 
 @value
@@ -195,11 +218,12 @@ class InvalidTransition:
 
 @value
 class CapacityBelowSold:
-    """The new capacity is less than the seats that are sold or held."""
+    """The new capacity is less than the seats that are sold, in holds, or kept back."""
 
     total_capacity: int
     sold: int
     held: int = 0
+    held_back: int = 0
 
 
 @value
@@ -271,6 +295,7 @@ Refusal: TypeAlias = (
     | HoldNotActive
     | HoldExpired
     | HoldPriceChanged
+    | HoldbackNotFound
 )
 Outcome: TypeAlias = Accepted | Unchanged | Refusal
 

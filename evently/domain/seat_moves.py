@@ -3,16 +3,19 @@
 Rule: every function here is pure; `evently.domain.event` has the rules that all of them keep.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from evently.domain.commands import PlaceHold, Reserve, Return
 from evently.domain.currencies import misfit, smallest
+from evently.domain.holdbacks import Holdbacks, kept_back, named, seats_in, with_seats
 from evently.domain.holds import Hold
 from evently.domain.notices import REOPENED, SOLD_OUT
 from evently.domain.outcomes import (
     Accepted,
     AmountExceedsRevenue,
+    HoldbackNotFound,
     InsufficientSeats,
     InvalidFields,
     LedgerEntry,
@@ -33,19 +36,36 @@ NO_MONEY = Decimal("0.00")
 
 
 def reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
-    """Sell free seats."""
+    """Sell free seats, or seats of a block."""
     refusal = closed(state, now)
     if refusal is not None:
         return refusal
     amount = command.amount
     if amount is not None and (wrong := not_in_currency(state, amount)):
         return wrong
+    if command.holdback is not None:
+        return _take_from_block(state, command, command.holdback, now)
     if command.seats > state.available_seats:
         return too_few(state, command.seats)
     if is_stale(state, command):
         return stale(state, command.version, now)
     money = command.seats * state.details.base_price if amount is None else amount
     return moved(state, LedgerKind.RESERVED, now, -command.seats, 0, money, (), command.version)
+
+
+def _take_from_block(state: EventState, command: Reserve, name: str, now: datetime) -> Outcome:
+    """Sell seats of a block: until its release is written, they can be nobody else's."""
+    blocks, seats = state.details.holdbacks, command.seats
+    block = named(blocks, name)
+    if block is None:
+        return HoldbackNotFound(name)
+    if seats > block.quantity:
+        return InsufficientSeats(seats, block.quantity, holdback=block.name)
+    if is_stale(state, command):
+        return stale(state, command.version, now)
+    money = seats * state.details.base_price if command.amount is None else command.amount
+    left = with_seats(blocks, [block], block.quantity - seats)
+    return moved(state, LedgerKind.RESERVED, now, 0, 0, money, (), command.version, left)
 
 
 def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
@@ -83,17 +103,23 @@ def moved(
     money_delta: Decimal,
     holds: tuple[Hold, ...] = (),
     seen: int | None = None,
+    blocks: Holdbacks | None = None,
 ) -> Accepted:
-    """The next version, in which seats move between free, held and sold.
+    """The next version, in which seats move between free, held, kept back and sold.
 
     If the caller saw another version than the current one, the service takes that conflict on
-    itself.
+    itself. `blocks` are what is kept back then, None for what was before.
     """
+    details, changes, held_back_delta = state.details, None, 0
+    if blocks is not None:
+        held_back_delta = seats_in(blocks) - details.held_back_seats
+        details = replace(details, **kept_back(blocks))
+        changes = {"holdbacks": blocks}
     available = state.available_seats + seat_delta
     held = state.held_seats + held_delta
     version = state.version + 1
     after = EventState(
-        state.details,
+        details,
         state.total_capacity,
         available,
         by_seats(state.status, available, held),
@@ -115,10 +141,11 @@ def moved(
         money_delta,
         available,
         after.status_at(now),
-        None,
+        changes,
         notice,
         held_delta,
         holds,
+        held_back_delta,
     )
     return Accepted(after, entry, seen is not None and seen != state.version)
 

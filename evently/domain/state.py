@@ -1,17 +1,19 @@
 """The committed state of one event, as its actor holds it and as its row stores it.
 
-Rule: what changes with every seat move stands in `EventState`, what only an admin changes in
-`EventDetails`, so that a seat move makes one small value and shares the rest. Each field says in
-its annotation how it is stored and what a change of it means; this is the only such list.
+Rule: what changes with every seat move stands in `EventState`, what an admin changes, and hardly
+anybody else, in `EventDetails`, so that a seat move makes one small value and shares the rest. Each
+field says in its annotation how it is stored and what a change of it means; this is the only such
+list.
 """
 
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from evently.domain.columns import Column, columns_of
 from evently.domain.currencies import CURRENCY_DEFAULT
+from evently.domain.holdbacks import NO_HOLDBACKS, Holdbacks
 from evently.domain.value import value
 
 
@@ -54,6 +56,15 @@ class EventDetails:
     )
     paused: Annotated[bool, Column("boolean", editable=True, listed=False)] = False
     currency: Annotated[str, Column("text", editable=True, shared=True)] = CURRENCY_DEFAULT
+    # What is kept back from sale, and what follows from it: `kept_back` makes all three.
+    holdbacks: Annotated[Holdbacks, Column("jsonb", editable=True, listed=False, private=True)] = (
+        NO_HOLDBACKS
+    )
+    held_back_seats: Annotated[int, Column("integer", derived=True, private=True)] = 0
+    next_release_at: Annotated[
+        datetime | None,
+        Column("timestamptz", listed=False, derived=True, nullable=True, private=True),
+    ] = None
 
     @property
     def sales_close(self) -> datetime:
@@ -99,7 +110,20 @@ class EventState:
     @property
     def sold(self) -> int:
         """Seats that have been sold and not returned."""
-        return self.total_capacity - self.available_seats - self.held_seats
+        kept = self.held_seats + self.details.held_back_seats
+        return self.total_capacity - self.available_seats - kept
+
+    @property
+    def expires(self) -> bool:
+        """Whether the clock may free seats of it: of holds, or of blocks."""
+        return self.held_seats > 0 or self.details.next_release_at is not None
+
+    def releases(self, now: datetime) -> bool:
+        """Whether it has a block that is to be freed by now."""
+        details = self.details
+        if details.next_release_at is None or details.next_release_at > now:
+            return False
+        return any(block.due(now) for block in details.holdbacks)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -122,9 +146,15 @@ class EventState:
         return self.status
 
 
+_IN_DETAILS = columns_of(EventDetails)
 _COLUMNS = columns_of(EventState)
 # What follows from an admin's change and is written with it.
-DERIVED = tuple(name for name, column in _COLUMNS.items() if column.derived)
+DERIVED = tuple(name for name, one in {**_IN_DETAILS, **_COLUMNS}.items() if one.derived)
 # What every batch sets, and what it adds to.
 SET = tuple(name for name, column in _COLUMNS.items() if column.moved == "set")
 ADDED = tuple(name for name, column in _COLUMNS.items() if column.moved == "added")
+
+
+def field_of(state: EventState, name: str) -> Any:
+    """The value of any field, in its details or beside them."""
+    return getattr(state.details if name in _IN_DETAILS else state, name)

@@ -113,6 +113,14 @@ class Changes(msgspec.Struct):
     has_more: bool
 
 
+class Holdback(msgspec.Struct):
+    """A block of seats that is kept back from sale, until `release_at` if that is not null."""
+
+    name: str
+    quantity: int
+    release_at: dt.datetime | None
+
+
 class VenueInEvent(msgspec.Struct):
     """The venue of an event."""
 
@@ -169,7 +177,7 @@ class EventList(msgspec.Struct):
 class EventInAdminList(_Listed):
     """An event as its admin's list shows it; `held_seats` are in holds, `revenue` of those sold.
 
-    `timezone` is its venue's.
+    `held_back_seats` are in blocks. `timezone` is its venue's.
     """
 
     created_by: str
@@ -182,6 +190,7 @@ class EventInAdminList(_Listed):
     currency: str
     level: Level
     timezone: str
+    held_back_seats: int
 
 
 class AdminEventList(msgspec.Struct):
@@ -250,14 +259,16 @@ class AdminEventDetail(_Detailed):
     start_local: dt.datetime
     end_local: dt.datetime
     paused: bool
+    held_back_seats: int
+    holdbacks: list[Holdback]
 
 
 class LedgerRow(msgspec.Struct):
     """One version of an event: what made it, and what it left.
 
-    `quantity` is the change of free seats, `held` that of the seats in holds. `previous` has what
-    `changes` replaced, but for a field whose last change lies 100 000 versions or more back;
-    `caller_name` is an admin's name of now.
+    `quantity` is the change of free seats, `held` that of the seats in holds, `held_back` that of
+    the seats in blocks. `previous` has what `changes` replaced, but for a field whose last change
+    lies 100 000 versions or more back; `caller_name` is an admin's name of now.
     """
 
     version: int
@@ -274,6 +285,7 @@ class LedgerRow(msgspec.Struct):
     hold_id: str | None
     previous: dict[str, Any]
     caller_name: str | None
+    held_back: int
 
 
 class EventHistory(msgspec.Struct):

@@ -4,6 +4,7 @@ Rule: a model checks all that can be checked without looking anything up; what d
 event's state or on another row is refused by `decide` or by the statement that would write it.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from evently.domain.holdbacks import HOLDBACKS_MAX
 from evently.domain.text import fold
 from routes.contract.fields import (
     INT32_MAX,
@@ -44,6 +46,7 @@ from routes.contract.texts import (
     Address,
     Description,
     EventType,
+    HoldbackName,
     Name,
     OptionalFilter,
     OptionalPlace,
@@ -119,6 +122,21 @@ class SeatMove(Body):
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
     amount: Amount = None
+    holdback: Annotated[
+        HoldbackName | None,
+        Field(
+            description="The name of a block, in any case: seats are reserved from it, and not from"
+            " the free ones. Seats that come back are free ones",
+            examples=["Press"],
+        ),
+    ] = None
+
+    @field_validator("holdback")
+    @classmethod
+    def _is_sold_from(cls, holdback: str | None, info: ValidationInfo) -> str | None:
+        if holdback is not None and info.data.get("quantity", -1) > 0:
+            raise refusal("must be left out where seats are returned: they are free ones then")
+        return holdback
 
 
 class SeatReturn(Body):
@@ -129,11 +147,45 @@ class SeatReturn(Body):
     version: VersionOrAny
     on_conflict: OnConflict = "fail"
     amount: Amount = None
+    # What is returned is free, whatever block it was sold from.
+    holdback: ClassVar[None] = None
+
+
+class NewHoldback(Body):
+    """A block of seats to be kept back from sale."""
+
+    name: HoldbackName
+    quantity: Annotated[int, Field(ge=0, le=INT32_MAX, json_schema_extra={"format": "int32"})]
+    release_at: Annotated[
+        Instant | None, Field(description="When its seats become free ones; null: never")
+    ] = None
+
+
+def _named_once(blocks: list[NewHoldback]) -> list[NewHoldback]:
+    names: set[str] = set()
+    for block in blocks:
+        folded = fold(block.name)
+        if folded in names:
+            raise refusal(f"must name {block.name} once, in whatever case")
+        names.add(folded)
+    return blocks
+
+
+NewHoldbacks = Annotated[
+    list[NewHoldback],
+    Field(
+        max_length=HOLDBACKS_MAX,
+        description="All blocks that are kept back from sale: the list replaces what was kept back"
+        " before. Their names differ by more than case",
+    ),
+    AfterValidator(_named_once),
+]
 
 
 class NewEvent(Body):
     """An event to be created, as a draft."""
 
+    arrays: ClassVar[Mapping[str, type[Body]]] = {"holdbacks": NewHoldback}
     name: Name
     description: Description = ""
     venue_id: Uuid
@@ -147,6 +199,7 @@ class NewEvent(Body):
     sales_end: SalesEnd = None
     paused: Paused = False
     currency: Currency | None = None
+    holdbacks: NewHoldbacks = Field(default_factory=list)
 
     @field_validator("end_datetime")
     @classmethod
@@ -168,6 +221,7 @@ class EventChanges(Body):
 
     # The version, and something to change.
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+    arrays: ClassVar[Mapping[str, type[Body]]] = {"holdbacks": NewHoldback}
     version: Version
     name: Name | None = None
     description: Description | None = None
@@ -187,7 +241,15 @@ class EventChanges(Body):
     available_seats: Annotated[
         int | None, BeforeValidator(_not_null), Field(json_schema_extra={"readOnly": True})
     ] = None
+    holdbacks: NewHoldbacks | None = None
     on_conflict: OnEditConflict = "fail"
+
+    @field_validator("on_conflict")
+    @classmethod
+    def _replaces_what_was_read(cls, on_conflict: str, info: ValidationInfo) -> str:
+        if on_conflict == "retry" and info.data.get("holdbacks") is not None:
+            raise refusal("must be fail with holdbacks: the list replaces the one at `version`")
+        return on_conflict
 
 
 class Cancellation(Body):

@@ -24,6 +24,7 @@ from evently.domain.errors import (
 from evently.domain.outcomes import (
     AmountExceedsRevenue,
     CapacityBelowSold,
+    HoldbackNotFound,
     HoldExpired,
     HoldNotActive,
     HoldNotFound,
@@ -50,6 +51,7 @@ class Code(StrEnum):
     EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
     VENUE_NOT_FOUND = "VENUE_NOT_FOUND"
     HOLD_NOT_FOUND = "HOLD_NOT_FOUND"
+    HOLDBACK_NOT_FOUND = "HOLDBACK_NOT_FOUND"
     ADMIN_NOT_FOUND = "ADMIN_NOT_FOUND"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -86,6 +88,7 @@ STATUS: Mapping[Code, int] = {
     Code.EVENT_NOT_FOUND: 404,
     Code.VENUE_NOT_FOUND: 404,
     Code.HOLD_NOT_FOUND: 404,
+    Code.HOLDBACK_NOT_FOUND: 404,
     Code.ADMIN_NOT_FOUND: 404,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
@@ -212,6 +215,10 @@ def refused(event_id: str, refusal: Refusal) -> ApiError:
             return invalid(*((f"body.{name}", text) for name, text in refusal.problems))
         case HoldNotFound(hold_id):
             return hold_not_found(event_id, hold_id)
+        case HoldbackNotFound(holdback):
+            message = "This event keeps back no block of that name"
+            details = {"event_id": event_id, "holdback": holdback}
+            return ApiError(Code.HOLDBACK_NOT_FOUND, message, details)
         case MaxTicketsExceeded() | HoldNotActive() | HoldExpired() | HoldPriceChanged():
             code, message, details = _hold_conflict(refusal)
         case _:
@@ -282,14 +289,17 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
                 "now": now,
             }
             return Code.EVENT_NOT_ON_SALE, _not_on_sale(refusal), details
-        case InsufficientSeats(requested, available, held, next_hold_expires_at):
+        case InsufficientSeats(requested, available, held, next_hold_expires_at, block):
             details = {
                 "requested": requested,
                 "available": available,
                 "held": held,
                 "next_hold_expires_at": next_hold_expires_at,
             }
-            return Code.INSUFFICIENT_SEATS, "Not enough seats available", details
+            if block is None:
+                return Code.INSUFFICIENT_SEATS, "Not enough seats available", details
+            details["holdback"] = block
+            return Code.INSUFFICIENT_SEATS, "Not enough seats in this block", details
         case SeatsExceedCapacity(requested, returnable):
             details = {"requested": requested, "returnable": returnable}
             return Code.SEATS_EXCEED_CAPACITY, "More seats returned than are sold", details
@@ -310,9 +320,15 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             details = {"from": current_status, "to": requested_status}
             message = f"Event cannot go from {current_status} to {requested_status}"
             return Code.INVALID_STATUS_TRANSITION, message, details
-        case CapacityBelowSold(capacity, sold, held):
-            details = {"total_capacity": capacity, "sold": sold, "held": held}
-            message = f"total_capacity must be at least the {sold + held} seats sold or held"
+        case CapacityBelowSold(capacity, sold, held, held_back):
+            details = {
+                "total_capacity": capacity,
+                "sold": sold,
+                "held": held,
+                "held_back": held_back,
+            }
+            least = sold + held + held_back
+            message = f"total_capacity must be at least the {least} seats sold, held or kept back"
             return Code.CAPACITY_BELOW_SOLD, message, details
         case _:
             assert_never(refusal)

@@ -9,6 +9,7 @@ import msgspec
 
 from evently.domain.holds import HoldStatus
 from evently.domain.state import Status
+from routes.contract.answers import Holdback
 
 
 class Hold(msgspec.Struct):
@@ -68,7 +69,10 @@ class HoldCounts(msgspec.Struct):
 
 
 class EventInventory(msgspec.Struct):
-    """Where the seats of an event are as of `version`; `held` ones are in holds."""
+    """Where the seats of an event are as of `version`.
+
+    Those `held` are in holds, those `held_back` in the blocks of `holdbacks`.
+    """
 
     event_id: str
     version: int
@@ -76,5 +80,7 @@ class EventInventory(msgspec.Struct):
     total_capacity: int
     sold: int
     held: int
+    held_back: int
     available_seats: int
+    holdbacks: list[Holdback]
     holds: HoldCounts

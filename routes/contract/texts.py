@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from evently.domain.holdbacks import HOLDBACK_NAME_MAX
 from evently.domain.text import normalized
 from routes.contract.refusal import refusal, required
 
@@ -103,6 +104,7 @@ _SOME = Field(
 Name = Annotated[str, NFC, _bounded(200), _REQUIRED, _ONE_LINE, _SOME]
 Address = Annotated[str, NFC, _bounded(500), _REQUIRED, _ONE_LINE, _SOME]
 Place = Annotated[str, NFC, _bounded(100), _REQUIRED, _ONE_LINE, _SOME]
+HoldbackName = Annotated[str, NFC, _bounded(HOLDBACK_NAME_MAX), _REQUIRED, _ONE_LINE, _SOME]
 EventType = Annotated[str, NFC, _bounded(50), _REQUIRED, _ONE_LINE, _SOME]
 OptionalPlace = Annotated[
     Annotated[str, NFC, _bounded(100), _ONE_LINE, _line_or_none(100)] | None, BLANK_IS_ABSENT

@@ -5,7 +5,7 @@ worker, is no older than the change that was answered. Once a change is committe
 that nothing was done, whatever fails on the way to it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -17,13 +17,20 @@ from evently.domain.commits import Record
 from evently.domain.creations import CreatedBefore, Creation
 from evently.domain.errors import AnswerLost, NothingDone
 from evently.domain.event import DETAIL_FIELDS, NULLABLE, created
+from evently.domain.holdbacks import Holdback, Holdbacks, kept_back
 from evently.domain.offer import misfits
 from evently.domain.outcomes import Done, KeyReused, NotOwner
 from evently.domain.state import EventDetails, EventState
 from evently.domain.venues import Venue
 from routes.call import Call
 from routes.contract.answers import AdminEventDetail, EventCancelled
-from routes.contract.bodies import Cancellation, CancellationQuery, EventChanges, NewEvent
+from routes.contract.bodies import (
+    Cancellation,
+    CancellationQuery,
+    EventChanges,
+    NewEvent,
+    NewHoldback,
+)
 from routes.contract.deadline import deadline_s
 from routes.contract.errors import Code, event_not_found, invalid, refused
 from routes.endpoint import Access, Endpoint
@@ -54,10 +61,14 @@ async def _create(call: Call, creation: Creation | None) -> str:
         event_id=str(uuid4()),
         created_by=call.admin.admin_id,
         created_at=now,
-        **body.model_dump(exclude={"total_capacity", "currency"}),
+        **body.model_dump(exclude={"total_capacity", "currency", "holdbacks"}),
         currency=body.currency or services.currency,
+        **kept_back(_blocks(body.holdbacks)),
     )
     problems = [(f"body.{name}", message) for name, message in misfits(details, DETAIL_FIELDS)]
+    if details.held_back_seats > body.total_capacity:
+        message = f"holdbacks must not keep back more than total_capacity, {body.total_capacity}"
+        problems.append(("body.holdbacks", message))
     if problems:
         raise invalid(*problems)
     await _venue_with_room(call, body.venue_id, body.total_capacity)
@@ -165,7 +176,14 @@ def _changes(body: EventChanges) -> dict[str, Any]:
         raise invalid(("body.available_seats", message))
     if not given:
         raise invalid(("body", "body changes nothing: give at least one field to change"))
-    return {name: getattr(body, name) for name in given}
+    changes = {name: getattr(body, name) for name in given}
+    if body.holdbacks is not None:
+        changes["holdbacks"] = _blocks(body.holdbacks)
+    return changes
+
+
+def _blocks(given: Sequence[NewHoldback]) -> Holdbacks:
+    return tuple(Holdback(one.name, one.quantity, one.release_at) for one in given)
 
 
 async def _venue_to_be(call: Call, changes: dict[str, Any]) -> Venue | None:
@@ -206,9 +224,9 @@ ENDPOINTS = (
         tag="Admin events",
         summary="Create an event",
         description=(
-            "Creates a draft at version 1, with every seat available, which only its admin "
-            "sees until it is published. The capacity must not exceed the venue's. With an "
-            "`Idempotency-Key`, repeating the request answers the event that it created."
+            "Creates a draft at version 1, with every seat available that is not kept back, which "
+            "only its admin sees until it is published. The capacity must not exceed the venue's. "
+            "With an `Idempotency-Key`, repeating the request answers the event that it created."
         ),
         answer=AdminEventDetail,
         status=201,
@@ -241,14 +259,20 @@ ENDPOINTS = (
             "Changes the fields that are given, if `version` is still the current one. "
             "`status` publishes a draft or cancels an event. Once it is cancelled, or has started "
             "and sells nothing at the door, an event cannot be changed; capacity cannot go below "
-            "the seats that are sold or held. While it sells, send the version that you have read "
-            "and `on_conflict: retry`: only another admin's change is a conflict then."
+            "the seats that are sold, held or kept back. `holdbacks` is the whole list of blocks, "
+            "and replaces the one at `version`. While it sells, send the version that you have "
+            "read and `on_conflict: retry`: only another admin's change is a conflict then."
         ),
         answer=AdminEventDetail,
         access=Access.ADMIN,
         body=EventChanges,
         waits=True,
-        errors=(*_CHANGE_ERRORS, Code.INVALID_STATUS_TRANSITION, Code.CAPACITY_BELOW_SOLD),
+        errors=(
+            *_CHANGE_ERRORS,
+            Code.INVALID_STATUS_TRANSITION,
+            Code.CAPACITY_BELOW_SOLD,
+            Code.INSUFFICIENT_SEATS,
+        ),
     ),
     Endpoint(
         method="DELETE",

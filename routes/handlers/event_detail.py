@@ -13,14 +13,20 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from evently.domain.columns import columns_of, types_of
+from evently.domain.holdbacks import Holdbacks
 from evently.domain.level import level_of
 from evently.domain.state import EventDetails, EventState
 from evently.domain.venues import Venue
-from routes.contract.answers import AdminEventDetail, EventDetail, VenueInEvent
+from routes.contract.answers import AdminEventDetail, EventDetail, Holdback, VenueInEvent
 from routes.contract.zones import local, zone_of
 
 A = TypeVar("A", bound=msgspec.Struct)
 Writer: TypeAlias = Callable[[EventState, Venue, datetime], A]
+
+
+def holdbacks_shown(blocks: Holdbacks) -> list[Holdback]:
+    """The blocks as an admin is shown them."""
+    return [Holdback(one.name, one.quantity, one.release_at) for one in blocks]
 
 
 class _Shown:
@@ -53,13 +59,18 @@ class _Shown:
         self.venue_name = venue.name
         self.venue_city = venue.city
 
+    @property
+    def holdbacks(self) -> list[Holdback]:
+        """The blocks; asked for where an admin is answered."""
+        return holdbacks_shown(self.details.holdbacks)
+
 
 _venue: Callable[[Venue], tuple[Any, ...]] = attrgetter(*VenueInEvent.__struct_fields__)
 # The way from _Shown to each name, as short as can be.
 _PATHS = {
     **{name: f"details.{name}" for name in columns_of(EventDetails)},
     **{name: f"state.{name}" for name in columns_of(EventState)},
-    **{name: name for name in _Shown.__slots__},
+    **{name: name for name in (*_Shown.__slots__, "holdbacks")},
 }
 _TYPES = {**types_of(EventDetails), **types_of(EventState)}
 

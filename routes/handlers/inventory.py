@@ -10,6 +10,7 @@ from routes.call import Call
 from routes.contract.errors import Code, event_not_found, refused
 from routes.contract.hold_answers import EventInventory, HoldCounts
 from routes.endpoint import Access, Endpoint
+from routes.handlers.event_detail import holdbacks_shown
 from routes.handlers.reports import TAG, percent
 
 
@@ -27,7 +28,9 @@ async def get_inventory(call: Call) -> EventInventory:
         found.total_capacity,
         found.sold,
         found.held,
+        found.held_back,
         found.available_seats,
+        holdbacks_shown(found.holdbacks),
         _counts(found.holds),
     )
 
@@ -52,7 +55,7 @@ ENDPOINTS = (
         tag=TAG,
         summary="Where the seats of an event are, and what became of its holds",
         description=(
-            "All as of one version: `sold`, `held` and `available_seats` add up to"
+            "All as of one version: `sold`, `held`, `held_back` and `available_seats` add up to"
             " `total_capacity`, always. `held` counts the seats of an expired hold until its expiry"
             " is written, which takes a second while the event sells and seven otherwise; the"
             " counts of `holds` call it expired at once."

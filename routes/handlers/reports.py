@@ -131,6 +131,7 @@ def _row(version: EventVersion, previous: Mapping[str, Any], caller_name: str | 
         hold_id=version.hold_id,
         previous=dict(previous),
         caller_name=caller_name,
+        held_back=version.held_back_delta,
     )
 
 

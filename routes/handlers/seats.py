@@ -40,7 +40,9 @@ def command_of(body: SeatMoveBody | SeatReturn) -> SeatMove:
     """The move that a body asks for."""
     version = None if body.version == "*" else body.version
     retry = body.on_conflict == "retry"
-    return seat_move(body.quantity, version, retry=retry, amount=body.amount)
+    return seat_move(
+        body.quantity, version, retry=retry, amount=body.amount, holdback=body.holdback
+    )
 
 
 def kind_of(body: SeatMoveBody | SeatReturn) -> str:
@@ -115,7 +117,8 @@ ENDPOINTS = (
         tag="Internal",
         summary="Reserve or return seats, atomically",
         description=(
-            "Takes seats (negative `quantity`) or gives them back (positive). A 2xx is sent "
+            "Takes seats (negative `quantity`), free ones or with `holdback` those of a block, or "
+            "gives them back (positive). A 2xx is sent "
             "after the commit. Send an `Idempotency-Key`: after a timeout or a 503, the same "
             "request with the same key is carried out once and answered."
         ),
@@ -124,6 +127,7 @@ ENDPOINTS = (
         body=SeatMoveBody,
         errors=(
             *_MOVE_ERRORS,
+            Code.HOLDBACK_NOT_FOUND,
             Code.INSUFFICIENT_SEATS,
             Code.EVENT_NOT_MODIFIABLE,
             Code.EVENT_NOT_ON_SALE,

@@ -66,6 +66,12 @@ ERRORS: Mapping[Code, Explained] = {
     Code.HOLD_NOT_FOUND: Explained(
         "The event has no such hold", "No", "This event has no such hold", _HOLD
     ),
+    Code.HOLDBACK_NOT_FOUND: Explained(
+        "The event keeps back no block of that name",
+        "No; with the name of a block that the event has, or without `holdback`",
+        "This event keeps back no block of that name",
+        {**_EVENT, "holdback": "Press"},
+    ),
     Code.ADMIN_NOT_FOUND: Explained(
         "No such admin, or one whose account the user service keeps",
         "No",
@@ -102,7 +108,8 @@ ERRORS: Mapping[Code, Explained] = {
     ),
     Code.INSUFFICIENT_SEATS: Explained(
         "Fewer seats are left than requested; final. `held` ones are in holds; some may be free"
-        " again at `next_hold_expires_at`, if that is not null",
+        " again at `next_hold_expires_at`, if that is not null. Of a block, which `holdback` names"
+        " then, `available` are left",
         "No, not under this key; under a new one fewer seats, or the same once holds have expired",
         "Not enough seats available",
         {
@@ -151,10 +158,10 @@ ERRORS: Mapping[Code, Explained] = {
         {**_EVENT, "from": "published", "to": "draft"},
     ),
     Code.CAPACITY_BELOW_SOLD: Explained(
-        "The new capacity is below the number of seats that are sold or held",
-        "No; with `sold` and `held` together, or more",
-        "total_capacity must be at least the 124 seats sold or held",
-        {**_EVENT, "total_capacity": 100, "sold": 120, "held": 4},
+        "The new capacity is below the number of seats that are sold, held or kept back",
+        "No; with `sold`, `held` and `held_back` together, or more",
+        "total_capacity must be at least the 130 seats sold, held or kept back",
+        {**_EVENT, "total_capacity": 100, "sold": 120, "held": 4, "held_back": 6},
     ),
     Code.MAX_TICKETS_EXCEEDED: Explained(
         "A hold is one booking, and would have more seats than a booking may",

@@ -38,6 +38,10 @@ _EVENT: Mapping[str, Any] = {
     "sales_end": "2035-06-01T21:30:00+02:00",
     "paused": False,
     "currency": "EUR",
+    "holdbacks": [
+        {"name": "Press", "quantity": 20, "release_at": "2035-05-25T12:00:00+02:00"},
+        {"name": "Sponsors", "quantity": 40},
+    ],
 }
 _OPTIONAL = frozenset(
     {
@@ -47,6 +51,7 @@ _OPTIONAL = frozenset(
         "sales_end",
         "paused",
         "currency",
+        "holdbacks",
     }
 )
 _VENUE: Mapping[str, Any] = {
@@ -109,6 +114,10 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
             "Open sales at another time, and sell until the start",
             {"version": 2, "sales_start": "2035-05-03T10:00:00+02:00", "sales_end": None},
         ),
+        "keep_back": Sent(
+            "Keep back these blocks, and no others",
+            {"version": 2, "holdbacks": [{"name": "Press", "quantity": 20, "release_at": None}]},
+        ),
         "cancel": Sent("Cancel", {"version": 3, "status": "cancelled"}),
     },
     "Cancellation": {
@@ -131,6 +140,10 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
             {"quantity": -2, "version": 42, "on_conflict": "retry"},
         ),
         "return": Sent("Return two seats", {"quantity": 2, "version": "*"}),
+        "block": Sent(
+            "Give away two seats of a block",
+            {"quantity": -2, "version": "*", "holdback": "Press", "amount": 0},
+        ),
     },
     "NewHold": {
         "hold": Sent(
@@ -176,6 +189,10 @@ BODIES: Mapping[str, Mapping[str, Sent]] = {
 FIELDS: Mapping[str, Any] = {
     **_VENUE,
     **_EVENT,
+    "Holdback.name": "Press",
+    "Holdback.quantity": 20,
+    "holdbacks": None,
+    "release_at": "2035-05-25T10:00:00Z",
     "Health.status": "healthy",
     "Readiness.status": "ready",
     "Readiness.database": "connected",
@@ -189,6 +206,7 @@ FIELDS: Mapping[str, Any] = {
     "LedgerRow.changes": {},
     "LedgerRow.held": 0,
     "LedgerRow.previous": {},
+    "LedgerRow.held_back": 0,
     "Account.name": "Ada",
     "Account.phone_number": "+1 415 555 0100",
     "SessionsEnded.message": "Logged out everywhere",
@@ -237,7 +255,8 @@ FIELDS: Mapping[str, Any] = {
     "EventInventory.sold": 180,
     "EventInventory.held": 20,
     "EventInventory.total_capacity": 12000,
-    "EventInventory.available_seats": 11800,
+    "EventInventory.held_back": 20,
+    "EventInventory.available_seats": 11780,
     "next": "MjAzNS0wNS0wMlQwOTozMDowMCswMDowMCA2ZjFjMmI5ZS00YTVkLThjNzAtOWIxZS0yZDNmNGE1YjZjN2Q",
     "event_id": EVENT_ID,
     "admin_id": ADMIN_ID,
@@ -258,6 +277,7 @@ FIELDS: Mapping[str, Any] = {
     "end_local": "2035-06-02T00:30:00+02:00",
     "level": "available",
     "held_seats": 4,
+    "held_back_seats": 20,
     "on_sale": True,
     "last_updated": "2035-05-02T09:30:00.250000Z",
     "recorded_at": "2035-05-02T09:30:00.250000Z",

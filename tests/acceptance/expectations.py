@@ -15,10 +15,21 @@ _FOR_ADMIN = ["created_by", "created_at", "updated_at"]
 _SALES = ["sales_start", "sales_end", "currency", "level"]
 _LOCAL = ["timezone", "start_local", "end_local"]
 IN_LIST = [*_LISTED, *_SALES]
-IN_ADMIN_LIST = [*_LISTED, *_FOR_ADMIN, "held_seats", "revenue", *_SALES, "timezone"]
+IN_ADMIN_LIST = [
+    *_LISTED,
+    *_FOR_ADMIN,
+    "held_seats",
+    "revenue",
+    *_SALES,
+    "timezone",
+    "held_back_seats",
+]
 IN_SNAPSHOT = [*_LISTED, "updated_at", *_SALES]
 IN_DETAIL = [*_DETAILED, *_SALES, *_LOCAL]
-IN_ADMIN_DETAIL = [*_DETAILED, *_FOR_ADMIN, "held_seats", "revenue", *_SALES, *_LOCAL, "paused"]
+IN_ADMIN_DETAIL = [
+    *(*_DETAILED, *_FOR_ADMIN, "held_seats", "revenue", *_SALES, *_LOCAL, "paused"),
+    *("held_back_seats", "holdbacks"),
+]
 _VENUE = [
     *("venue_id", "name", "address", "city", "state", "country", "postal_code"),
     *("capacity", "layout_config"),

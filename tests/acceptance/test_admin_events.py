@@ -143,6 +143,7 @@ async def test_the_capacity_cannot_go_under_what_is_sold(service: Service) -> No
         "total_capacity": 5,
         "sold": 6,
         "held": 0,
+        "held_back": 0,
     }
     answer = await service.clients.change(headers, event | moved, total_capacity=6)
     assert (answer.json["available_seats"], answer.json["status"]) == (0, "sold_out")
@@ -257,7 +258,7 @@ async def test_the_history_tells_every_version_newest_first(service: Service) ->
     assert list(reserved) == [
         *("version", "kind", "caller", "changed_fields", "changes", "quantity"),
         *("available_seats", "status", "request_id", "recorded_at", "held", "hold_id"),
-        *("previous", "caller_name"),
+        *("previous", "caller_name", "held_back"),
     ]
     assert (reserved["version"], reserved["kind"], reserved["quantity"]) == (3, "reserved", -2)
     assert reserved["caller"] == "internal:acceptance"

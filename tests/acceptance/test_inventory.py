@@ -26,8 +26,8 @@ async def test_it_tells_where_the_seats_are_and_what_became_of_holds(service: Se
     answer = await read(of, admin)
     assert answer.status == 200
     assert fields_of(answer) == [
-        *("event_id", "version", "status", "total_capacity", "sold", "held", "available_seats"),
-        "holds",
+        *("event_id", "version", "status", "total_capacity", "sold", "held", "held_back"),
+        *("available_seats", "holdbacks", "holds"),
     ]
     assert answer.json == {
         "event_id": of.event_id,
@@ -36,7 +36,9 @@ async def test_it_tells_where_the_seats_are_and_what_became_of_holds(service: Se
         "total_capacity": 20,
         "sold": 7,
         "held": 2,
+        "held_back": 0,
         "available_seats": 11,
+        "holdbacks": [],
         "holds": {
             "active": 1,
             "next_expires_at": kept.json["hold"]["expires_at"],

@@ -20,6 +20,7 @@ from evently.embedded import EmbeddedPostgres
 from tests.contracts import EventStoreContract, Version, _load, _published
 from tests.examples import ADMIN, ORIGIN, batch, reserve, update
 from tests.hold_contracts import HoldStoreContract
+from tests.holdback_contracts import HoldbackStoreContract
 from tests.opening_contracts import OpeningStoreContract
 
 SET_VENUE = """
@@ -93,7 +94,9 @@ async def lane(setting: OnPostgres) -> AsyncIterator[CommitLane]:
     await lane.close()
 
 
-class TestEventStore(EventStoreContract, HoldStoreContract, OpeningStoreContract):
+class TestEventStore(
+    EventStoreContract, HoldStoreContract, HoldbackStoreContract, OpeningStoreContract
+):
     @pytest.fixture
     async def setting(self, database_url: str) -> AsyncIterator[OnPostgres]:
         other = await asyncpg.connect(database_url)

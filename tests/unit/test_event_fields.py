@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from evently.domain.columns import columns_of
 from evently.domain.event import UPDATABLE
+from evently.domain.holdbacks import Holdback, kept_back
 from evently.domain.state import EventDetails, EventState, Status
 from evently.domain.venues import Venue
 from routes.contract.answers import AdminEventDetail, EventDetail, EventInAdminList, EventInList
@@ -42,16 +43,20 @@ def test_a_detail_shows_what_lists_show_and_all_that_an_admin_may_change() -> No
         "held_seats",
         "revenue",
         "paused",
+        "held_back_seats",
+        "holdbacks",
     }
 
 
 def test_a_detail_is_the_state_by_name_with_its_venue_and_prices_as_numbers() -> None:
-    state = published()
+    state = published(**kept_back((Holdback("Press", 2, NOW), Holdback("Crew", 1))))
     detail = admin_event_detail(state, VENUE, NOW)
-    for name in COLUMNS.keys() & {*AdminEventDetail.__struct_fields__}:
+    for name in (COLUMNS.keys() & {*AdminEventDetail.__struct_fields__}) - {"holdbacks"}:
         owner = state if hasattr(state, name) else state.details
         assert getattr(detail, name) == getattr(owner, name), name
     assert type(detail.base_price) is float
+    shown = [(one.name, one.quantity, one.release_at) for one in detail.holdbacks]
+    assert shown == [("Press", 2, NOW), ("Crew", 1, None)]
     assert detail.datetime == state.details.start_datetime
     assert (detail.venue_name, detail.venue_city) == ("Hall", "Oslo")
     assert (detail.venue.venue_id, detail.venue.capacity) == ("v", 40)

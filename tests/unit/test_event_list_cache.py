@@ -99,6 +99,7 @@ def _event(seats: int) -> ListedEvent:
         "created_at": START,
         "updated_at": START,
         "held_seats": 0,
+        "held_back_seats": 0,
         "revenue": Decimal("51.00"),
         "sales_start": None,
         "sales_end": None,

@@ -53,6 +53,7 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.event import UPDATABLE
+from evently.domain.holdbacks import Holdback
 from evently.domain.holds import Hold, HoldStatus
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
@@ -60,6 +61,7 @@ from evently.domain.outcomes import (
     Answer,
     CapacityBelowSold,
     Done,
+    HoldbackNotFound,
     HoldExpired,
     HoldNotActive,
     HoldNotFound,
@@ -90,6 +92,7 @@ instants = st.datetimes(
 )
 prices = st.decimals(0, Decimal("9999999999.99"), places=2)
 statuses = st.sampled_from(Status)
+blocks = st.lists(st.builds(Holdback, texts, seats, st.none() | instants), max_size=3).map(tuple)
 changes = st.fixed_dictionaries(
     {},
     optional={
@@ -107,11 +110,19 @@ changes = st.fixed_dictionaries(
         "sales_end": st.none() | instants,
         "paused": st.booleans(),
         "currency": texts,
+        "holdbacks": blocks,
     },
 )
 
 COMMAND: dict[type, st.SearchStrategy[Command]] = {
-    Reserve: st.builds(Reserve, seats, st.none() | versions, st.booleans(), st.none() | prices),
+    Reserve: st.builds(
+        Reserve,
+        seats,
+        st.none() | versions,
+        st.booleans(),
+        st.none() | prices,
+        st.none() | texts,
+    ),
     Return: st.builds(Return, seats, st.none() | versions, st.booleans(), st.none() | prices),
     Update: st.builds(
         Update,
@@ -175,6 +186,9 @@ states = st.builds(
         sales_end=st.none() | instants,
         paused=st.booleans(),
         currency=texts,
+        holdbacks=blocks,
+        held_back_seats=seats,
+        next_release_at=st.none() | instants,
     ),
     total_capacity=seats,
     available_seats=st.integers(0, 2**31 - 1),
@@ -206,14 +220,17 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     NotOnSale: st.builds(
         NotOnSale, st.none() | instants, st.none() | instants, st.booleans(), instants
     ),
-    InsufficientSeats: st.builds(InsufficientSeats, seats, seats, seats, st.none() | instants),
+    InsufficientSeats: st.builds(
+        InsufficientSeats, seats, seats, seats, st.none() | instants, st.none() | texts
+    ),
     SeatsExceedCapacity: st.builds(SeatsExceedCapacity, seats, seats),
     AmountExceedsRevenue: st.builds(AmountExceedsRevenue, prices, prices),
     StaleVersion: st.builds(StaleVersion, versions, versions, seats, statuses),
     InvalidTransition: st.builds(InvalidTransition, statuses, texts),
-    CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats, seats),
+    CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats, seats, seats),
     MaxTicketsExceeded: st.builds(MaxTicketsExceeded, seats, seats),
     HoldNotFound: st.builds(HoldNotFound, hold_ids),
+    HoldbackNotFound: st.builds(HoldbackNotFound, texts),
     HoldNotActive: st.builds(HoldNotActive, hold_ids, st.sampled_from(HoldStatus)),
     HoldExpired: st.builds(HoldExpired, hold_ids, instants, seats, seats),
     HoldPriceChanged: st.builds(HoldPriceChanged, hold_ids, prices, prices),
@@ -300,6 +317,7 @@ def test_every_field_an_admin_may_change_can_be_forwarded() -> None:
         "sales_end": datetime(2030, 1, 2, tzinfo=UTC),
         "paused": True,
         "currency": "EUR",
+        "holdbacks": (Holdback("Press", 20, datetime(2030, 1, 1, tzinfo=UTC)), Holdback("B", 0)),
     }
     assert examples.keys() == UPDATABLE
     request = Request(Update("a", False, 1, examples, 7), "k", False, Origin("c", "r"), 1.5)

@@ -10,6 +10,7 @@ from evently.domain.origin import Origin
 from tests.contracts import EventStoreContract, Setting, Version
 from tests.examples import EVENT, NOW, ORIGIN, batch, details, publish, reserve
 from tests.hold_contracts import HoldStoreContract
+from tests.holdback_contracts import HoldbackStoreContract
 from tests.memory_store import LOCK_S, Fate, MemoryDatabase, MemoryStore, Step
 from tests.opening_contracts import OpeningStoreContract
 from tests.simulation.virtual_loop import in_virtual_time
@@ -43,7 +44,9 @@ class InMemory:
         ]
 
 
-class TestMemoryStore(EventStoreContract, HoldStoreContract, OpeningStoreContract):
+class TestMemoryStore(
+    EventStoreContract, HoldStoreContract, HoldbackStoreContract, OpeningStoreContract
+):
     @pytest.fixture
     async def setting(self) -> Setting:
         return InMemory()
