@@ -42,6 +42,7 @@ class EventRow:
     total_capacity: int
     available_seats: int
     held_seats: int
+    held_back_seats: int
     revenue: Decimal
     status: str
 
@@ -52,7 +53,7 @@ class Ledger:
 
     `gap_at` is the first version whose predecessor is missing, `wrong_at` the first that notes
     other seats than the sum up to it, `impossible_at` the first whose sum is below 0 or, with the
-    seats in holds, over the capacity.
+    seats in holds and in blocks, over the capacity.
     """
 
     versions: int
@@ -60,6 +61,7 @@ class Ledger:
     capacity: int
     seats: int
     held: int
+    held_back: int
     money: Decimal
     status: str
     gap_at: int | None = None
@@ -76,13 +78,14 @@ class Ledger:
 class Replayed:
     """One event, as its row and as its ledger tell it; either may be missing.
 
-    `in_holds` are the seats of its holds that are stored as held.
+    `in_holds` are the seats of its holds that are stored as held, `in_blocks` those of its blocks.
     """
 
     event_id: str
     row: EventRow | None
     ledger: Ledger | None
     in_holds: int = 0
+    in_blocks: int = 0
 
     def differences(self) -> list[str]:
         """What does not agree, each as a phrase; empty for an event that is right."""
@@ -92,12 +95,18 @@ class Replayed:
             return [f"the ledger has {ledger.versions} versions of it, and there is no such event"]
         if ledger is None:
             return [f"version is {row.version}, and it has no ledger"]
-        return [*_disagreements(row, ledger), *_ledger_faults(ledger), *self._hold_faults(row)]
+        return [*_disagreements(row, ledger), *_ledger_faults(ledger), *self._sum_faults(row)]
 
-    def _hold_faults(self, row: EventRow) -> list[str]:
-        if row.held_seats == self.in_holds:
-            return []
-        return [f"held_seats is {row.held_seats} in the row, {self.in_holds} in its holds"]
+    def _sum_faults(self, row: EventRow) -> list[str]:
+        found = []
+        if row.held_seats != self.in_holds:
+            found.append(f"held_seats is {row.held_seats} in the row, {self.in_holds} in its holds")
+        if row.held_back_seats != self.in_blocks:
+            found.append(
+                f"held_back_seats is {row.held_back_seats} in the row,"
+                f" {self.in_blocks} in its holdbacks"
+            )
+        return found
 
 
 def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
@@ -106,6 +115,7 @@ def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
         ("total_capacity", row.total_capacity, ledger.capacity),
         ("available_seats", row.available_seats, ledger.seats),
         ("held_seats", row.held_seats, ledger.held),
+        ("held_back_seats", row.held_back_seats, ledger.held_back),
         ("revenue", row.revenue, ledger.money),
         ("status", row.status, _stored(ledger.status, row.status)),
     )
@@ -114,8 +124,9 @@ def _disagreements(row: EventRow, ledger: Ledger) -> list[str]:
         for name, told, replayed in pairs
         if told != replayed
     ]
-    if not 0 <= row.available_seats <= row.total_capacity - row.held_seats:
+    if not 0 <= row.available_seats <= row.total_capacity - row.held_seats - row.held_back_seats:
         held = f" with {row.held_seats} held" if row.held_seats else ""
+        held += f" with {row.held_back_seats} kept back" if row.held_back_seats else ""
         found.append(f"available_seats is {row.available_seats} of {row.total_capacity}{held}")
     return found
 
@@ -191,7 +202,8 @@ class EventCheck:
 
 
 def _replayed(row: asyncpg.Record) -> Replayed:
-    return Replayed(str(row["event_id"]), row_of(row), _ledger(row), row["in_holds"])
+    ledger = _ledger(row)
+    return Replayed(str(row["event_id"]), row_of(row), ledger, row["in_holds"], row["in_blocks"])
 
 
 def row_of(row: asyncpg.Record) -> EventRow | None:
@@ -203,6 +215,7 @@ def row_of(row: asyncpg.Record) -> EventRow | None:
         total_capacity=row["total_capacity"],
         available_seats=row["available_seats"],
         held_seats=row["held_seats"],
+        held_back_seats=row["held_back_seats"],
         revenue=row["revenue"],
         status=row["status"],
     )
@@ -217,6 +230,7 @@ def _ledger(row: asyncpg.Record) -> Ledger | None:
         capacity=row["capacity"],
         seats=row["seats"],
         held=row["held"],
+        held_back=row["held_back"],
         money=row["money"],
         status=row["last_status"],
         gap_at=row["gap_at"],

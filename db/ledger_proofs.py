@@ -39,7 +39,7 @@ STATEMENT_S = 20.0
 LEAD_LOCK_ID = 0x4556444B
 
 _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
-_NOTHING = Ledger(0, 0, 0, 0, 0, Decimal(0), "")
+_NOTHING = Ledger(0, 0, 0, 0, 0, 0, Decimal(0), "")
 _SETTINGS = {
     **SERVER_SETTINGS,
     "application_name": "evently-drift",
@@ -54,7 +54,8 @@ _SETTINGS = {
 class Standing:
     """An event, how long its ledger is, and what that comes to as far as it was replayed.
 
-    `from_start` is set where this replay began at version 1. `in_holds` are the seats of its holds.
+    `from_start` is set where this replay began at version 1. `in_holds` are the seats of its holds,
+    `in_blocks` those of its blocks.
     """
 
     event_id: str
@@ -63,6 +64,7 @@ class Standing:
     replayed: Ledger
     from_start: bool
     in_holds: int
+    in_blocks: int
 
     @property
     def left(self) -> int:
@@ -72,7 +74,7 @@ class Standing:
     def whole(self) -> Replayed:
         """The event and its ledger, once nothing is left."""
         ledger = None if self.last_version is None else self.replayed
-        return Replayed(self.event_id, self.row, ledger, self.in_holds)
+        return Replayed(self.event_id, self.row, ledger, self.in_holds, self.in_blocks)
 
 
 class LedgerProofs:
@@ -140,7 +142,7 @@ class LedgerProofs:
             asked.append(
                 (
                     *(one.event_id, known.last_version, upto),
-                    *(known.versions, known.seats, known.held, known.capacity),
+                    *(known.versions, known.seats, known.held, known.held_back, known.capacity),
                 )
             )
         rows = await self._session.fetch(Statement.REPLAY_VERSIONS, *columns(asked))
@@ -159,7 +161,7 @@ class LedgerProofs:
             proofs.append(
                 (
                     *(one.event_id, known.last_version, known.capacity),
-                    *(known.seats, known.held, known.money, known.status),
+                    *(known.seats, known.held, known.held_back, known.money, known.status),
                 )
             )
         begun = [one.event_id for one in right if one.from_start]
@@ -195,6 +197,7 @@ def _standing(row: asyncpg.Record) -> Standing:
             capacity=row["capacity"],
             seats=row["seats"],
             held=row["held"],
+            held_back=row["held_back"],
             money=row["money"],
             status=row["last_status"],
         )
@@ -205,6 +208,7 @@ def _standing(row: asyncpg.Record) -> Standing:
         replayed=replayed,
         from_start=row["proven"] is None,
         in_holds=row["in_holds"],
+        in_blocks=row["in_blocks"],
     )
 
 
@@ -218,6 +222,7 @@ def _further(before: Ledger, upto: int, row: asyncpg.Record | None) -> Ledger:
         capacity=row["capacity"],
         seats=row["seats"],
         held=row["held"],
+        held_back=row["held_back"],
         money=before.money + row["money"],
         status=row["last_status"] or before.status,
         gap_at=before.gap_at or row["gap_at"],

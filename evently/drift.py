@@ -51,6 +51,8 @@ def drift_seats(replayed: Replayed) -> int:
         abs(row.available_seats - ledger.seats),
         abs(row.held_seats - ledger.held),
         abs(row.held_seats - replayed.in_holds),
+        abs(row.held_back_seats - ledger.held_back),
+        abs(row.held_back_seats - replayed.in_blocks),
     )
 
 

@@ -19,13 +19,16 @@ WITH RECURSIVE ledgers AS (
      WHERE last.event_id IS NOT NULL
 )
 SELECT coalesce(e.event_id, l.event_id) AS event_id,
-       e.version, e.total_capacity, e.available_seats, e.held_seats, e.revenue, e.status,
+       e.version, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats, e.revenue, e.status,
        l.last_version,
-       p.version AS proven, p.capacity, p.seats, p.held, p.money, p.status AS last_status,
+       p.version AS proven, p.capacity, p.seats, p.held, p.held_back, p.money, p.status AS last_status,
        (SELECT coalesce(sum(h.quantity), 0)
           FROM event_holds AS h
-         WHERE h.event_id = coalesce(e.event_id, l.event_id) AND h.status = 'held') AS in_holds
-  FROM (SELECT event_id, version, total_capacity, available_seats, held_seats, revenue, status
+         WHERE h.event_id = coalesce(e.event_id, l.event_id) AND h.status = 'held') AS in_holds,
+       (SELECT coalesce(sum(b.quantity), 0)
+          FROM jsonb_to_recordset(e.holdbacks) AS b (quantity integer)) AS in_blocks
+  FROM (SELECT event_id, version, total_capacity, available_seats, held_seats, held_back_seats, holdbacks,
+               revenue, status
           FROM events
          WHERE event_id BETWEEN $1 AND $2) AS e
   FULL JOIN (

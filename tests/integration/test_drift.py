@@ -49,6 +49,24 @@ SELECT event_id, version, 'held', -1, 1, 0, 0, available_seats, status, 'key ' |
        'internal:test', 'request'
   FROM event
 """
+# The next version, by one seat that is kept back.
+KEEP_BACK = """
+WITH event AS (
+    UPDATE events
+       SET version = version + 1, available_seats = available_seats - 1,
+           held_back_seats = held_back_seats + 1,
+           holdbacks = jsonb_build_array(
+               jsonb_build_object('name', 'Press', 'quantity', held_back_seats + 1))
+     WHERE event_id = $1
+    RETURNING *
+)
+INSERT INTO event_ledger (event_id, version, kind, seat_delta, held_back_delta, capacity_delta,
+                          money_delta, available_seats, status, request_key, request, caller,
+                          request_id)
+SELECT event_id, version, 'updated', -1, 1, 0, 0, available_seats, status, 'key ' || version, '',
+       'admin:test', 'request'
+  FROM event
+"""
 OLD = timedelta(seconds=WHOLE_EVERY_S + 1)
 
 
@@ -329,3 +347,20 @@ async def test_what_is_watched_is_exported_and_the_tasks_end_with_it(
         "evently_replication_slot_lag_bytes": 0,
         "evently_replication_slots_lost": 0,
     }
+
+
+async def test_what_is_kept_back_is_proven_and_compared_with_the_blocks_each_time(
+    connection: "asyncpg.Connection[asyncpg.Record]", database_url: str
+) -> None:
+    event_id = await add_event(connection)
+    check = DriftCheck(database_url, sleep=no_pause)
+    for replayed in (5, 6):
+        await connection.execute(KEEP_BACK, event_id)
+        await check.check_all()
+        assert (check.seats, check.events, check.replayed) == (0, 0, replayed)
+    await connection.execute("UPDATE events SET holdbacks = '[]' WHERE event_id = $1", event_id)
+    await check.check_all()
+    assert (check.seats, check.events, check.replayed) == (2, 1, 6)
+    await connection.execute("UPDATE events SET held_back_seats = 0 WHERE event_id = $1", event_id)
+    await check.check_all()
+    assert (check.seats, check.events, check.replayed) == (2, 1, 6), "as its proof knows"

@@ -120,6 +120,17 @@ TAMPERED = [
         "revenue is 49.99 in the row, 50.00 in the ledger",
     ),
     (
+        "UPDATE events SET held_back_seats = 3 WHERE event_id = $1",
+        (
+            "held_back_seats is 3 in the row, 0 in the ledger; "
+            "held_back_seats is 3 in the row, 0 in its holdbacks"
+        ),
+    ),
+    (
+        "UPDATE events SET holdbacks = '[{\"quantity\": 2}]' WHERE event_id = $1",
+        "held_back_seats is 0 in the row, 2 in its holdbacks",
+    ),
+    (
         "UPDATE events SET status = 'cancelled' WHERE event_id = $1",
         "status is cancelled in the row, published in the ledger",
     ),
@@ -299,6 +310,7 @@ async def test_the_command_shows_an_event_that_was_asked_for_as_json(setting: Se
             "total_capacity": 100,
             "available_seats": 95,
             "held_seats": 0,
+            "held_back_seats": 0,
             "revenue": "50.00",
             "status": "published",
         },
@@ -308,6 +320,7 @@ async def test_the_command_shows_an_event_that_was_asked_for_as_json(setting: Se
             "capacity": 100,
             "seats": 95,
             "held": 0,
+            "held_back": 0,
             "money": "50.00",
             "status": "published",
             "gap_at": None,
