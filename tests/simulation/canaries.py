@@ -50,6 +50,11 @@ from evently.domain.outcomes import (
 from evently.domain.state import EventState
 from tests.memory_store import Fate, MemoryDatabase, MemoryStore
 from tests.simulation.__main__ import simulate
+from tests.simulation.block_canaries import (
+    free_a_block_twice,
+    refuse_before_blocks_were_freed,
+    sell_the_seats_of_a_block_twice,
+)
 from tests.simulation.bulk_canaries import (
     answer_a_request_before_its_last_move,
     call_a_lost_answer_overloaded,
@@ -411,6 +416,9 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     read_a_hold_once_and_keep_it,
     take_rows_of_another_version,
     refuse_before_expired_holds_were_looked_for,
+    sell_the_seats_of_a_block_twice,
+    free_a_block_twice,
+    refuse_before_blocks_were_freed,
     mix_up_the_results_of_a_request,
     answer_a_request_before_its_last_move,
     call_a_lost_answer_overloaded,

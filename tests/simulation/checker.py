@@ -10,8 +10,9 @@ Rules:
    after it; after a final one nothing at all, and it is what every repetition hears.
 4. After OUTCOME_UNKNOWN a worker says nothing else of a key until it has an answer.
 5. Versions have no gap, seats stay within bounds, and the row is what the ledger adds up to.
-6. Free, held and sold seats add up, what is held is what the holds say, and a hold ends once, but
-   for one that is retaken. Nobody is refused for want of seats that an expired hold still has.
+6. Free, held, kept back and sold seats add up, what is held is what the holds say, and a hold ends
+   once, but for one that is retaken. A block loses what was asked of it, or is freed in its time,
+   once. Nobody is refused for want of seats that an expired hold or a block that is due still has.
 7. A read is something that was committed, no older than what its worker has answered before.
 """
 
@@ -45,6 +46,7 @@ from evently.domain.errors import (
 from evently.domain.event import DETAIL_FIELDS, TERMS, decide
 from evently.domain.holds import Hold, Holds, HoldStatus
 from evently.domain.outcomes import (
+    EDITS,
     FINAL,
     NO_ROOM,
     Answer,
@@ -57,6 +59,7 @@ from evently.domain.outcomes import (
 )
 from evently.domain.state import ON_SALE, EventState, Status
 from tests.memory_store import LedgerRow, MemoryDatabase
+from tests.simulation.blocks import block_faults, fields_of
 
 # The database's clock as the actors know it may be as old as the slowest answer.
 CLOCK_S = 8.0
@@ -204,6 +207,8 @@ class Checker:
                 continue
             holds.append({**holds[-1], **{one.hold_id: one for one in row.record.entry.holds}})
             self._check_holds(row, holds[-2])
+            latest = self._at(row.at_s + CLOCK_S)
+            self.violations += block_faults(row, states[-1][1].details.holdbacks, latest)
             states.append((row.at_s, self._next(states[-1][1], row)))
             self._check_seats(states[-1][1], holds[-1], row)
             self._check_attempts(row)
@@ -239,6 +244,8 @@ class Checker:
         if status in ON_SALE:
             status = Status.PUBLISHED if available or held else Status.SOLD_OUT
         details = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
+        if "holdbacks" in details:
+            details |= fields_of(details["holdbacks"])
         after = EventState(
             details=replace(state.details, **details) if details else state.details,
             total_capacity=capacity,
@@ -251,7 +258,7 @@ class Checker:
             cancelled_as_draft=state.cancelled_as_draft
             or (state.status is Status.DRAFT and status is Status.CANCELLED),
             held_seats=held,
-            edited_version=row.version if entry.changes is not None else state.edited_version,
+            edited_version=row.version if entry.kind in EDITS else state.edited_version,
         )
         if entry.version != after.version:
             self._violation(f"version {entry.version} follows {state.version}: {row}")
@@ -262,9 +269,10 @@ class Checker:
     def _check_seats(self, state: EventState, holds: Holds, row: LedgerRow) -> None:
         """The four numbers, without the help of the code that is looked at."""
         free, held = state.available_seats, state.held_seats
-        sold = state.total_capacity - free - held
-        if min(free, held, sold) < 0:
-            self._violation(f"{free} free, {held} held, {sold} sold seats: {row}")
+        kept = sum(block.quantity for block in state.details.holdbacks)
+        sold = state.total_capacity - free - held - kept
+        if min(free, held, kept, sold) < 0:
+            self._violation(f"{free} free, {held} held, {kept} kept back, {sold} sold: {row}")
         # A return that names no amount takes back all with the last seat.
         shares = row.record.entry.kind is LedgerKind.RETURNED and " for " not in row.record.request
         if state.revenue < 0 or (state.revenue and sold == 0 and shares):
@@ -327,9 +335,9 @@ class Checker:
         entry = row.record.entry
         wanted = {canonical(a.command): a.command for a in attempts}.get(row.record.request)
         sign = {Reserve: -1, PlaceHold: -1, Return: 1}.get(type(wanted), 0)
-        other = not isinstance(wanted, IDEMPOTENT) and (
-            entry.seat_delta != sign * getattr(wanted, "seats", 0)
-        )
+        # What is kept back is no more sold than what is free.
+        delta = entry.seat_delta + entry.held_back_delta
+        other = not isinstance(wanted, IDEMPOTENT) and delta != sign * getattr(wanted, "seats", 0)
         if wanted is None or other:
             self._violation(f"another quantity than was asked for: {row}")
         amount = getattr(wanted, "amount", None)
@@ -401,7 +409,9 @@ class Checker:
         moments = self._moments(attempt, told, tries)
         for state in states:
             holds = self._holds[attempt.event_id][state.version - 1]
-            if isinstance(told, InsufficientSeats) and self._is_helped(told, holds, min(tries)):
+            if isinstance(told, InsufficientSeats) and self._is_helped(
+                told, state, holds, min(tries)
+            ):
                 continue
             for at in moments:
                 if decide(state, attempt.command, at, holds) == told:
@@ -421,12 +431,22 @@ class Checker:
             self._violation(f"refused at another time: {attempt}")
         return {told.now}
 
-    def _is_helped(self, refusal: InsufficientSeats, holds: Holds, sent_s: float) -> bool:
-        """Whether holds that had expired when it was asked for had the seats."""
+    def _is_helped(
+        self, refusal: InsufficientSeats, state: EventState, holds: Holds, sent_s: float
+    ) -> bool:
+        """Whether holds and blocks whose time had passed when it was asked for had the seats."""
+        if refusal.holdback is not None:
+            return False
+        sent = self._at(sent_s)
         due = sum(
             one.quantity
             for one in holds.values()
-            if one and one.status is HoldStatus.HELD and one.expires_at <= self._at(sent_s)
+            if one and one.status is HoldStatus.HELD and one.expires_at <= sent
+        )
+        due += sum(
+            block.quantity
+            for block in state.details.holdbacks
+            if block.release_at is not None and block.release_at <= sent
         )
         return due > 0 and refusal.requested <= refusal.available + due
 

@@ -30,6 +30,7 @@ from evently.domain.commands import (
 from evently.domain.commits import Batch, Record
 from evently.domain.errors import Fault
 from evently.domain.event import created
+from evently.domain.holdbacks import kept_back
 from evently.domain.holds import hold_id_of
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Answer, Done
@@ -37,6 +38,7 @@ from evently.domain.state import EventState
 from tests.examples import ADMIN, VENUE, VENUE_CAPACITY, batch, details, publish
 from tests.examples import NOW as EPOCH
 from tests.memory_store import Call, Fate, MemoryDatabase, MemoryStore, Step
+from tests.simulation.blocks import Blocks
 from tests.simulation.bulk_client import BulkClient
 from tests.simulation.checker import Attempt, Checker, End
 
@@ -146,6 +148,7 @@ class World:
         # worlds stay what they were.
         self.window_chance = random.Random(f"windows {seed}")  # noqa: S311 - nothing is secret
         self.windows = self.window_chance.random() < 0.33
+        self.blocks = Blocks(seed, self.database.now)
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
         self.lives = 0
@@ -177,14 +180,15 @@ class World:
         capacity = 3 if self.scarce else self.chance.choice((3, 8, 20))
         starts_s = self.chance.choice((15.0, 1e6, 1e6, 1e6))
         starts = EPOCH + timedelta(seconds=starts_s)
-        times: dict[str, datetime | None] = {
+        times: dict[str, Any] = {
             "start_datetime": starts,
             "end_datetime": starts + timedelta(hours=2),
         }
         if self.windows:
             times["sales_start"] = self._moment((None, 0.5, 2.0, 4.0))
             times["sales_end"] = self._moment((None, None, 6.0, 20.0))
-        state, entry = created(details(event_id, **times), capacity, EPOCH)
+        kept = kept_back(self.blocks.kept(capacity))
+        state, entry = created(details(event_id, **times, **kept), capacity, EPOCH)
         self.database.insert(state, Record(entry, "create", "create", Origin(ADMIN, "set-up")))
         if self.chance.random() < 0.9:
             state = self.database.states[event_id]
@@ -327,7 +331,11 @@ class World:
             # Two clients draw the same keys: those of a caller are its own.
             key = f"{name}{number}" if caller == "booking" else f"{chr(ord(name) - 1)}{number}"
             keyed = self.chance.random() < 0.75
-            command = self._about_a_hold(event_id, caller, key) or self._seat_move(event_id)
+            command = (
+                self.blocks.taken()
+                or self._about_a_hold(event_id, caller, key)
+                or self._seat_move(event_id)
+            )
             await self._carry_out(Move(event_id, command, key, keyed, caller))
 
     def wish(self, key: str, caller: str) -> Move:
@@ -456,6 +464,9 @@ class World:
         drawn = self.chance.random()
         if drawn < 0.05:
             return Cancel(ADMIN, True, version)
+        if self.blocks.edits():
+            kept = {"holdbacks": self.blocks.kept(state.total_capacity)}
+            return Update(ADMIN, True, version, kept, VENUE_CAPACITY)
         if self.windows and self.window_chance.random() < 0.5:
             moved: dict[str, Any] = self.window_chance.choice(
                 (
