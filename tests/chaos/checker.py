@@ -103,23 +103,26 @@ class _Check:
     # The ledger alone
 
     def _check_row(self) -> None:
-        available = capacity = held = 0
+        available = capacity = held = held_back = 0
         for position, row in enumerate(self._ledger.rows, 1):
             if row.version != position:
                 self._violated(GAP, f"version {row.version} stands where {position} should")
             available += row.seat_delta + row.capacity_delta
             capacity += row.capacity_delta
             held += row.held_delta
+            held_back += row.held_back_delta
             if row.available_seats != available:
                 self._violated(OTHER, f"{row} follows from {available} seats", row.key)
-            if held < 0 or not 0 <= row.available_seats <= capacity - held:
-                what = f"{row} of {capacity} seats with {held} held"
+            left = capacity - held - held_back
+            if min(held, held_back) < 0 or not 0 <= row.available_seats <= left:
+                what = f"{row} of {capacity} seats with {held} held and {held_back} kept back"
                 self._violated(NEGATIVE, what, row.key)
         event = self._ledger.event
-        if not 0 <= event.available_seats <= event.total_capacity - event.held_seats:
+        if event.sold < 0 or event.available_seats < 0:
             self._violated(NEGATIVE, f"{event}")
-        replayed = (len(self._ledger.rows), capacity, available, held)
-        stored = (event.version, event.total_capacity, event.available_seats, event.held_seats)
+        replayed = (len(self._ledger.rows), capacity, available, held, held_back)
+        seats = (event.available_seats, event.held_seats, event.held_back_seats)
+        stored = (event.version, event.total_capacity, *seats)
         if stored != replayed:
             self._violated(OTHER, f"{event} is not its ledger's {replayed}")
 

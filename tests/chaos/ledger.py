@@ -34,6 +34,7 @@ class Row:
     description: str | None = None
     new_terms: bool = False
     held_delta: int = 0
+    held_back_delta: int = 0
     # The hold that it is about, or all that expired.
     holds: Sequence[str] = ()
 
@@ -47,11 +48,13 @@ class EventRow:
     available_seats: int
     status: str
     held_seats: int = 0
+    held_back_seats: int = 0
 
     @property
     def sold(self) -> int:
         """Seats that were sold and not returned."""
-        return self.total_capacity - self.available_seats - self.held_seats
+        kept = self.held_seats + self.held_back_seats
+        return self.total_capacity - self.available_seats - kept
 
 
 @dataclass
@@ -67,15 +70,16 @@ class EventLedger:
     _versions: Sequence[int] = field(init=False)
     _latest_s: Sequence[float] = field(init=False)
     _capacities: Mapping[int, int] = field(init=False)
-    _held: Mapping[int, int] = field(init=False)
+    # In holds and in blocks.
+    _kept: Mapping[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._versions = [row.version for row in self.rows]
         self._latest_s = list(accumulate((row.recorded_s for row in self.rows), max))
         capacities = accumulate(row.capacity_delta for row in self.rows)
         self._capacities = dict(zip(self._versions, capacities, strict=True))
-        held = accumulate(row.held_delta for row in self.rows)
-        self._held = dict(zip(self._versions, held, strict=True))
+        kept = accumulate(row.held_delta + row.held_back_delta for row in self.rows)
+        self._kept = dict(zip(self._versions, kept, strict=True))
         self.by_version = {row.version: row for row in self.rows}
         self.by_key = {row.key: row for row in self.rows}
         self.by_request_id = {row.request_id: row for row in self.rows}
@@ -96,7 +100,7 @@ class EventLedger:
     def sold_at(self, version: int) -> int:
         """How many seats were sold and not returned at this version."""
         row = self.by_version[version]
-        return self._capacities[version] - row.available_seats - self._held[version]
+        return self._capacities[version] - row.available_seats - self._kept[version]
 
     def between(self, after: int, until: int) -> Sequence[Row]:
         """The versions after `after`, up to `until`."""
@@ -116,10 +120,12 @@ class EventLedger:
 
 
 _EVENT = """
-SELECT version, total_capacity, available_seats, held_seats, status FROM events WHERE event_id = $1
+SELECT version, total_capacity, available_seats, held_seats, held_back_seats, status
+  FROM events WHERE event_id = $1
 """
 _LEDGER = """
-SELECT version, kind, seat_delta, held_delta, capacity_delta, available_seats, status,
+SELECT version, kind, seat_delta, held_delta, held_back_delta, capacity_delta,
+       available_seats, status,
        request_key AS key, request_id, caller,
        extract(epoch FROM recorded_at)::float8 AS recorded_s,
        ARRAY (SELECT jsonb_path_query(hold, '$.hold_id') #>> '{}') AS holds,

@@ -171,6 +171,14 @@ def seats_do_not_add_up(played: Played) -> None:
     played.row(5, available_seats=3)
 
 
+def kept_back_by_the_row_alone(played: Played) -> None:
+    played.event = replace(played.event, held_back_seats=1)
+
+
+def a_block_freed_that_never_was(played: Played) -> None:
+    played.write("expiry", 1, 70.0, kind="expired", held_back_delta=-1, caller=FOREIGN)
+
+
 def another_quantity(played: Played) -> None:
     played.row(3, seat_delta=-5, available_seats=5)
     played.row(4, seat_delta=-5)
@@ -308,6 +316,8 @@ def read_far_behind_an_answer(played: Played) -> None:
         (version_twice, GAP),
         (row_is_not_its_ledger, OTHER),
         (seats_do_not_add_up, OTHER),
+        (kept_back_by_the_row_alone, OTHER),
+        (a_block_freed_that_never_was, NEGATIVE),
         (another_quantity, OTHER),
         (another_version_told, OTHER),
         (other_seats_told, OTHER),
