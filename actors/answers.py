@@ -33,7 +33,9 @@ def answer_to(outcome: Outcome, now: datetime) -> Answer:
     """What the caller of a command hears once its batch is committed, at `now`."""
     if isinstance(outcome, Accepted):
         entry = outcome.entry
-        state = committed(outcome.state, now) if entry.edits else None
+        state = None
+        if entry.changes is not None and entry.edits:
+            state = committed(outcome.state, now)
         hold = entry.holds[0] if entry.holds else None
         # An admin's answer has the whole state, and a hold its own price.
         priced = state is None and hold is None

@@ -71,7 +71,7 @@ class LedgerEntry:
     @property
     def edits(self) -> bool:
         """Whether an admin made it."""
-        return self.changes is not None and self.kind in EDITS
+        return self.kind in EDITS
 
     @property
     def sells(self) -> bool:
