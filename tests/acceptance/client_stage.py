@@ -16,6 +16,7 @@ from evently_client import (
     ClientLimits,
     EventServiceClient,
     Failure,
+    Holdback,
     SyncEventServiceClient,
 )
 from evently_client.testing import Break, FakeEventService
@@ -44,6 +45,9 @@ class Stage(Protocol):
     async def cancel(self, event_id: str) -> None: ...
     async def pass_an_hour(self, event_id: str) -> None: ...
     async def pause(self, event_id: str, *, paused: bool) -> None: ...
+    async def keep_back(
+        self, event_id: str, name: str, seats: int, release_in: timedelta | None = None
+    ) -> None: ...
 
 
 class FakeStage:
@@ -75,6 +79,11 @@ class FakeStage:
 
     async def pause(self, event_id: str, *, paused: bool) -> None:
         self._fake.pause(event_id, paused=paused)
+
+    async def keep_back(
+        self, event_id: str, name: str, seats: int, release_in: timedelta | None = None
+    ) -> None:
+        self._fake.keep_back(event_id, name, seats, release_in=release_in)
 
 
 class Breaking(HttpTransport):
@@ -144,6 +153,15 @@ class ServiceStage:
     async def pause(self, event_id: str, *, paused: bool) -> None:
         version = (await self._admin.get_event(event_id)).version
         await self._admin.update_event(event_id, version, paused=paused, on_conflict="retry")
+
+    async def keep_back(
+        self, event_id: str, name: str, seats: int, release_in: timedelta | None = None
+    ) -> None:
+        release_at = None if release_in is None else datetime.now(UTC) + release_in
+        event = await self._admin.get_event(event_id)
+        blocks = [*event.holdbacks, Holdback(name, seats, release_at)]
+        kept = await self._admin.update_event(event_id, event.version, holdbacks=blocks)
+        assert kept.holdbacks == tuple(blocks)
 
     async def pass_an_hour(self, event_id: str) -> None:
         # The shortest hold is too long for a test to wait, so its holds were placed earlier.

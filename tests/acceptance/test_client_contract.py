@@ -18,6 +18,7 @@ from evently_client import (
     EventNotFound,
     EventNotModifiable,
     EventNotOnSale,
+    HoldbackNotFound,
     InsufficientSeats,
     InvalidRequest,
     KeyReused,
@@ -87,6 +88,45 @@ async def test_no_such_amount_is_sent(stage: Stage, amount: Decimal) -> None:
         with pytest.raises(ValueError, match="price"):
             await events.reserve(event_id, 1, amount=amount)
         assert (await events.get_event(event_id)).version == 2
+
+
+async def test_a_block_is_sold_to_whoever_names_it_and_is_free_after_its_time(stage: Stage) -> None:
+    event_id = await stage.add_event(5)
+    await stage.keep_back(event_id, 'The "press"', 2)
+    await stage.keep_back(event_id, "Crew", 1, timedelta(days=1))
+    async with stage.client() as events:
+        first = await events.reserve(event_id, 1, holdback='THE "PRESS"', amount=0, key="comp")
+        assert (first.available_seats, first.status) == (2, "published")
+        again = await events.reserve(event_id, 1, holdback='THE "PRESS"', amount=0, key="comp")
+        assert (again.version, again.replayed) == (first.version, True)
+        with pytest.raises(KeyReused):
+            await events.reserve(event_id, 1, amount=0, key="comp")
+        with pytest.raises(HoldbackNotFound):
+            await events.reserve(event_id, 1, holdback="nobody")
+        sold, few, back = await events.move_many(
+            [
+                SeatMove(event_id, -1, holdback='the "press"'),
+                SeatMove(event_id, -2, holdback="crew"),
+                SeatMove(event_id, 1),
+            ]
+        )
+        assert isinstance(sold, SeatsMoved)
+        assert isinstance(few, InsufficientSeats)
+        assert (few.requested, few.available, few.holdback) == (2, 1, "Crew")
+        assert isinstance(back, SeatsMoved)
+        assert (await events.reserve(event_id, 3)).status == "sold_out"
+        with pytest.raises(InsufficientSeats) as caught:
+            await events.reserve(event_id, 1)
+        assert (caught.value.available, caught.value.holdback) == (0, None)
+        with pytest.raises(ValueError, match="holdback"):
+            SeatMove(event_id, 1, holdback="crew")
+
+
+async def test_a_block_that_is_due_helps_whoever_needs_its_seats(stage: Stage) -> None:
+    event_id = await stage.add_event(2)
+    await stage.keep_back(event_id, "Press", 2, timedelta(seconds=-1))
+    async with stage.client() as events:
+        assert (await events.reserve(event_id, 2)).status == "sold_out"
 
 
 async def test_seats_go_and_come_back_and_every_move_is_a_version(stage: Stage) -> None:

@@ -1,10 +1,11 @@
 """An admin's calls for events: create, read, change, publish, cancel, and what was sold."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from .answers import AdminEvent, AdminEventPage, Analytics, EventCancelled, History
+from .answers import AdminEvent, AdminEventPage, Analytics, EventCancelled, History, Holdback
 from .calls import Call, Calls, body_as
 from .course import Safety
 from .sent import (
@@ -45,6 +46,7 @@ class AdminEvents(Calls):
         sales_end: datetime | Unchanged | None = UNCHANGED,
         paused: bool | Unchanged = UNCHANGED,
         currency: str | Unchanged = UNCHANGED,
+        holdbacks: Sequence[Holdback] | Unchanged = UNCHANGED,
         key: str | None = None,
     ) -> AdminEvent:
         """Create an event, a draft at version 1. Raises InvalidRequest, which names fields."""
@@ -62,6 +64,7 @@ class AdminEvents(Calls):
             sales_end=sales_end,
             paused=paused,
             currency=currency,
+            holdbacks=holdbacks,
         )
         call = Call(
             "create_event",
@@ -105,10 +108,14 @@ class AdminEvents(Calls):
         sales_end: datetime | Unchanged | None = UNCHANGED,
         paused: bool | Unchanged = UNCHANGED,
         currency: str | Unchanged = UNCHANGED,
+        holdbacks: Sequence[Holdback] | Unchanged = UNCHANGED,
         status: str | Unchanged = UNCHANGED,
         on_conflict: OnEditConflict = "fail",
     ) -> AdminEvent:
         """Change what is given; None removes a time of sales.
+
+        `holdbacks` are all blocks that are kept back: they replace those at `version`, so they do
+        not go together with `on_conflict="retry"`.
 
         Raises ConcurrentUpdate if `version` is not the current one, or with `on_conflict="retry"`
         if another admin has changed the event since; EventNotModifiable, another Refused,
@@ -129,6 +136,7 @@ class AdminEvents(Calls):
             sales_end=sales_end,
             paused=paused,
             currency=currency,
+            holdbacks=holdbacks,
             status=status,
             on_conflict="retry" if on_conflict == "retry" else UNCHANGED,
         )
@@ -195,7 +203,16 @@ def _field(name: str, value: Any) -> Any:
             return instant_of(name, value)
         case "venue_id":
             return str(value)
+        case "holdbacks":
+            return [_holdback(block) for block in value]
         case "total_capacity" | "max_tickets_per_booking":
             return whole(name, value, INT32_MAX)
         case _:
             return value
+
+
+def _holdback(block: Holdback) -> dict[str, Any]:
+    at = block.release_at
+    release_at = None if at is None else instant_of("release_at", at)
+    quantity = whole("quantity", block.quantity, INT32_MAX, 0)
+    return {"name": block.name, "quantity": quantity, "release_at": release_at}

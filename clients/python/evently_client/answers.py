@@ -221,12 +221,22 @@ class AdminEventInList(EventInList):
 
 
 @dataclass(frozen=True, slots=True)
+class Holdback:
+    """A block of seats that is kept back from sale, until `release_at` if that is not None."""
+
+    name: str
+    quantity: int
+    release_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AdminEvent(EventDetail):
-    """An event with its venue, as its admin sees it."""
+    """An event with its venue, as its admin sees it; `holdbacks` are its blocks."""
 
     created_by: str
     created_at: datetime
     updated_at: datetime
+    holdbacks: tuple[Holdback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

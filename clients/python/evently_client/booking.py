@@ -1,5 +1,6 @@
 """What a booking service calls for an event: read it, reserve seats, return seats."""
 
+import json
 import ssl as tls
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from .sent import (
     on_conflict_of,
     seats_of,
     segment,
+    text_or_none,
     version_of,
 )
 from .transport import Answer, Request, Transport
@@ -45,6 +47,7 @@ class SeatMoves(Calls):
         version: Version = ANY,
         on_conflict: OnConflict = "retry",
         amount: Decimal | int | None = None,
+        holdback: str | None = None,
         key: str | None = None,
     ) -> SeatsMoved:
         """Take `seats` (1 or more) of an event.
@@ -52,14 +55,16 @@ class SeatMoves(Calls):
         `version` is the one that the caller's decision is based on, "*" for any. If the event has
         changed since: "retry" takes the seats if only the seat count changed; "current" takes
         them whatever has changed, price included; "fail" raises ConcurrentUpdate. `amount` is the
-        money for all of them, by default the event's price for each. `key` is the Idempotency-Key;
-        without one, the call makes its own.
+        money for all of them, by default the event's price for each. They come from the block of
+        the name `holdback`, or from the free seats. `key` is the Idempotency-Key; without one, the
+        call makes its own.
 
-        Raises InsufficientSeats, EventNotModifiable, EventNotFound, ConcurrentUpdate, another
-        Refused, Unavailable or OutcomeUnknown.
+        Raises InsufficientSeats, EventNotModifiable, EventNotFound, HoldbackNotFound,
+        ConcurrentUpdate, another Refused, Unavailable or OutcomeUnknown.
         """
         target = _path(event_id, "/update-availability")
-        move = _Move(-seats_of(seats), on_conflict_of(on_conflict), amount_of(amount))
+        block = text_or_none("holdback", holdback)
+        move = _Move(-seats_of(seats), on_conflict_of(on_conflict), amount_of(amount), block)
         return await self._call(_call("reserve", target, move, version, key))
 
     async def return_seats(
@@ -161,15 +166,18 @@ class _Move:
     quantity: int
     on_conflict: OnConflict
     amount: float | None
+    holdback: str | None = None
 
     def body_at(self, version: Version) -> bytes:
-        """The move as JSON; written by hand, since nothing in it needs escaping."""
+        """The move as JSON; written by hand, since nothing but a name needs escaping."""
         said = [b'"quantity":%d' % self.quantity]
         said.append(b'"version":"*"' if version == ANY else b'"version":%d' % version)
         if version != ANY and self.on_conflict == "retry":
             said.append(b'"on_conflict":"retry"')
         if self.amount is not None:
             said.append(b'"amount":%r' % self.amount)
+        if self.holdback is not None:
+            said.append(b'"holdback":%s' % json.dumps(self.holdback).encode())
         return b"{%s}" % b",".join(said)
 
 

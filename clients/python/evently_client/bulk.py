@@ -26,6 +26,7 @@ from .sent import (
     key_or_new,
     new_key,
     on_conflict_of,
+    text_or_none,
     version_of,
 )
 from .transport import Answer, failure_of
@@ -38,8 +39,9 @@ MOVES_MAX = 100
 class SeatMove:
     """One of many moves: a negative `quantity` takes seats, a positive one returns them.
 
-    `version`, `on_conflict` and `amount` are those of `reserve` and `return_seats`. `key` is the
-    move's Idempotency-Key: keep the move, and the same call can be repeated after a cancellation.
+    `version`, `on_conflict`, `amount` and `holdback` are those of `reserve` and `return_seats`.
+    `key` is the move's Idempotency-Key: keep the move, and the same call can be repeated after a
+    cancellation.
     """
 
     event_id: Id
@@ -48,6 +50,7 @@ class SeatMove:
     on_conflict: OnConflict = "retry"
     key: str = field(default_factory=new_key)
     amount: Decimal | int | None = None
+    holdback: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_id, str | UUID):
@@ -60,6 +63,8 @@ class SeatMove:
         on_conflict_of(self.on_conflict)
         key_or_new(self.key)
         amount_of(self.amount)
+        if text_or_none("holdback", self.holdback) is not None and self.quantity > 0:
+            raise ValueError("holdback must be left out where seats are returned")
 
 
 # The end of one move.
@@ -88,6 +93,8 @@ class PendingMove:
             body["on_conflict"] = "retry"
         if self.move.amount is not None:
             body["amount"] = amount_of(self.move.amount)
+        if self.move.holdback is not None:
+            body["holdback"] = self.move.holdback
         return body
 
     def wait_s(self, failure: Failure) -> float:

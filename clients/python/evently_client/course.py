@@ -23,6 +23,7 @@ PROOFS = frozenset(
         "CONCURRENT_UPDATE",
         "MAX_TICKETS_EXCEEDED",
         "HOLD_NOT_FOUND",
+        "HOLDBACK_NOT_FOUND",
         "HOLD_NOT_ACTIVE",
         "HOLD_EXPIRED",
         "HOLD_PRICE_CHANGED",

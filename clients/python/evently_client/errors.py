@@ -140,6 +140,11 @@ class InsufficientSeats(Refused):
         """When some of them may be free again, if the service said so."""
         return _instant(self.details.get("next_hold_expires_at"))
 
+    @property
+    def holdback(self) -> str | None:
+        """The block that has too few, if seats were asked of one."""
+        return self.details.get("holdback")
+
 
 class MaxTicketsExceeded(Refused):
     """A hold is one booking, and a booking may not have so many seats."""
@@ -157,6 +162,10 @@ class MaxTicketsExceeded(Refused):
 
 class HoldNotFound(Refused):
     """The event has no such hold."""
+
+
+class HoldbackNotFound(Refused):
+    """The event keeps back no block of that name."""
 
 
 class HoldNotActive(Refused):
@@ -321,6 +330,7 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "AMOUNT_EXCEEDS_REVENUE": AmountExceedsRevenue,
     "MAX_TICKETS_EXCEEDED": MaxTicketsExceeded,
     "HOLD_NOT_FOUND": HoldNotFound,
+    "HOLDBACK_NOT_FOUND": HoldbackNotFound,
     "HOLD_NOT_ACTIVE": HoldNotActive,
     "HOLD_EXPIRED": HoldExpired,
     "HOLD_PRICE_CHANGED": HoldPriceChanged,

@@ -49,6 +49,15 @@ class FakeHold:
         }
 
 
+@dataclass(slots=True)
+class FakeBlock:
+    """Seats that are kept back under a name, until `release_at` if that is set."""
+
+    name: str
+    quantity: int
+    release_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a command left; `hold` is as it is answered, `unit_price` told of moves without one.
@@ -108,6 +117,7 @@ class FakeEvent:
     sales_end: datetime | None = None
     paused: bool = False
     revenue: Decimal = Decimal(0)
+    blocks: list[FakeBlock] = field(default_factory=list)
 
     @property
     def held_seats(self) -> int:
@@ -117,7 +127,17 @@ class FakeEvent:
     @property
     def sold_seats(self) -> int:
         """Seats that are sold."""
-        return self.total_capacity - self.available_seats - self.held_seats
+        return self.total_capacity - self.available_seats - self.held_seats - self.held_back_seats
+
+    @property
+    def held_back_seats(self) -> int:
+        """Seats in blocks."""
+        return sum(block.quantity for block in self.blocks)
+
+    def block(self, name: str) -> FakeBlock | None:
+        """The block of this name, in any case."""
+        wanted = name.casefold()
+        return next((one for one in self.blocks if one.name.casefold() == wanted), None)
 
     def status_at(self, now: datetime) -> str:
         """The status as it is answered."""
@@ -152,14 +172,19 @@ class FakeEvent:
         return outcome, False
 
     def expire(self, now: datetime) -> None:
-        """Give back the seats of holds whose time has passed, in one version."""
+        """Give back the seats of holds and blocks whose time has passed, in one version."""
         due = [
             hold for hold in self.holds.values() if hold.status == "held" and hold.expires_at <= now
         ]
         for hold in due:
             hold.status, hold.closed_at = "expired", now
+        seats = sum(hold.quantity for hold in due)
+        for block in self.blocks:
+            if block.release_at is not None and block.release_at <= now:
+                seats, block.quantity = seats + block.quantity, 0
+        if seats:
+            self.move(seats, now)
         if due:
-            self.move(sum(hold.quantity for hold in due), now)
             told = [
                 {"hold_id": hold.hold_id, "reference": hold.reference, "quantity": hold.quantity}
                 for hold in due
@@ -246,16 +271,20 @@ class FakeEvent:
 class Move:
     """A move of seats; `quantity` is negative to reserve, `version` None for any.
 
-    `amount` is the money of the move, None for what the service makes of it.
+    `amount` is the money of the move, None for what the service makes of it. Seats are reserved
+    from the block of the name `holdback`, or from the free ones.
     """
 
     quantity: int
     version: int | None
     retry: bool
     amount: Decimal | None = None
+    holdback: str | None = None
 
     def carry_out(self, event: FakeEvent, now: datetime) -> Outcome:
-        """Sell free seats, or take back sold ones."""
+        """Sell free seats or those of a block, or take back sold ones."""
+        if self.holdback is not None:
+            return self._of_block(event, now, self.holdback)
         seats = self.quantity
         refusal = event.closed(now) or event.too_few(-seats) if seats < 0 else None
         if seats > event.sold_seats:
@@ -268,6 +297,23 @@ class Move:
             return Refusal(409, "AMOUNT_EXCEEDS_REVENUE", message, money)
         refusal = refusal or event.conflict(self.version, now, retry=self.retry)
         return refusal or event.move(seats, now, money=self._money(event))
+
+    def _of_block(self, event: FakeEvent, now: datetime, name: str) -> Outcome:
+        refusal, block = event.closed(now), event.block(name)
+        if refusal is not None:
+            return refusal
+        if block is None:
+            message = "This event keeps back no block of that name"
+            return Refusal(404, "HOLDBACK_NOT_FOUND", message, {"holdback": name}, final=False)
+        if -self.quantity > block.quantity:
+            seats = {"requested": -self.quantity, "available": block.quantity}
+            details = {**seats, "held": 0, "next_hold_expires_at": None, "holdback": block.name}
+            return Refusal(409, "INSUFFICIENT_SEATS", "Not enough seats in this block", details)
+        refusal = event.conflict(self.version, now, retry=self.retry)
+        if refusal is not None:
+            return refusal
+        block.quantity += self.quantity
+        return event.move(0, now, money=self._money(event))
 
     def _money(self, event: FakeEvent) -> Decimal:
         """What the move adds to the event's revenue."""

@@ -30,13 +30,13 @@ from .calls import RetryHook
 from .course import ClientLimits
 from .errors import Failure
 from .fake_answers import answer, answer_to_command, error, invalid
-from .fake_event import FakeEvent, FakeHold, Move, plain
+from .fake_event import FakeBlock, FakeEvent, FakeHold, Move, plain
 from .fake_feed import FakeFeed, snapshot
 from .fake_holds import command_of
 from .sync import SyncEventServiceClient
 from .transport import Answer, Request
 
-__all__ = ["Break", "FakeEvent", "FakeEventService", "FakeHold"]
+__all__ = ["Break", "FakeBlock", "FakeEvent", "FakeEventService", "FakeHold"]
 
 _PATH = re.compile(
     r"/internal/events/([^/]+)(?:/(update-availability|return-seats|holds(?:/([^/]+)(/confirm)?)?))?"
@@ -155,6 +155,15 @@ class FakeEventService:
         event.paused = paused
         event.version += 1
 
+    def keep_back(
+        self, event_id: str, name: str, seats: int, *, release_in: timedelta | None = None
+    ) -> None:
+        """Keep back so many free seats in one more block, as an admin does."""
+        event = self._events[event_id]
+        release_at = None if release_in is None else self._now() + release_in
+        event.blocks.append(FakeBlock(name, seats, release_at))
+        event.move(-seats, self._now())
+
     def cancel(self, event_id: str) -> None:
         """Cancel an event, as an admin does."""
         self._events[event_id].change(status="cancelled")
@@ -262,7 +271,8 @@ class FakeEventService:
         version, retry = body["version"], body.get("on_conflict") == "retry"
         amount = body.get("amount")
         money = None if amount is None else Decimal(str(amount))
-        move = Move(body["quantity"], None if version == "*" else version, retry, money)
+        version = None if version == "*" else version
+        move = Move(body["quantity"], version, retry, money, body.get("holdback"))
         key = request.headers.get("Idempotency-Key")
         outcome, replayed = event.answer(move, key, self._now())
         return answer_to_command(event.event_id, outcome, replayed=replayed, status=200)
