@@ -43,6 +43,7 @@ from evently.domain.errors import (
     RowLocked,
 )
 from evently.domain.holds import HoldStatus
+from evently.domain.outcomes import LedgerKind
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,10 @@ class CommitObserver(Protocol):
 
     def hold_ended(self, end: str, late_s: float) -> None:
         """A hold was `confirmed`, `retaken`, `released` or `expired`, this long after its time."""
+        ...
+
+    def blocks_freed(self, seats: int) -> None:
+        """So many seats of blocks became free ones, because their time had come."""
         ...
 
 
@@ -259,6 +264,8 @@ class Committer:
                     self._holding(actor)
                 if batch.holds:
                     self._settle_holds(batch, done.now)
+                if batch.base.details is not batch.after.details:
+                    self._settle_blocks(batch)
             elif batch.event_id in done.no_room:
                 actor.no_room()
             else:
@@ -273,6 +280,12 @@ class Committer:
                 if hold.status is not HoldStatus.HELD:
                     end = "retaken" if hold.retaken else hold.status
                     self._observer.hold_ended(end, (now - hold.expires_at).total_seconds())
+
+    def _settle_blocks(self, batch: Batch) -> None:
+        for record in batch.records:
+            entry = record.entry
+            if entry.held_back_delta and entry.kind is LedgerKind.EXPIRED:
+                self._observer.blocks_freed(-entry.held_back_delta)
 
     async def _isolate(self, work: Sequence[Work], error: Locked | Broken) -> None:
         if len(work) > 1:

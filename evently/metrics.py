@@ -25,6 +25,7 @@ from evently.domain.outcomes import (
     AmountExceedsRevenue,
     Answer,
     Done,
+    HoldbackNotFound,
     HoldExpired,
     HoldNotActive,
     HoldNotFound,
@@ -56,6 +57,7 @@ _OUTCOMES: dict[type, str] = {
     StaleVersion: "conflict",
     MaxTicketsExceeded: "too_many_tickets",
     HoldNotFound: "hold_not_found",
+    HoldbackNotFound: "holdback_not_found",
     HoldNotActive: "hold_not_active",
     HoldExpired: "hold_expired",
     HoldPriceChanged: "hold_price_changed",
@@ -192,6 +194,11 @@ class Metrics:
         self._holds = Counter(
             "evently_holds_total", "Holds that ended, by how", ("end",), registry=registry
         )
+        self._freed = Counter(
+            "evently_holdback_seats_freed_total",
+            "Seats of blocks that became free ones at their time",
+            registry=registry,
+        )
         expiry_delay = Histogram(
             "evently_hold_expiry_delay_seconds",
             "Time from a hold's expiry to the commit that gives its seats back",
@@ -294,6 +301,10 @@ class Metrics:
         count.add()
         if end == HoldStatus.EXPIRED:
             self._expiry_delay.observe(late_s)
+
+    def blocks_freed(self, seats: int) -> None:
+        """Seats of blocks became free ones at their time."""
+        self._freed.inc(seats)
 
     def refused(self, code: str) -> None:
         """A request was answered with an error."""

@@ -93,6 +93,9 @@ class Silence:
     def hold_ended(self, end: str, late_s: float) -> None:
         """Nobody listens."""
 
+    def blocks_freed(self, seats: int) -> None:
+        """Nobody listens."""
+
 
 @dataclass(eq=False)
 class Worker:

@@ -40,6 +40,7 @@ class Counts:
         self.failures: list[str] = []
         self.went_backs = 0
         self.ends: list[tuple[str, float]] = []
+        self.freed = 0
 
     def committed(self, events: int, moves: int, seconds: float) -> None:
         assert seconds >= 0
@@ -56,6 +57,9 @@ class Counts:
 
     def hold_ended(self, end: str, late_s: float) -> None:
         self.ends.append((end, late_s))
+
+    def blocks_freed(self, seats: int) -> None:
+        self.freed += seats
 
 
 class OneWorker:

@@ -67,6 +67,7 @@ async def test_an_event_that_is_in_memory_frees_a_block_within_a_tick() -> None:
         assert kinds(worker) == [LedgerKind.EXPIRED]
         await asyncio.sleep(10)
         assert kinds(worker) == [LedgerKind.EXPIRED], "it is freed once"
+        assert worker.counts.freed == 3
 
 
 @in_virtual_time

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from evently.domain.outcomes import Done, InsufficientSeats, StaleVersion
+from evently.domain.outcomes import Done, HoldbackNotFound, InsufficientSeats, StaleVersion
 from evently.domain.state import Status
 from evently.metrics import LATENCY_S, Metrics
 
@@ -53,6 +53,8 @@ async def test_moves_and_conflicts_are_counted_by_outcome() -> None:
     metrics.moved("reserve", Done(2, 5, Status.PUBLISHED, now, retried=True, replayed=True))
     metrics.moved("reserve", InsufficientSeats(2, 1))
     metrics.moved("return", StaleVersion(1, 2, 3, Status.PUBLISHED))
+    metrics.moved("reserve", HoldbackNotFound("Press"))
+    metrics.blocks_freed(20)
     found = await samples(metrics)
 
     def moves(kind: str, outcome: str) -> float:
@@ -61,6 +63,8 @@ async def test_moves_and_conflicts_are_counted_by_outcome() -> None:
 
     assert moves("reserve", "done") == moves("reserve", "replayed") == 1
     assert moves("reserve", "insufficient_seats") == moves("return", "conflict") == 1
+    assert moves("reserve", "holdback_not_found") == 1
+    assert found["evently_holdback_seats_freed_total", frozenset()] == 20
     for resolution in ("retried", "rejected"):
         labels = frozenset({("resolution", resolution)})
         assert found["evently_version_conflicts_total", labels] == 1
