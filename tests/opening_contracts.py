@@ -38,9 +38,15 @@ class OpeningStoreContract:
 
         for move in (("b", reserve()), ("b", hold())):
             assert await _run(setting, batch(state, move, now=opens)) == set()
+        # Nor is anybody told that there are too few seats, which would be the last word.
+        too_many = reserve(state.available_seats + 1)
+        refusal = batch(state, refused=[("c", too_many)], now=opens)
+        assert await _run(setting, refusal) == set()
         assert await _load(setting, _id(state)) == state
 
         await _until(setting, opens)
+        assert await _run(setting, refusal) == {_id(state)}
+        state = await _load(setting, _id(state))
         after = await _commit(setting, batch(state, ("b", reserve()), now=opens))
         assert after.updated_at >= opens
 

@@ -12,6 +12,7 @@ from evently.domain.holds import Hold
 from evently.domain.origin import Origin
 from evently.domain.outcomes import (
     FINAL,
+    OF_SALES,
     Done,
     FinalRefusal,
     LedgerEntry,
@@ -74,8 +75,12 @@ class Batch:
 
     @property
     def sells(self) -> bool:
-        """Whether some of it may be done while the event is on sale only."""
-        return self.base.status in ON_SALE and any(record.entry.sells for record in self.records)
+        """Whether some of it may be done, or refused so, while the event is on sale only."""
+        if self.base.status not in ON_SALE:
+            return False
+        return any(record.entry.sells for record in self.records) or any(
+            isinstance(one.refusal, OF_SALES) for one in self.refused
+        )
 
     @property
     def amends(self) -> bool:

@@ -304,6 +304,8 @@ FinalRefusal: TypeAlias = (
     NotModifiable | InsufficientSeats | SeatsExceedCapacity | HoldExpired | HoldNotActive
 )
 FINAL = (NotModifiable, InsufficientSeats, SeatsExceedCapacity, HoldExpired, HoldNotActive)
+# What only buyers are told, while seats are sold: before the opening they hear of that.
+OF_SALES = (InsufficientSeats, MaxTicketsExceeded, HoldPriceChanged, HoldbackNotFound)
 
 
 @value

@@ -49,6 +49,7 @@ from evently.domain.outcomes import (
     EDITS,
     FINAL,
     NO_ROOM,
+    OF_SALES,
     Answer,
     Done,
     InsufficientSeats,
@@ -425,6 +426,9 @@ class Checker:
         """When the refusal may have been decided."""
         if not isinstance(told, NotOnSale):
             times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries)}
+            if not attempt.keyed or not isinstance(told, OF_SALES):
+                # Before the opening, by a clock that is ahead; no statement compares it then.
+                times.add(attempt.ended_s + CLOCK_S)
             return {self._at(at_s) for at_s in times}
         # It tells its time, by a clock that may be ahead.
         if not self._at(min(tries)) <= told.now <= self._at(attempt.ended_s + CLOCK_S):
