@@ -3,25 +3,26 @@
 Rules
 1. A test fails by an error in the console, a report of the page's policy, an answer that was not
    expected, and by a request to anybody else.
-2. Each test has a window of its own, which knows nothing of the others.
+2. Each test has windows of its own, which know nothing of the others: a login belongs to a window.
+   They share the cache of one context, so that the console's files are fetched once.
 """
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from evently.embedded import EmbeddedPostgres
 from tests.acceptance.service import Service, running
 from tests.browser.window import Window
 
-OpenWindow: TypeAlias = Callable[..., Awaitable[Window]]
+OpenWindow: TypeAlias = Callable[[], Awaitable[Window]]
 # The shortest that may be set: whatever a test does, its tokens are renewed under it.
 ACCESS_TOKEN_TTL_S = 10
 TAKES_S = 15.0
@@ -54,6 +55,17 @@ async def browser() -> AsyncIterator[Browser]:
         await running_browser.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """What all windows share."""
+    made = await browser.new_context(
+        locale="en-GB", timezone_id="Europe/London", reduced_motion="reduce"
+    )
+    made.set_default_timeout(TAKES_S * 1000)
+    yield made
+    await made.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(console_service: Service) -> AsyncIterator[Service]:
     """The service, ready to be called."""
@@ -64,19 +76,16 @@ async def service(console_service: Service) -> AsyncIterator[Service]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_window(service: Service, browser: Browser) -> AsyncIterator[OpenWindow]:
+async def open_window(service: Service, context: BrowserContext) -> AsyncIterator[OpenWindow]:
     """Opens windows; each has been clean when the test ends."""
     async with AsyncExitStack() as stack:
         opened: list[Window] = []
 
-        async def make(**options: Any) -> Window:
-            context = await browser.new_context(
-                locale="en-GB", timezone_id="Europe/London", **options
-            )
-            stack.push_async_callback(context.close)
-            context.set_default_timeout(TAKES_S * 1000)
-            window = Window(context, await context.new_page(), service)
-            await window.watch(window.page)
+        async def make() -> Window:
+            page = await context.new_page()
+            stack.push_async_callback(page.close)
+            window = Window(page, service)
+            await window.watch()
             opened.append(window)
             return window
 

@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from tests.acceptance.service import Service
-from tests.browser.conftest import ACCESS_TOKEN_TTL_S, OpenWindow
-from tests.browser.window import PASSWORD, Window
+from tests.browser.conftest import ACCESS_TOKEN_TTL_S
+from tests.browser.people import PASSWORD, add_admin
+from tests.browser.window import Window
 from tests.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -16,19 +17,16 @@ REFRESH = "/api/v1/auth/admin/refresh"
 KEPT = "sessionStorage.getItem('evently.refresh_token')"
 
 
-async def renewals(window: Window, count: int) -> None:
-    """Wait until the window has renewed its token so often."""
-
-    async def renewed() -> bool:
-        return window.sent("POST", REFRESH) >= count
-
-    await until(renewed, 2 * ACCESS_TOKEN_TTL_S, "a renewal")
+def tokens(window: Window) -> list[str]:
+    """The access tokens with which the window has asked, in order."""
+    sent = (one.headers.get("authorization") for one in window.requests)
+    return [token for token in sent if token is not None]
 
 
 async def test_signing_out_ends_the_login_on_the_service_as_well(
     service: Service, window: Window
 ) -> None:
-    email = await window.register()
+    email = await window.enter()
     token = await window.page.evaluate(KEPT)
     await window.page.get_by_role("button", name="Sign out").click()
     await window.at("Sign in")
@@ -47,18 +45,19 @@ async def test_signing_out_ends_the_login_on_the_service_as_well(
 
 
 async def test_the_access_token_is_renewed_unseen_before_it_expires(window: Window) -> None:
-    await window.register()
-    await window.create_event("Watched")
-    began_s = time.monotonic()
-    await renewals(window, 2)
-    # The second token is as old as the first was: the service has refused none.
-    assert time.monotonic() - began_s < 2 * ACCESS_TOKEN_TTL_S
-    await window.at("Watched")
-    assert all(status != 401 for status, _ in window._refused)
+    await window.enter()
+    event_id = await window.create_event("Watched")
+    first = tokens(window)[-1]
+    # The page asks on with another token, before the service has refused one.
+    await until(lambda: tokens(window)[-1] != first, ACCESS_TOKEN_TTL_S, "a renewal")
+    async with window.page.expect_response(f"**/admin/events/{event_id}") as answered:
+        pass
+    assert (await answered.value).status == 304
+    assert window.sent("POST", REFRESH) == 1
 
 
 async def test_a_token_that_is_refused_is_renewed_once_for_all_who_wait(window: Window) -> None:
-    await window.register()
+    await window.enter()
     await window.create_event("Refused once")
     refused: set[str] = set()
 
@@ -87,7 +86,7 @@ async def test_a_token_that_is_refused_is_renewed_once_for_all_who_wait(window: 
 async def test_a_login_that_has_ended_leads_to_the_sign_in_and_back_to_the_place(
     service: Service, window: Window
 ) -> None:
-    email = await window.register()
+    email = await window.enter()
     event_id = await window.create_event("Where I was")
     await service.database.rows("UPDATE refresh_families SET revoked_at = now()")
     window.expected.add(401)
@@ -99,7 +98,7 @@ async def test_a_login_that_has_ended_leads_to_the_sign_in_and_back_to_the_place
 
 
 async def test_reload_and_the_back_button_keep_the_place(window: Window) -> None:
-    await window.register()
+    await window.enter()
     await window.create_event("First")
     await window.visit("/events?show=draft&search=first")
     page = window.page
@@ -120,13 +119,13 @@ async def test_reload_and_the_back_button_keep_the_place(window: Window) -> None
 async def test_two_windows_of_one_admin_do_not_log_each_other_out(
     service: Service, window: Window
 ) -> None:
-    await window.register()
+    await window.enter()
     await window.create_event("Seen twice")
     # A window that is opened from another begins with a copy of its session.
-    async with window.context.expect_page() as opening:
+    async with window.page.expect_popup() as opening:
         await window.page.evaluate("open(location.href)")
-    second = Window(window.context, await opening.value, service)
-    await second.watch(second.page)
+    second = Window(await opening.value, service)
+    await second.watch()
     await second.page.reload()
     await second.at("Seen twice")
     for turn in (1, 2):
@@ -135,6 +134,7 @@ async def test_two_windows_of_one_admin_do_not_log_each_other_out(
         await second.page.reload()
         await second.at("Seen twice")
         assert await window.page.evaluate(KEPT) == await second.page.evaluate(KEPT), turn
+    await second.page.close()
     second.assert_clean()
 
 
@@ -152,7 +152,7 @@ async def test_the_start_leads_to_the_console_and_the_documentation_too(
     await window.page.goto(f"{service.process.url}/")
     await window.at("Sign in")
     assert window.page.url == f"{service.process.url}/console"
-    await window.register()
+    await window.enter()
     await window.page.get_by_role("link", name="API").click()
     await expect(window.page.get_by_role("link", name="Console")).to_have_attribute(
         "href", "console"
@@ -162,12 +162,9 @@ async def test_the_start_leads_to_the_console_and_the_documentation_too(
     assert answer.json["registration"] == "open"
 
 
-async def test_everything_can_be_done_by_keyboard(window: Window) -> None:
+async def test_everything_can_be_done_by_keyboard(service: Service, window: Window) -> None:
     page = window.page
-    email = await window.register()
-    await page.get_by_role("button", name="Sign out").click()
-    await window.at("Sign in")
-    await page.keyboard.type(email)
+    await page.keyboard.type(await add_admin(service, "Ada"))
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
@@ -201,19 +198,16 @@ async def tab_to(window: Window, name: str) -> None:
 
 
 async def test_an_open_page_asks_once_a_second_and_gets_little(
-    service: Service, open_window: OpenWindow
+    window: Window,
 ) -> None:
-    window = await open_window()
-    await window.visit("")
-    await window.register()
+    await window.enter()
     event_id = await window.create_event("Quiet")
-    path = f"/api/v1/admin/events/{event_id}"
-    asked = window.sent("GET", path)
+    seen = len(window.requests)
+    await until(lambda: len(window.requests) >= seen + 1, what="a request")
     began_s = time.monotonic()
-
-    async def three() -> bool:
-        return window.sent("GET", path) >= asked + 3
-
-    await until(three, 10, "three requests")
+    await until(lambda: len(window.requests) >= seen + 3, what="two more requests")
     assert time.monotonic() - began_s > 1.8
-    assert service.process.probe("/healthz") == 200
+    for one in window.requests[seen : seen + 2]:
+        answer = await one.response()
+        assert answer is not None
+        assert (answer.status, one.url.rpartition("/")[2]) == (304, event_id)
