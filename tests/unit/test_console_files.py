@@ -22,7 +22,8 @@ def test_the_scripts_are_small() -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_imports_what_is_served_beside_it(name: str) -> None:
-    imported = re.findall(r'^import .*?from "([^"]+)";$', SCRIPTS[name], re.MULTILINE)
+    imported = re.findall(r'\bimport\b[^;"]*from ?"([^"]+)";', SCRIPTS[name])
+    assert len(imported) == len(re.findall(r"\bimport\b", SCRIPTS[name]))
     assert all(one.startswith("./") for one in imported)
     assert {one.removeprefix("./") for one in imported} <= SCRIPTS.keys()
 
@@ -44,6 +45,41 @@ async def test_the_page_names_its_files_and_its_policy() -> None:
         f'<script type="module" src="console/{pages.DIGEST}/app.js">'
     ]
     assert not re.search(r"\sstyle=|\son\w+=|https?://", page)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_text_is_served_as_it_was_written(name: str) -> None:
+    source = pages._FOLDER.joinpath(name).read_bytes()
+    assert texts(SCRIPTS[name]) == texts(pages._COMMENT.sub(b"", source).decode())
+
+
+def texts(script: str) -> list[str]:
+    """What stands in quotes and in templates, between their values."""
+    found: list[str] = []
+    # How many braces are open in the code of each template's value, and outside of all.
+    braces = [0]
+    tokens = re.compile(r"""("(?:[^"\\\n]|\\.)*")|[`{}]""")
+    at = 0
+    while token := tokens.search(script, at):
+        at = token.end()
+        if token[1]:
+            found.append(token[1])
+        elif token[0] == "{":
+            braces[-1] += 1
+        elif token[0] == "}" and braces[-1]:
+            braces[-1] -= 1
+        else:
+            # A template begins, or goes on behind a value.
+            if token[0] == "}":
+                braces.pop()
+            rest = re.compile(r"((?:[^`$\\]|\\.|\$(?!\{))*)(`|\$\{)").match(script, at)
+            assert rest is not None
+            found.append(rest[1])
+            at = rest.end()
+            if rest[2] == "${":
+                braces.append(0)
+    assert braces == [0]
+    return found
 
 
 def test_no_file_names_another_host() -> None:
@@ -70,7 +106,5 @@ export function f(a) {
 }
 """
     assert pages.lean(text) == (
-        b"export function f(a) {"
-        b'const b = (a), u = "http://x", c = a / 2 /* c */ / 3;\n'
-        b"return [b, c,];}\n"
+        b'export function f(a){const b=(a), u="http://x", c=a / 2 /* c */ / 3;return [b, c,];}\n'
     )
