@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { announce, h, heads, panel, show } from "./dom.js";
 import { doing, form } from "./form.js";
 import { count, day, moment } from "./format.js";
-import { pager } from "./pager.js";
+import { pager } from "./lists.js";
 
 const PAGE = 20;
 const ROLES = { event_manager: "Event manager", admin: "Admin", super_admin: "Super admin" };

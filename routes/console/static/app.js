@@ -6,7 +6,7 @@
  */
 
 import * as api from "./api.js";
-import { empty, h, loading, show } from "./dom.js";
+import { empty, h, loading, show, title } from "./dom.js";
 import { account } from "./account.js";
 import { eventPage } from "./event.js";
 import { editEvent, newEvent } from "./edit.js";
@@ -48,7 +48,7 @@ async function go() {
   leaving = new AbortController();
   document.querySelectorAll("dialog").forEach((one) => one.remove());
   if (!api.signedIn()) {
-    document.title = "Sign in · Evently";
+    title("Sign in");
     show(root, h("main", { id: "main" }, signIn(go, ended)), said);
     root.querySelector("input")?.focus();
     return;
@@ -66,10 +66,10 @@ async function go() {
     show(main, empty("There is nothing here", "The address may be old.", back()));
     return;
   }
-  const [pattern, view, title] = found;
-  document.title = `${title} · Evently`;
+  const [pattern, view, name] = found;
+  title(name);
   const gone = leaving.signal;
-  show(element, loading(title.toLowerCase()));
+  show(element, loading(name.toLowerCase()));
   show(main, element);
   try {
     await view({ element, id: pattern.exec(path)?.[1] || "", query: new URLSearchParams(query), gone });

@@ -56,15 +56,32 @@ function add(parent, children) {
   }
 }
 
+/** What one can come to by keyboard. @param {Element} parent @returns {HTMLElement[]} */
+const stops = (parent) => [.../** @type {any} */ (parent).querySelectorAll("a, button, select, summary")];
+const nameOf = (one) => one.getAttribute("href") || one.getAttribute("aria-label") || one.textContent;
+
 /**
- * Show `children` in `parent` and nothing else.
+ * Show `children` in `parent` and nothing else. Whoever was on something there is on it again, or on what
+ * has taken its place, and what was unfolded stays so.
  * @param {Element} parent
  * @param {...Child} children
  */
 export function show(parent, ...children) {
+  const before = stops(parent);
+  const at = before.findIndex((one) => one === document.activeElement);
+  const open = [...parent.querySelectorAll("details")].map((one) => one.open);
   const fragment = document.createDocumentFragment();
   add(fragment, children);
   parent.replaceChildren(fragment);
+  parent.querySelectorAll("details").forEach((one, index) => { one.open = open[index]; });
+  if (at < 0) return;
+  const now = stops(parent);
+  (now.find((one) => nameOf(one) === nameOf(before[at])) || now[at])?.focus({ preventScroll: true });
+}
+
+/** Name the page. @param {string} text */
+export function title(text) {
+  document.title = `${text} · Evently`;
 }
 
 /**

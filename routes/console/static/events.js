@@ -1,19 +1,20 @@
 /** My events: what wants attention first, then all, searchable, a page at a time. */
 
 import * as api from "./api.js";
-import { afterPause, empty, h, heads, show } from "./dom.js";
+import { empty, h, heads, show } from "./dom.js";
 import { money, moment, number, percent, zoneOf } from "./format.js";
 import { seatBar } from "./chart.js";
 import { attentionFor, seatsOf, stateOf } from "./seats.js";
 import { every } from "./live.js";
-import { pager } from "./pager.js";
+import { address, pager, searchBox } from "./lists.js";
 
 const PAGE = 25;
 const ATTENTION = 12;
 const REFRESH_MS = 5000;
+const PATH = "/events";
 /** @type {[string, string, () => Record<string, any>][]} */
 const FILTERS = [
-  ["coming", "Coming", () => ({ date_from: new Date().toISOString() })],
+  ["", "Coming", () => ({ date_from: new Date().toISOString() })],
   ["draft", "Drafts", () => ({ status: "draft" })],
   ["past", "Past", () => ({ date_to: new Date().toISOString(), order: "-start" })],
   ["cancelled", "Cancelled", () => ({ status: "cancelled", order: "-start" })],
@@ -22,32 +23,24 @@ const FILTERS = [
 
 /** @type {import("./app.js").View} */
 export async function events({ element, query, gone }) {
-  const filter = FILTERS.find(([name]) => name === query.get("show")) || FILTERS[0];
-  const search = query.get("search") || "";
-  const page = Number(query.get("page")) || 1;
+  const [shown, , asked] = FILTERS.find(([name]) => name === query.get("show")) || FILTERS[0];
   const attention = h("section.attention", { "aria-label": "Needs attention" });
   const list = h("div.results");
-  const box = h("input", { type: "search", id: "search", value: search, placeholder: "Name, venue or city", "aria-label": "Search events",
-    oninput: afterPause(() => place({ search: box.value, page: "" })) });
-
-  /** @param {Record<string, string>} changes */
-  function place(changes) {
-    const next = new URLSearchParams(query);
-    for (const [name, value] of Object.entries(changes)) value ? next.set(name, value) : next.delete(name);
-    const text = next.toString();
-    location.hash = `#/events${text ? `?${text}` : ""}`;
-  }
+  const go = (changes) => { location.hash = address(PATH, query, changes); };
 
   async function refresh() {
-    const asked = { ...filter[2](), search, page, limit: PAGE };
+    const at = String(query);
+    const search = query.get("search");
+    const page = Number(query.get("page")) || 1;
     const [found, wanting] = await Promise.all([
-      api.get("events", asked),
-      page === 1 && !search && filter[0] === "coming" ? api.get("events", { attention: true, limit: ATTENTION }) : null,
+      api.get("events", { ...asked(), search, page, limit: PAGE }),
+      page === 1 && !search && !shown ? api.get("events", { attention: true, limit: ATTENTION }) : null,
     ]);
-    if (gone.aborted) return;
+    // What was typed meanwhile is asked for on its own.
+    if (gone.aborted || at !== String(query)) return;
     drawAttention(attention, wanting?.events || []);
-    show(list, found.events.length ? table(found.events) : nothing(filter[0], search),
-      pager(found, PAGE, (to) => place({ page: to === 1 ? "" : String(to) })));
+    show(list, found.events.length ? table(found.events) : nothing(shown, search),
+      pager(found, PAGE, (to) => go({ page: to > 1 && to })));
   }
 
   await refresh();
@@ -56,13 +49,9 @@ export async function events({ element, query, gone }) {
     attention,
     h("div.tools",
       h("div.tabs", { role: "group", "aria-label": "Which events" }, FILTERS.map(([name, label]) =>
-        h("button", { "aria-pressed": String(name === filter[0]), onclick: () => place({ show: name === "coming" ? "" : name, page: "" }) }, label))),
-      box),
+        h("button", { "aria-pressed": String(name === shown), onclick: () => go({ show: name, page: "" }) }, label))),
+      searchBox(PATH, query, "events", "Name, venue or city", refresh)),
     list);
-  if (search) {
-    box.focus();
-    box.setSelectionRange(search.length, search.length);
-  }
   every(REFRESH_MS, refresh, gone);
 }
 
@@ -97,10 +86,9 @@ function row(event) {
     h("td.n", money(event.revenue, event.currency)));
 }
 
-function nothing(filter, search) {
+function nothing(shown, search) {
   if (search) return empty("No event is called that", `Nothing has “${search}” in its name, venue or city. Try fewer letters, or look among all.`);
-  if (filter === "past" || filter === "cancelled") return empty("Nothing here", "Events move here by themselves.");
-  return empty(filter === "draft" ? "No drafts" : "No events are coming", "Create one: it stays a draft that only you see until you publish it.",
+  if (shown === "past" || shown === "cancelled") return empty("Nothing here", "Events move here by themselves.");
+  return empty(shown === "draft" ? "No drafts" : "No events are coming", "Create one: it stays a draft that only you see until you publish it.",
     h("a.button.primary", { href: "#/events/new" }, "Create an event"));
 }
-

@@ -1,33 +1,27 @@
 /** Venues: list, search, create, edit. */
 
 import * as api from "./api.js";
-import { afterPause, announce, empty, h, heads, show } from "./dom.js";
+import { announce, empty, h, heads, show } from "./dom.js";
 import { dialog, form, numeric } from "./form.js";
-import { number } from "./format.js";
-import { pager } from "./pager.js";
+import { here, number } from "./format.js";
+import { address, pager, searchBox } from "./lists.js";
 
 const PAGE = 25;
+const PATH = "/venues";
 
 /** @type {import("./app.js").View} */
 export async function venues({ element, query, gone }) {
-  const search = query.get("search") || "";
-  const page = Number(query.get("page")) || 1;
   const me = await api.get("me").catch(() => null);
   const list = h("div.results");
-  /** @param {Record<string, string | number>} given */
-  const place = (given) => {
-    const next = new URLSearchParams(Object.entries({ search, ...given }).filter(([, value]) => value).map(([name, value]) => [name, String(value)]));
-    location.hash = `#/venues${next.size ? `?${next}` : ""}`;
-  };
-  const box = h("input", { type: "search", id: "search", value: search, placeholder: "Name, address or city", "aria-label": "Search venues",
-    oninput: afterPause(() => place({ search: box.value })) });
   const create = () => venueDialog(null, () => { announce("Venue created"); refresh(); });
 
   const mine = (venue) => me && (venue.created_by === me.admin_id || me.permissions.includes("venues:any_owner"));
 
   async function refresh() {
-    const found = await api.get("venues", { search, page, limit: PAGE });
-    if (gone.aborted) return;
+    const at = String(query);
+    const search = query.get("search");
+    const found = await api.get("venues", { search, page: query.get("page"), limit: PAGE });
+    if (gone.aborted || at !== String(query)) return;
     show(list, found.venues.length ? h("table.list.places",
       heads(["Venue", "City", "Seats", h("span.unseen", "Change")], [2]),
       h("tbody", found.venues.map((venue) => h("tr",
@@ -37,17 +31,13 @@ export async function venues({ element, query, gone }) {
         h("td.n", mine(venue) && h("button.link", { "aria-label": `Edit ${venue.name}`, onclick: () => venueDialog(venue, () => { announce("Saved"); refresh(); }) }, "Edit"))))))
       : search ? empty("No venue is called that", `Nothing has “${search}” in its name, address or city.`, h("button.primary", { onclick: create }, "New venue"))
         : empty("No venues yet", "Events take place at venues: add the first.", h("button.primary", { onclick: create }, "New venue")),
-    pager(found, PAGE, (to) => place({ page: to === 1 ? "" : to })));
+    pager(found, PAGE, (to) => { location.hash = address(PATH, query, { page: to > 1 && to }); }));
   }
 
   await refresh();
   show(element,
     h("div.head", h("h1", "Venues"), h("button.primary", { onclick: create }, "New venue")),
-    h("div.tools", box), list);
-  if (search) {
-    box.focus();
-    box.setSelectionRange(search.length, search.length);
-  }
+    h("div.tools", searchBox(PATH, query, "venues", "Name, address or city", refresh)), list);
 }
 
 /**
@@ -56,7 +46,7 @@ export async function venues({ element, query, gone }) {
  * @param {string} [name] what a new one may be called
  */
 export function venueDialog(venue, done, name = "") {
-  const was = venue || { name };
+  const was = venue || { name, timezone: here };
   const keyOf = api.keys();
   dialog(venue ? "Edit venue" : "New venue", (close) => [form([
     { name: "name", label: "Name", value: was.name },
@@ -66,7 +56,7 @@ export function venueDialog(venue, done, name = "") {
     { name: "state", label: "State or region", value: was.state, half: true, optional: true },
     { name: "country", label: "Country", value: was.country, half: true },
     { name: "capacity", label: "Seats", value: was.capacity, half: true, more: { inputmode: "numeric" } },
-    ...("timezone" in was ? [{ name: "timezone", label: "Time zone", value: was.timezone, half: true, optional: true, hint: "Europe/Oslo" }] : []),
+    { name: "timezone", label: "Time zone", value: was.timezone, half: true, optional: true, hint: "Such as Europe/Oslo", list: Intl.supportedValuesOf("timeZone") },
   ], {
     action: venue ? "Save" : "Create venue",
     submit: async (values) => {

@@ -1,0 +1,73 @@
+"""Lists that change under one's hands: neither what is typed nor the place is lost."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.acceptance.service import Service
+from tests.browser.window import Window
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+LATER = "2035-06-02T19:00:00Z"
+
+
+async def test_what_is_typed_while_a_search_is_on_its_way_stays(window: Window) -> None:
+    await window.enter()
+    await window.create_event("Winter gala")
+    await window.create_event("Winter night", starts=LATER)
+    await window.visit("/events")
+    await window.lists("Winter gala", "Winter night")
+    typed = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if "search=Winter+g" in route.request.url:
+            await typed.wait()
+        await route.continue_()
+
+    await window.page.route("**/admin/events?**", late)
+    box = window.page.get_by_label("Search events")
+    async with window.page.expect_request("**/admin/events?*search=Winter+g&**"):
+        await box.press_sequentially("Winter g")
+    # What was asked first is answered last, and not shown.
+    await box.press("Backspace")
+    async with window.page.expect_response("**/admin/events?*search=Winter+n&**"):
+        await box.press_sequentially("n")
+    await window.lists("Winter night")
+    async with window.page.expect_response("**/admin/events?*search=Winter+g&**"):
+        typed.set()
+    await window.lists("Winter night")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value("Winter n")
+    assert window.page.url.endswith("#/events?search=Winter+n")
+    await window.page.reload()
+    await window.lists("Winter night")
+    await expect(box).to_have_value("Winter n")
+
+
+async def test_a_list_that_is_drawn_anew_leaves_the_focus_where_it_was(
+    service: Service, window: Window
+) -> None:
+    await window.enter()
+    await window.create_event("Earlier")
+    event_id = await window.create_event("Later", starts=LATER)
+    await window.publish()
+    await window.visit("/events")
+    await window.lists("Earlier", "Later")
+    link = window.page.get_by_role("link", name="Later")
+    await link.focus()
+    assert (await service.clients.reserve(event_id, 3)).status == 200
+    await expect(window.page.get_by_text("3 of 1,000 sold")).to_be_visible(timeout=15_000)
+    await expect(link).to_be_focused()
+
+
+async def test_unfolded_figures_stay_open_as_seats_sell(service: Service, window: Window) -> None:
+    await window.enter()
+    event_id = await window.create_event("Unfolded")
+    await window.publish()
+    assert (await service.clients.reserve(event_id, 3)).status == 200
+    figures = window.page.locator(".figures").first
+    await figures.locator("summary").click(timeout=15_000)
+    await expect(figures.get_by_role("row").last).to_contain_text("3")
+    assert (await service.clients.reserve(event_id, 4)).status == 200
+    await expect(figures.get_by_role("row").last).to_contain_text("7", timeout=15_000)
