@@ -6,7 +6,7 @@
  */
 
 import * as api from "./api.js";
-import { announce, h } from "./dom.js";
+import { h } from "./dom.js";
 import { dialog, doing, form, numeric } from "./form.js";
 import { count, money, number } from "./format.js";
 import { differences } from "./history.js";
@@ -21,8 +21,8 @@ const TRIES = 8;
  * @returns {Promise<any>}
  */
 export async function apply(seen, changes) {
-  // Where the service can do it, it sorts out itself what moved meanwhile.
-  const resolves = "paused" in seen && !("holdbacks" in changes) ? { on_conflict: "retry" } : {};
+  // The service sorts out itself what moved meanwhile, but for blocks, which take free seats.
+  const resolves = "holdbacks" in changes ? {} : { on_conflict: "retry" };
   let base = seen;
   for (let turn = 1; ; turn += 1) {
     try {
@@ -59,24 +59,50 @@ function decide(now, told, changes) {
   });
 }
 
+/**
+ * Ask in a dialog, and change the event by what was answered.
+ * @param {any} event
+ * @param {(after: any) => void} done
+ * @param {string} title
+ * @param {string} about
+ * @param {import("./form.js").Field[]} fields
+ * @param {{ action: string, danger?: boolean, changes: (values: Record<string, any>) => Record<string, any> }} how
+ */
+function ask(event, done, title, about, fields, how) {
+  dialog(title, (close) => [h("p", about), form(fields, {
+    ...how,
+    submit: async (values) => {
+      const after = await apply(event, how.changes(values));
+      close();
+      if (after) done(after);
+    },
+  })]);
+}
+
 export function cancel(event, done) {
   const { sold, held } = seatsOf(event);
   const out = sold ? `${count(sold, "ticket is", "tickets are")} sold and have to be refunded.` : "No ticket is sold.";
-  dialog("Cancel this event?", (close) => [
-    h("p", `${out} ${held ? `${count(held, "seat is", "seats are")} held.` : ""} Sales stop at once, and this cannot be undone.`),
-    form([{ name: "typed", label: `Type the name of the event: ${event.name}`, more: { autocomplete: "off" } }], {
+  ask(event, done, "Cancel this event?",
+    `${out} ${held ? `${count(held, "seat is", "seats are")} held.` : ""} Sales stop at once, and this cannot be undone.`,
+    [{ name: "typed", label: `Type the name of the event: ${event.name}`, more: { autocomplete: "off" } }], {
       action: "Cancel the event", danger: true,
-      submit: async ({ typed }) => {
+      changes: ({ typed }) => {
         if (typed.trim() !== event.name.trim()) {
           throw new api.ApiError(400, { message: "", details: { fields: [{ field: "typed", message: "This is not its name" }] } });
         }
-        const after = await apply(event, { status: "cancelled" });
-        close();
-        if (after) done(after);
+        return { status: "cancelled" };
       },
-    }),
-  ]);
+    });
 }
+
+/** Close the sales of an event that has begun, after which nothing of it can be changed. */
+export function closeForGood(event, done) {
+  ask(event, done, "Close sales for good?", "The event has begun. Once its sales are closed, they cannot be opened again, and nothing else of it can be changed.",
+    [], { action: "Close sales", danger: true, changes: closing });
+}
+
+/** Sales that close now. By the service's clock: this one may be wrong. */
+export const closing = () => ({ sales_end: new Date(api.now()).toISOString() });
 
 /**
  * Change one number in place: the capacity or the price.
@@ -85,24 +111,13 @@ export function cancel(event, done) {
  * @param {(after: any) => void} done
  */
 export function changeNumber(event, field, done) {
-  const { sold } = seatsOf(event);
+  const { sold, held, kept } = seatsOf(event);
   const capacity = field === "total_capacity";
-  const hint = capacity
-    ? `Now ${number(event.total_capacity)}; not below the ${number(sold)} sold, not above the venue's ${number(event.venue.capacity)}`
-    : `Now ${money(event.base_price, event.currency)}; what is sold keeps its price`;
-  dialog(capacity ? "Change the capacity" : "Change the price", (close) => [
-    form([{ name: field, label: capacity ? "Seats" : "Price of a seat", value: event[field], hint, more: { inputmode: "decimal" } }], {
-      action: "Save",
-      submit: async (values) => {
-        const after = await apply(event, { [field]: numeric(values[field]) });
-        close();
-        if (after) {
-          announce("Saved");
-          done(after);
-        }
-      },
-    }),
-  ]);
+  ask(event, done, capacity ? "Change the capacity" : "Change the price", capacity
+    ? `Now ${number(event.total_capacity)}; not below the ${number(sold + held + kept)} that are not free, not above the venue's ${number(event.venue.capacity)}.`
+    : `Now ${money(event.base_price, event.currency)}; what is sold keeps its price.`,
+  [{ name: field, label: capacity ? "Seats" : "Price of a seat", value: event[field], more: { inputmode: "decimal" } }],
+  { action: "Save", changes: (values) => ({ [field]: numeric(values[field]) }) });
 }
 
 /**
@@ -113,20 +128,13 @@ export function changeNumber(event, field, done) {
 export function changeBlocks(event, done) {
   const text = event.holdbacks.map((one) => `${one.name} ${one.quantity}`).join("\n");
   const released = new Map(event.holdbacks.map((one) => [one.name, one.release_at]));
-  dialog("Seats held back", (close) => [
-    h("p.muted", "Held back seats are not sold to the public. One block a line: its name, then how many seats."),
-    form([{ name: "holdbacks", label: "Blocks", type: "textarea", value: text, optional: true, hint: "press 20" }], {
+  ask(event, done, "Seats held back", "Held back seats are not sold to the public. One block a line: its name, then how many seats.",
+    [{ name: "holdbacks", label: "Blocks", type: "textarea", value: text, optional: true, hint: "press 20" }], {
       action: "Save",
-      submit: async (values) => {
-        const blocks = values.holdbacks.split("\n").filter((line) => line.trim()).map((line) => {
-          const [, name, quantity] = /^\s*(.*?)\s+(\S+)\s*$/.exec(line) || ["", line, ""];
-          const at = released.get(name);
-          return { name, quantity: numeric(quantity), ...(at ? { release_at: at } : {}) };
-        });
-        const after = await apply(event, { holdbacks: blocks });
-        close();
-        if (after) done(after);
-      },
-    }),
-  ]);
+      changes: (values) => ({ holdbacks: values.holdbacks.split("\n").filter((line) => line.trim()).map((line) => {
+        const [, name, quantity] = /^\s*(.*?)\s+(\S+)\s*$/.exec(line) || ["", line, ""];
+        const at = released.get(name);
+        return { name, quantity: numeric(quantity), ...(at ? { release_at: at } : {}) };
+      }) }),
+    });
 }

@@ -15,10 +15,15 @@ const ASK_OTHERS_MS = 150;
 const SKEW_S = 5;
 const channel = new BroadcastChannel("evently.console");
 
+/** The time by the service's clock, which opens and closes sales; up to a second late. */
+export const now = () => Date.now() + aheadMs;
+
 /** @type {string | null} */
 let access = null;
 /** When the access token is renewed, half-way through its life, by this tab's own clock. */
 let renewAtMs = 0;
+/** How much the service's clock is ahead of this one's. */
+let aheadMs = 0;
 /** @type {Promise<any> | null} */
 let renewing = null;
 /** What each token that was used up here was followed by. @type {Map<string, any>} */
@@ -85,10 +90,12 @@ async function send(method, path, how = {}) {
   const given = Object.entries(how.query || {}).filter(([, value]) => value !== "" && value != null);
   const query = given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
   try {
-    return await fetch(`${path}${query}`, {
+    const response = await fetch(`${path}${query}`, {
       method, headers, cache: "no-store", credentials: "omit",
       body: how.body === undefined ? undefined : JSON.stringify(how.body),
     });
+    aheadMs = Date.parse(response.headers.get("Date") || "") - Date.now() || 0;
+    return response;
   } catch {
     const message = method === "GET"
       ? "The service cannot be reached; trying again"

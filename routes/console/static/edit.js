@@ -1,9 +1,9 @@
 /** The form of an event: new, a duplicate, or a change. */
 
 import * as api from "./api.js";
-import { announce, crumb, h, show } from "./dom.js";
+import { announce, crumb, h, say, show, title } from "./dom.js";
 import { form, numeric } from "./form.js";
-import { fromLocal, here, toLocal, zoneOf } from "./format.js";
+import { fromLocal, here, toLocal } from "./format.js";
 import { apply } from "./act.js";
 import { venuePicker } from "./picker.js";
 
@@ -11,39 +11,56 @@ const WEEK = 7 * 86_400_000;
 const TIMES = ["start_datetime", "end_datetime", "sales_start", "sales_end"];
 const NUMBERS = ["total_capacity", "base_price", "max_tickets_per_booking"];
 
-/**
- * @param {any} event what the form begins with
- * @param {string} zone
- * @param {boolean} windowed whether sales may open and close at times of their own
- * @returns {import("./form.js").Field[]}
- */
-function fields(event, zone, windowed) {
-  const local = (name) => (event[name] ? toLocal(event[name], zone) : "");
-  const picker = venuePicker("f-venue_id", event.venue);
-  const time = (name, label, more = {}) => ({ name, label, type: "datetime-local", value: local(name), half: true, hint: `In ${zone}`, ...more });
-  return [
-    { name: "name", label: "Name", value: event.name },
-    { name: "venue_id", label: "Venue", control: picker },
-    time("start_datetime", "Starts"), time("end_datetime", "Ends"),
-    { name: "total_capacity", label: "Seats", value: event.total_capacity, half: true, more: { inputmode: "numeric" } },
-    { name: "base_price", label: "Price of a seat", value: event.base_price, half: true, more: { inputmode: "decimal" } },
-    { name: "event_type", label: "Type", value: event.event_type, half: true, hint: "Concert, theatre, sports …" },
-    { name: "max_tickets_per_booking", label: "Tickets per booking", value: event.max_tickets_per_booking ?? 10, half: true, hint: "At most", more: { inputmode: "numeric" } },
-    ...(windowed ? [time("sales_start", "Sales open", { optional: true, hint: "Once published, if left empty" }), time("sales_end", "Sales close", { optional: true, hint: "At the start, if left empty" })] : []),
-    { name: "description", label: "Description", type: "textarea", value: event.description, optional: true },
-  ];
-}
+/** Times are what clocks at the venue show; at one without a zone, as everywhere, those of UTC. */
+const zoneAt = (venue) => (venue ? venue.timezone || "UTC" : here);
 
 /**
- * What the form says, as the API takes it.
- * @param {Record<string, any>} values
- * @param {string} zone
+ * The form, and what it says to begin with; `submit` gets both as the API takes them.
+ * @param {any} event what the form begins with
+ * @param {{ action: string, leave: string, submit: (sent: Record<string, any>, before: Record<string, any>) => Promise<void> }} how
  */
-function body(values, zone) {
-  const sent = { ...values };
-  for (const name of TIMES) if (name in sent) sent[name] = sent[name] ? fromLocal(sent[name], zone) : null;
-  for (const name of NUMBERS) sent[name] = numeric(String(sent[name]));
-  return sent;
+function eventForm(event, how) {
+  let zone = zoneAt(event.venue);
+  const zones = TIMES.map(() => h("span"));
+  const tell = (venue) => {
+    zone = zoneAt(venue);
+    zones.forEach((one) => say(one, `In ${zone}`));
+  };
+  tell(event.venue);
+  const time = (at, label, more) => {
+    const given = event[TIMES[at]];
+    return { name: TIMES[at], label, type: "datetime-local", value: given ? toLocal(given, zone) : "", half: true, hint: [zones[at], more], optional: Boolean(more) };
+  };
+  // The currency of what was sold stays what it is.
+  const fixed = event.status && event.status !== "draft";
+  /** @type {import("./form.js").Field[]} */
+  const fields = [
+    { name: "name", label: "Name", value: event.name },
+    { name: "venue_id", label: "Venue", control: venuePicker("f-venue_id", event.venue, tell) },
+    time(0, "Starts"), time(1, "Ends"),
+    time(2, "Sales open", "; left empty, once it is published"), time(3, "Sales close", "; left empty, at the start"),
+    { name: "total_capacity", label: "Seats", value: event.total_capacity, half: true, more: { inputmode: "numeric" } },
+    { name: "max_tickets_per_booking", label: "Tickets per booking", value: event.max_tickets_per_booking ?? 10, half: true, hint: "At most", more: { inputmode: "numeric" } },
+    { name: "base_price", label: "Price of a seat", value: event.base_price, half: true, hint: fixed && `In ${event.currency}`, more: { inputmode: "decimal" } },
+    ...(fixed ? [] : [{ name: "currency", label: "Currency", value: event.currency, half: true, optional: true, hint: "Such as EUR; left empty, the service's own", list: Intl.supportedValuesOf("currency") }]),
+    { name: "event_type", label: "Type", value: event.event_type, half: true, hint: "Concert, theatre, sports …" },
+    { name: "description", label: "Description", type: "textarea", value: event.description, optional: true },
+  ];
+  /** @param {Record<string, any>} values */
+  const read = (values) => {
+    const sent = { ...values };
+    for (const name of TIMES) sent[name] = sent[name] ? fromLocal(sent[name], zone) : null;
+    for (const name of NUMBERS) sent[name] = numeric(String(sent[name]));
+    if (sent.currency) sent.currency = sent.currency.trim().toUpperCase();
+    else delete sent.currency;
+    return sent;
+  };
+  const before = read(Object.fromEntries(fields.map((one) => [one.name, one.control ? one.control.value : String(one.value ?? "")])));
+  return h("div.card.wide", form(fields, {
+    action: how.action,
+    submit: (values) => how.submit(read(values), before),
+    secondary: h("a.button.quiet", { href: how.leave }, "Leave"),
+  }));
 }
 
 /** @type {import("./app.js").View} */
@@ -51,43 +68,35 @@ export async function newEvent({ element, query }) {
   const from = query.get("from");
   const like = from ? await api.get(`events/${from}`) : {};
   const week = (iso) => new Date(Date.parse(iso) + WEEK).toISOString();
-  const begin = from ? { ...like, start_datetime: week(like.start_datetime), end_datetime: week(like.end_datetime), sales_start: null, sales_end: null } : {};
-  const zone = from ? zoneOf(like) : here;
+  const begin = from ? { ...like, status: "draft", start_datetime: week(like.start_datetime), end_datetime: week(like.end_datetime), sales_start: null, sales_end: null } : {};
   const keyOf = api.keys();
-  document.title = `${from ? "Duplicate" : "New"} event · Evently`;
+  title(`${from ? "Duplicate" : "New"} event`);
   show(element, crumb("/events", "My events"),
     h("h1", from ? `Duplicate “${like.name}”` : "New event"),
     h("p.muted", from ? "A week later, and a draft until you publish it." : "It stays a draft that only you see until you publish it."),
-    h("div.card.wide", form(fields(begin, zone, "sales_start" in like), {
-      action: "Create draft",
-      submit: async (values) => {
-        const sent = body(values, zone);
-        for (const name of ["sales_start", "sales_end"]) if (sent[name] === null) delete sent[name];
+    eventForm(begin, {
+      action: "Create draft", leave: from ? `#/events/${from}` : "#/events",
+      submit: async (sent) => {
         const made = await api.change("POST", "events", sent, keyOf(sent));
         announce("Draft created");
         location.hash = `#/events/${made.event_id}`;
       },
-      secondary: h("a.button.quiet", { href: from ? `#/events/${from}` : "#/events" }, "Leave"),
-    })));
+    }));
 }
 
 /** @type {import("./app.js").View} */
 export async function editEvent({ element, id }) {
   const event = await api.get(`events/${id}`);
-  const zone = zoneOf(event);
-  const before = body(Object.fromEntries(fields(event, zone, "sales_start" in event).map((one) => [one.name, one.control ? event.venue_id : String(one.value ?? "")])), zone);
-  document.title = `Edit ${event.name} · Evently`;
+  title(`Edit ${event.name}`);
   show(element, crumb(`/events/${id}`, event.name),
     h("h1", "Edit event"),
-    h("div.card.wide", form(fields(event, zone, "sales_start" in event), {
-      action: "Save",
-      submit: async (values) => {
-        const sent = body(values, zone);
+    eventForm(event, {
+      action: "Save", leave: `#/events/${id}`,
+      submit: async (sent, before) => {
         const changes = Object.fromEntries(Object.entries(sent).filter(([name, value]) => value !== before[name]));
         if (Object.keys(changes).length && !(await apply(event, changes))) return;
         announce("Saved");
         location.hash = `#/events/${id}`;
       },
-      secondary: h("a.button.quiet", { href: `#/events/${id}` }, "Leave"),
-    })));
+    }));
 }

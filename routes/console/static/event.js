@@ -1,11 +1,11 @@
 /** One event: what it is, its seats as they sell, its sales by day and by minute, and what happened. */
 
 import * as api from "./api.js";
-import { announce, crumb, empty, h, panel, say, show } from "./dom.js";
+import { announce, crumb, empty, h, panel, say, show, title } from "./dom.js";
 import { doing } from "./form.js";
 import { clock, dayAndMonth, fromNow, money, moment, number, percent, span, zoneOf } from "./format.js";
 import { chart, seatBar } from "./chart.js";
-import { apply, cancel, changeBlocks, changeNumber } from "./act.js";
+import { apply, cancel, changeBlocks, changeNumber, closeForGood, closing } from "./act.js";
 import { history } from "./history.js";
 import { every } from "./live.js";
 import { attentionFor, changeable, seatsOf, stateOf } from "./seats.js";
@@ -20,7 +20,9 @@ const DAY = 86_400_000;
 /** @type {import("./app.js").View} */
 export async function eventPage({ element, id, gone }) {
   let { value: event, etag } = /** @type {any} */ (await api.poll(`events/${id}`, ""));
-  document.title = `${event.name} · Evently`;
+  /** @type {any} */
+  let inventory = null;
+  title(event.name);
   const parts = {
     head: h("div"), why: h("div"), seats: h("section.panel.seats-panel", { "aria-label": "Seats" }),
     holds: h("div"), days: h("div"), minutes: h("div"), facts: h("section.panel", { "aria-label": "Details" }),
@@ -32,9 +34,10 @@ export async function eventPage({ element, id, gone }) {
 
   // What is done later is done to the event as it is then.
   const latest = () => event;
-  const saved = (after) => {
+  const saved = (after, text = "Saved") => {
     event = after;
     etag = "";
+    announce(text);
     draw();
     readLedger();
   };
@@ -49,12 +52,12 @@ export async function eventPage({ element, id, gone }) {
     const why = attentionFor(event);
     show(parts.why, why && event.status !== "draft" && h("p", { class: `note why-${why.kind}` }, why.text));
     drawSeats(parts.seats, event);
+    if (inventory) drawHolds(parts.holds, inventory.holds);
   }
 
   async function readInventory() {
-    const found = await api.get(`events/${id}/inventory`);
-    event = { ...event, ...found, held_seats: found.held };
-    show(parts.holds, holds(found));
+    inventory = await api.get(`events/${id}/inventory`);
+    event = { ...event, ...inventory, held_seats: inventory.held };
     draw();
   }
 
@@ -91,11 +94,12 @@ export async function eventPage({ element, id, gone }) {
   let told = event.version;
   every(LIVE_MS, async () => {
     const found = await api.poll(`events/${id}`, etag);
-    if (!found || gone.aborted) return;
-    event = { ...event, ...found.value };
-    etag = found.etag;
+    if (gone.aborted) return;
+    if (found) event = { ...event, ...found.value };
+    if (found) etag = found.etag;
+    // Sales open, and holds expire, by the time alone.
     draw();
-    await readInventory();
+    if (found) await readInventory();
   }, gone, (reached) => say(parts.reached, reached ? "" : "The service cannot be reached. The numbers are from before; trying again …"));
   every(MINUTES_MS, async () => {
     if (told === event.version) return;
@@ -107,27 +111,32 @@ export async function eventPage({ element, id, gone }) {
 function head(event, latest, saved) {
   const state = stateOf(event);
   const zone = zoneOf(event);
-  const set = (changes, text) => async () => {
-    const after = await apply(latest(), changes);
-    if (after) saved(after);
-    if (after) announce(text);
-  };
+  const doingTo = (label, changes, text, kind) => doing(label, async () => {
+    const after = await apply(latest(), changes());
+    if (after) saved(after, text);
+  }, kind);
   const open = changeable(event);
-  const selling = open && event.status !== "draft";
+  const ahead = Date.parse(event.start_datetime) > api.now();
+  const draft = event.status === "draft";
+  const early = Date.parse(event.sales_start) > api.now();
+  const late = Date.parse(event.sales_end) <= api.now();
+  const selling = open && !draft && !early && !late;
   return [
     h("div.head",
       h("div", h("h1", event.name, " ", h("span", { class: `state is-${state.kind}` }, state.text)),
         h("p.muted", span(event.start_datetime, event.end_datetime, zone), ` (${zone})`, h("br"),
           `${event.venue_name}, ${event.venue_city} · ${event.event_type}`)),
       h("div.actions",
-        event.status === "draft" && Date.parse(event.start_datetime) > Date.now() && doing("Publish", set({ status: "published" }, "On sale now"), "primary"),
-        selling && "paused" in event && (event.paused
-          ? doing("Resume sales", set({ paused: false }, "Sales go on"), "primary")
-          : doing("Pause sales", set({ paused: true }, "Sales are paused"))),
+        draft && ahead && doingTo("Publish", () => ({ status: "published" }), early ? "Published" : "On sale now", "primary"),
+        open && !draft && (early || late) && doingTo("Open sales now", () => (early ? { sales_start: null } : { sales_end: null }), "Sales are open", "primary"),
+        selling && (event.paused
+          ? doingTo("Resume sales", () => ({ paused: false }), "Sales go on", "primary")
+          : doingTo("Pause sales", () => ({ paused: true }), "Sales are paused")),
+        selling && (ahead ? doingTo("Close sales now", closing, "Sales are closed") : h("button", { onclick: () => closeForGood(latest(), saved) }, "Close sales now")),
         open && h("a.button", { href: `#/events/${event.event_id}/edit` }, "Edit"),
         h("a.button", { href: `#/events/new?from=${event.event_id}` }, "Duplicate"),
         open && h("button.danger.quiet", { onclick: () => cancel(latest(), saved) }, "Cancel event"))),
-    event.status === "draft" && h("p.note", "A draft: only you see it. Publish it to put it on sale."),
+    draft && h("p.note", `A draft: only you see it. ${!ahead ? "Its start has passed: change it, or cancel." : early ? `Publish it, and sales open ${moment(event.sales_start, zone)}.` : "Publish it to put it on sale."}`),
   ];
 }
 
@@ -147,13 +156,17 @@ function drawSeats(place, event) {
     seatBar(seats, true));
 }
 
-/** @param {any} found the inventory */
-function holds(found) {
-  const { active, next_expires_at: next, confirmed_percent: share } = found.holds;
-  return h("section.panel", { "aria-label": "Holds" }, h("h2", "Holds"), h("dl.facts",
-    fact("Active", number(active)),
-    fact("Next expires", next ? fromNow(next) : "none"),
-    fact("Confirmed", share === null || share === undefined ? "none ended yet" : `${number(share)}%`)));
+/**
+ * @param {HTMLElement} place
+ * @param {any} holds
+ */
+function drawHolds(place, { active, next_expires_at: next, confirmed_percent: share }) {
+  const told = [number(active), next ? fromNow(next) : "none", share === null ? "none ended yet" : `${number(share)}%`];
+  const key = String(told);
+  if (place.dataset.shown === key) return;
+  place.dataset.shown = key;
+  show(place, h("section.panel", { "aria-label": "Holds" }, h("h2", "Holds"),
+    h("dl.facts", ["Active", "Next expires", "Confirmed"].map((name, at) => fact(name, told[at])))));
 }
 
 /**
@@ -177,7 +190,7 @@ function facts(event, latest, saved) {
       "holdbacks" in event && fact("Held back",
         event.holdbacks.map((one) => `${one.name} ${number(one.quantity)}`).join(", ") || "none",
         change("blocks", () => changeBlocks(latest(), saved))),
-      "sales_start" in event && fact("Sales", `${event.sales_start ? moment(event.sales_start, zone) : "once published"} – ${event.sales_end ? moment(event.sales_end, zone) : "the start"}`)),
+      fact("Sales", `${event.sales_start ? moment(event.sales_start, zone) : "once published"} – ${event.sales_end ? moment(event.sales_end, zone) : "the start"}`)),
     event.description ? h("p.description", event.description) : h("p.muted", "No description."),
   ];
 }
@@ -188,7 +201,7 @@ const bar = (label, one) => ({ label, sold: one?.tickets_sold || 0, returned: on
 function byDay(trends) {
   if (!trends.length) return empty("Nothing sold yet", "Sales show here by day.");
   const sums = new Map(trends.map((one) => [one.date, one]));
-  const today = Math.floor(Date.now() / DAY) * DAY;
+  const today = Math.floor(api.now() / DAY) * DAY;
   const first = Math.max(Date.parse(trends[0].date), today - (DAYS_MAX - 1) * DAY);
   const bars = [];
   for (let at = Math.min(first, today - 6 * DAY); at <= today; at += DAY) {
@@ -202,7 +215,7 @@ function byDay(trends) {
 /** @param {any[]} trends */
 function byMinute(trends) {
   const sums = new Map(trends.map((one) => [Date.parse(one.start), one]));
-  const last = Math.floor(Date.now() / 60_000) * 60_000;
+  const last = Math.floor(api.now() / 60_000) * 60_000;
   const bars = Array.from({ length: MINUTES }, (_, at) => {
     const start = last - (MINUTES - 1 - at) * 60_000;
     const one = sums.get(start);

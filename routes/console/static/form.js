@@ -10,11 +10,12 @@ import { announce, busy, h, say, show } from "./dom.js";
  * @typedef {object} Field
  * @property {string} name
  * @property {string} label
- * @property {string} [hint]
+ * @property {any} [hint] a text, or what is shown as one
  * @property {string} [type]
  * @property {any} [value]
  * @property {HTMLElement & { value: any }} [control] made elsewhere; it has the id `f-` and the name
  * @property {Record<string, any>} [more] attributes of the input
+ * @property {string[]} [list] what the browser suggests while one types
  * @property {boolean} [optional]
  * @property {boolean} [half] two of these share a line
  */
@@ -24,7 +25,7 @@ let made = 0;
 /** @param {Field} field @param {string} id */
 function control(field, id) {
   if (field.control) return field.control;
-  const shared = { id, name: field.name, required: !field.optional, "aria-describedby": `${id}-hint ${id}-error`, ...field.more };
+  const shared = { id, name: field.name, required: !field.optional, "aria-describedby": `${id}-hint ${id}-error`, list: field.list && `${id}-list`, ...field.more };
   if (field.type === "textarea") return h("textarea", { rows: 4, value: field.value ?? "", ...shared });
   return h("input", { type: field.type || "text", value: field.value ?? "", ...shared });
 }
@@ -43,6 +44,7 @@ export function form(fields, how) {
   const rows = fields.map((field, at) => h("div", { class: field.half ? "field half" : "field" },
     h("label", { for: field.control ? `f-${field.name}` : controls[at].id }, field.label, field.optional && h("span.optional", " optional")),
     controls[at],
+    field.list && h("datalist", { id: `f${made}-${field.name}-list` }, field.list.map((value) => h("option", { value }))),
     h("p.hint", { id: `f${made}-${field.name}-hint` }, field.hint || ""),
     errors[at]));
 
@@ -54,7 +56,7 @@ export function form(fields, how) {
     const elsewhere = { ...told.fields };
     fields.forEach((field, at) => {
       const message = told.fields[field.name] || "";
-      say(errors[at], message.replace(field.name, field.label));
+      say(errors[at], fields.reduce((text, one) => text.replace(new RegExp(`\\b${one.name}\\b`), one === field ? one.label : `“${one.label}”`), message));
       controls[at].toggleAttribute("aria-invalid", Boolean(message));
       if (message) controls[at].setAttribute("aria-invalid", "true");
       if (message && !first) first = controls[at];
@@ -74,12 +76,13 @@ export function form(fields, how) {
       controls.forEach((one) => one.removeAttribute("aria-invalid"));
       show(summary);
       const values = Object.fromEntries(fields.map((field, at) => [field.name, /** @type {any} */ (controls[at]).value]));
-      const missing = fields.filter((field) => !field.optional && !String(values[field.name]).trim());
+      const wrong = fields.flatMap((field, at) => {
+        // Half a date has no value, and is not the same as none.
+        const what = controls[at].validity?.badInput ? "not complete" : !field.optional && !String(values[field.name]).trim() && "required";
+        return what ? [{ field: field.name, message: `${field.label} is ${what}` }] : [];
+      });
       try {
-        if (missing.length) {
-          const details = { fields: missing.map(({ name, label }) => ({ field: name, message: `${label} is required` })) };
-          throw new ApiError(400, { code: "VALIDATION_ERROR", message: "", details });
-        }
+        if (wrong.length) throw new ApiError(400, { message: "", details: { fields: wrong } });
         await how.submit(values);
       } catch (error) {
         blame(error);

@@ -2,6 +2,8 @@
  * Numbers and times as the reader is used to them; times of an event in its own zone, which is named.
  */
 
+import { now } from "./api.js";
+
 const locale = navigator.languages?.[0];
 const whole = new Intl.NumberFormat(locale);
 export const here = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
@@ -9,7 +11,6 @@ const MINUTE = 60_000;
 
 /** @param {number} n */
 export const number = (n) => whole.format(n);
-/** @param {number} n */
 
 /**
  * "1 seat", "2 seats".
@@ -74,10 +75,10 @@ export function span(start, end, zone) {
 /**
  * "in 3 days", "2 hours ago".
  * @param {string} iso
- * @param {number} [now]
+ * @param {number} [at]
  */
-export function fromNow(iso, now = Date.now()) {
-  const minutes = Math.round((Date.parse(iso) - now) / MINUTE);
+export function fromNow(iso, at = now()) {
+  const minutes = Math.round((Date.parse(iso) - at) / MINUTE);
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const size = Math.abs(minutes);
   if (size < 90) return relative.format(minutes, "minute");

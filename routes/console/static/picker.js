@@ -21,14 +21,19 @@ export function venuePicker(id, chosen, tell = () => {}) {
   const input = h("input", {
     id, type: "text", role: "combobox", autocomplete: "off", value: chosen ? nameOf(chosen) : "", placeholder: "Type to search",
     "aria-expanded": "false", "aria-controls": `${id}-list`, "aria-autocomplete": "list", "aria-describedby": `${id}-chosen`,
-    oninput: afterPause(() => { venue = null; search(); }), onfocus: () => search(), onblur: () => setTimeout(close, 150),
+    oninput: () => { venue = null; searchSoon(); }, onfocus: () => search(), onblur: () => setTimeout(close, 150),
     onkeydown: (event) => key(event),
   });
   const about = h("p.hint", { id: `${id}-chosen` });
 
+  // Whoever has chosen before the list is there wants it no more.
+  const searchSoon = afterPause(() => venue || search());
+
   async function search() {
-    const typed = venue ? "" : input.value;
-    found = (await api.get("venues", { search: typed, limit: SHOWN })).venues;
+    const before = venue;
+    const there = await api.get("venues", { search: before ? "" : input.value, limit: SHOWN });
+    if (venue !== before) return;
+    found = there.venues;
     at = -1;
     draw();
   }
@@ -70,7 +75,7 @@ export function venuePicker(id, chosen, tell = () => {}) {
   function choose(one) {
     venue = one;
     input.value = nameOf(one);
-    say(about, `${one.address}, ${one.city} · ${number(one.capacity)} seats`);
+    describe();
     tell(one);
     close();
   }
@@ -80,7 +85,8 @@ export function venuePicker(id, chosen, tell = () => {}) {
     venueDialog(null, (made) => { choose(made); input.focus(); close(); }, venue ? "" : input.value);
   }
 
-  if (chosen) say(about, `${chosen.address}, ${chosen.city} · ${number(chosen.capacity)} seats`);
+  const describe = () => say(about, `${venue.address}, ${venue.city} · ${number(venue.capacity)} seats`);
+  if (chosen) describe();
   const element = /** @type {any} */ (h("div.picker", input, list, about));
   Object.defineProperty(element, "value", { get: () => venue?.venue_id || "" });
   element.focus = () => input.focus();
