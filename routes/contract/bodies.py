@@ -361,7 +361,8 @@ class AdminEventListQuery(Paging):
         BLANK_IS_ABSENT,
         Field(
             description="`true`: only drafts whose start has passed or is less than a day away, and"
-            " events on sale that start within a day, go on now, or have few seats left (10 or 5%)"
+            " published events whose sales open or that start within a day, that go on now, whose"
+            " sales are paused or have closed with seats left, or that have few left (10 or 5%)"
         ),
     ] = None
     order: Annotated[

@@ -53,10 +53,16 @@ class Setting:
         left: int = 100,
         status: str = "published",
         owner: str = ADA,
+        **more: object,
     ) -> None:
         start = self.now + starts_in
         row = (venue_id or await self.venue(), start, start + lasts, capacity, left, status, owner)
-        await self._other.execute(EVENT, uuid4(), name, fold(name), *row)
+        event_id = uuid4()
+        await self._other.execute(EVENT, event_id, name, fold(name), *row)
+        if more:
+            changes = ", ".join(f"{column} = ${n}" for n, column in enumerate(more, start=2))
+            update = f"UPDATE events SET {changes} WHERE event_id = $1"
+            await self._other.execute(update, event_id, *more.values())
 
     async def find(self, wanted: Wanted, limit: int = 20, offset: int = 0) -> list[str]:
         page = await self.lists.search(wanted, limit, offset)
@@ -133,6 +139,10 @@ async def test_attention_is_for_what_has_to_be_looked_at(setting: Setting) -> No
     await setting.event("On now", -HOUR)
     await setting.event("Ten left", 40 * DAY, left=10)
     await setting.event("A twentieth left", 41 * DAY, capacity=1000, left=50)
+    now = setting.now
+    await setting.event("Opens tomorrow", sales_start=now + 23 * HOUR)
+    await setting.event("Paused", paused=True)
+    await setting.event("Closed with seats left", sales_end=now - HOUR)
     seen = await setting.find(Wanted(ADA, attention=True))
     await setting.event("Draft later", 25 * HOUR, status="draft")
     await setting.event("Eleven left", left=11)
@@ -140,5 +150,9 @@ async def test_attention_is_for_what_has_to_be_looked_at(setting: Setting) -> No
     await setting.event("Over", -5 * HOUR)
     await setting.event("Off", 2 * HOUR, status="cancelled")
     await setting.event("Gone", left=0, status="sold_out")
-    assert len(seen) == 6
+    await setting.event("Opens later", left=5, sales_start=now + 25 * HOUR, paused=True)
+    await setting.event("Open", sales_start=now - HOUR, sales_end=now + HOUR)
+    await setting.event("Closed and sold", left=0, status="sold_out", sales_end=now - HOUR)
+    await setting.event("All in carts", left=20, available_seats=0, held_seats=20)
+    assert len(seen) == 9
     assert await setting.find(Wanted(ADA, attention=True)) == seen

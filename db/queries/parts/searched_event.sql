@@ -10,7 +10,11 @@
    AND ($6::timestamptz IS NULL OR e.start_datetime < $6)
    AND (NOT $7::boolean
         OR (e.status = 'draft' AND e.start_datetime <= now() + interval '1 day')
-        OR (e.status = 'published' AND e.start_datetime > now()
-            AND e.available_seats <= greatest(10, e.total_capacity / 20))
         OR (e.status IN ('published', 'sold_out') AND e.end_datetime > now()
-            AND e.start_datetime <= now() + interval '1 day'))
+            AND CASE WHEN e.sales_start > now() THEN e.sales_start <= now() + interval '1 day'
+                     ELSE e.paused
+                       OR e.start_datetime <= now() + interval '1 day'
+                       OR (e.available_seats > 0
+                           AND (e.sales_end <= now()
+                                OR e.available_seats <= greatest(10, e.total_capacity / 20)))
+                END))
