@@ -1,4 +1,4 @@
-"""Creates events, each with its whole ledger.
+"""Creates events, each with its whole ledger and the holds that this tells of.
 
 Rule: an event that exists already stays as it is, whatever has become of it since; an event is
 created with all its ledger rows or not at all.
@@ -10,6 +10,7 @@ from typing import Any
 from db.change_rows import change_rows
 from db.database import Session
 from db.event_rows import values_of
+from db.hold_rows import hold_row
 from db.ledger_rows import ledger_row, to_json
 from db.statements import Statement
 from evently.domain.commits import Record
@@ -35,5 +36,16 @@ async def create_events(
     told = [
         row for state, records in events for row in change_rows(state.details.event_id, records)
     ]
+    # A hold is as the last record that tells of it has it.
+    holds = {
+        (state.details.event_id, hold.hold_id): hold_row(state.details.event_id, hold)
+        for state, records in events
+        for record in records
+        for hold in record.entry.holds
+    }
     states = to_json([values_of(state) for state, _ in events])
-    return len(await database.fetch(Statement.CREATE_EVENTS, states, rows, told, to_json(past)))
+    return len(
+        await database.fetch(
+            Statement.CREATE_EVENTS, states, rows, told, to_json(past), list(holds.values())
+        )
+    )

@@ -1,6 +1,6 @@
 -- Creates the events in the JSON array $1, each with its ledger rows, which are of now, or of the time
--- that the JSON array $4 has for them; an event that is not returned exists already, or its venue is
--- unknown or too small, and nothing of it was written.
+-- that the JSON array $4 has for them, and its holds; an event that is not returned exists already, or its
+-- venue is unknown or too small, and nothing of it was written.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS g ({given_types})
 ),
@@ -26,6 +26,12 @@ noted AS (
       JOIN made USING (event_id)
       LEFT JOIN jsonb_to_recordset($4::text::jsonb)
                 AS past (event_id uuid, version bigint, at timestamptz) USING (event_id, version)
+),
+kept AS (
+    INSERT INTO event_holds ({hold_columns})
+    SELECT {hold_values}
+      FROM {hold_rows:5} AS h
+      JOIN made USING (event_id)
 ),
 told AS (
     INSERT INTO event_changes (position, event_id, version, kinds, data, available_seats, status)

@@ -20,9 +20,20 @@ from db.new_events import create_events
 from evently.commands.demo_data import CURRENCIES, VENUES
 from evently.commands.seed import local_hour, venue_id
 from evently.domain.admins import Admin, Profile
-from evently.domain.commands import Cancel, Command, Reserve, Return, Update
+from evently.domain.commands import (
+    Cancel,
+    Command,
+    Confirm,
+    Expire,
+    PlaceHold,
+    Release,
+    Reserve,
+    Return,
+    Update,
+)
 from evently.domain.commits import Record
 from evently.domain.event import created, decide
+from evently.domain.holds import DURATION_DEFAULT_S, LIFE_MAX_S, Hold, hold_id_of
 from evently.domain.origin import Origin
 from evently.domain.outcomes import Accepted
 from evently.domain.state import EventDetails, EventState, Status
@@ -37,11 +48,18 @@ _VENUES = {venue.slug: venue for venue in VENUES}
 BOOKING, BOX_OFFICE = "internal:booking", "internal:box-office"
 # Enough to read aloud, and 80 bits of the service's own secret.
 PASSWORD_CHARACTERS = 16
+# Holds of one event: those that have ended began so long ago, one every few minutes ...
+HOLDS_FOR_MIN, HOLDS_EVERY_MIN = 110, 4
+# ... and these are still active, the last one for as long as a hold may be.
+ACTIVE_S = (DURATION_DEFAULT_S, 1_800, 3_600, 5_400, LIFE_MAX_S)
 
 
 @value
 class Story:
-    """One event: `sold` percent sell until today; what is `extended` gets more seats meanwhile."""
+    """One event: `sold` percent sell until today; what is `extended` gets more seats meanwhile.
+
+    Where seats are `held`, buyers are paying right now; `opens_in_h` hours from now sales open.
+    """
 
     name: str
     venue: str
@@ -55,6 +73,8 @@ class Story:
     hour: int = 19
     ends: Status = Status.PUBLISHED
     extended: bool = False
+    held: bool = False
+    opens_in_h: int | None = None
 
 
 STORIES: tuple[Story, ...] = (
@@ -63,6 +83,7 @@ STORIES: tuple[Story, ...] = (
         "Paper Lanterns come to the Ryman with a new show and a few old favourites.",
         *(2_100, 65, 18, 34, 74),
         extended=True,
+        held=True,
     ),
     Story(
         *("The Ada Brooks Quintet: Album Release", "village-vanguard", "jazz"),
@@ -78,6 +99,13 @@ STORIES: tuple[Story, ...] = (
         *("Dot Pemberton: Work in Progress", "ronnie-scotts", "comedy"),
         "An evening with Dot Pemberton: ninety minutes, one microphone, no interval.",
         *(210, 28, 1, 16, 57),
+        held=True,
+    ),
+    Story(
+        *("Rosa Quintero: One Night Only", "olympia", "concert"),
+        "Rosa Quintero comes to Paris for a single evening.",
+        *(1_900, 75, 83, 3, 0, 20),
+        opens_in_h=20,
     ),
     Story(
         *("Open Cloud Days: Keynotes", "jamshed-bhabha", "conference"),
@@ -135,6 +163,13 @@ def demo_password(secret: str) -> str:
     return base64.b32encode(digest).decode().lower()[:PASSWORD_CHARACTERS]
 
 
+def _full_hour(now: datetime, hours: int | None) -> datetime | None:
+    """The full hour after so many hours from now."""
+    if hours is None:
+        return None
+    return (now + timedelta(hours=hours + 1)).replace(minute=0, second=0, microsecond=0)
+
+
 async def _add(database: Database, teller: "_Teller") -> None:
     state, records, times = teller.told()
     event_id = state.details.event_id
@@ -150,6 +185,7 @@ class _Teller:
         self._organiser = organiser
         self._now = now
         self._random = Random(story.name)  # noqa: S311 - it only looks like chance
+        self._holds: dict[str, Hold | None] = {}
         self._records: list[Record] = []
         self._times: list[datetime] = []
         begins = now - timedelta(days=story.on_sale_for_days, hours=2)
@@ -167,6 +203,7 @@ class _Teller:
             max_tickets_per_booking=6,
             created_by=organiser.admin_id,
             created_at=begins,
+            sales_start=_full_hour(now, story.opens_in_h),
             currency=CURRENCIES.get(venue.country, "EUR"),
         )
         self._state, entry = created(details, story.seats, begins)
@@ -200,7 +237,10 @@ class _Teller:
         # Some of it is for the last hour, which shows on the console by the minute.
         lately, recently = self._now - timedelta(hours=1), min(60, wanted // 20)
         edited = False
+        holding = sorted(self._holding(), key=lambda step: step[0]) if story.held else []
         for at in times:
+            while holding and holding[0][0] <= at:
+                self._do(holding[0][1], holding.pop(0)[0], BOOKING)
             left = wanted - self._state.sold
             if left <= (0 if at > lately else recently):
                 continue
@@ -212,8 +252,33 @@ class _Teller:
             if random.random() < 0.03 and self._state.sold > 4:  # noqa: PLR2004 - a few
                 self._do(Return(random.randint(1, 2), None), at, caller)
             self._do(Reserve(min(left, random.choice((1, 2, 2, 2, 3, 4, 4))), None), at, caller)
+        for at, command in holding:
+            self._do(command, at, BOOKING)
         if story.sold == 100:  # noqa: PLR2004 - all of it
             self._do(Reserve(self._state.available_seats, None), times[-1])
+
+    def _holding(self) -> Iterator[tuple[datetime, Command]]:
+        """Buyers who put seats into a cart: most pay, some let them go, some forget them."""
+        random, now = self._random, self._now
+        for minutes in range(HOLDS_FOR_MIN, DURATION_DEFAULT_S // 60, -HOLDS_EVERY_MIN):
+            at = now - timedelta(minutes=minutes - random.random())
+            place = self._place(minutes, DURATION_DEFAULT_S)
+            yield at, place
+            later = at + timedelta(minutes=random.uniform(1, 8))
+            match random.choice("ccccccrx"):
+                case "c":
+                    yield later, Confirm(place.hold_id)
+                case "r":
+                    yield later, Release(place.hold_id)
+                case _:
+                    yield at + timedelta(seconds=DURATION_DEFAULT_S), Expire()
+        for number, duration_s in enumerate(ACTIVE_S):
+            yield now - timedelta(seconds=9 * number + 5), self._place(-number, duration_s)
+
+    def _place(self, number: int, duration_s: int) -> PlaceHold:
+        hold_id = hold_id_of(self._state.details.event_id, BOOKING, f"demo hold {number}")
+        reference = f"order {1000 + number}"
+        return PlaceHold(hold_id, self._random.randint(1, 4), duration_s, reference, None)
 
     def _moments(self, seats: int) -> Iterator[datetime]:
         """When somebody buys; each takes some two and a half seats."""
@@ -228,11 +293,12 @@ class _Teller:
                 yield ends - timedelta(minutes=random.uniform(0, 59))
 
     def _do(self, command: Command, at: datetime, caller: str | None = None) -> None:
-        outcome = decide(self._state, command, at)
+        outcome = decide(self._state, command, at, self._holds)
         if not isinstance(outcome, Accepted):
             assert isinstance(command, Reserve | Return), f"{command} was refused: {outcome}"
             return
         self._state = outcome.state
+        self._holds |= {hold.hold_id: hold for hold in outcome.entry.holds}
         origin = self._by_admin if caller is None else Origin(caller, "demo")
         number = outcome.entry.version
         self._records.append(Record(outcome.entry, f"demo {number}", f"demo {number}", origin))

@@ -8,7 +8,10 @@ import pytest
 
 from db.database import Database
 from db.event_check import EventCheck
-from evently.commands.demo_story import EMAIL, STORIES, demo_password, tell_story
+from db.event_lists import EventListReader, Wanted
+from db.sql import load
+from db.statements import Statement
+from evently.commands.demo_story import ACTIVE_S, EMAIL, STORIES, demo_password, tell_story
 from evently.commands.seed import seed
 from evently.commands.verify import verify_events
 from routes.auth.passwords import Passwords
@@ -74,6 +77,40 @@ async def test_sales_lie_in_the_weeks_before_and_in_the_last_hour(
     assert times[-1] > now - timedelta(hours=1)
     assert times[-1] <= now
     assert len({time.date() for time in times}) > 25
+
+
+async def test_some_seats_are_being_paid_for_and_others_were_or_were_not(
+    database: Database, other: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await tell_story(database, SECRET)
+    held = {name for name, row in (await events(other)).items() if row["held_seats"]}
+    assert held == {story.name for story in STORIES if story.held}
+    for event_id in {row["event_id"] for row in (await events(other)).values()}:
+        (inventory,) = await other.fetch(load(Statement.FIND_INVENTORY), event_id)
+        ended = (inventory["confirmed"], inventory["released"], inventory["expired"])
+        if inventory["held_seats"]:
+            assert inventory["active"] == len(ACTIVE_S)
+            assert all(ended)
+            # The next one ends within a quarter of an hour, the last one in two hours.
+            left = inventory["next_expires_at"] - datetime.now(UTC)
+            assert timedelta(minutes=10) < left < timedelta(minutes=15)
+        else:
+            assert not any(ended)
+
+
+async def test_the_sales_of_one_open_tomorrow_and_it_wants_attention(
+    database: Database, other: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await tell_story(database, SECRET)
+    found = await events(other)
+    now = datetime.now(UTC)
+    opening = [row for row in found.values() if row["sales_start"] is not None]
+    assert len(opening) == 1
+    assert timedelta(hours=20) < opening[0]["sales_start"] - now < timedelta(hours=21)
+    assert opening[0]["status"] == "published"
+    wanted = Wanted(str(opening[0]["created_by"]), attention=True)
+    attention = await EventListReader(database).search(wanted, 12, 0)
+    assert opening[0]["name"] in {event["name"] for event in attention.events}
 
 
 async def test_a_second_start_adds_nothing_and_leaves_what_was_changed(
