@@ -97,7 +97,9 @@ async def test_a_thousand_seats_sell_and_the_page_is_a_second_behind_at_most(
     await expect(window.page.get_by_role("heading", level=1)).to_contain_text("Sold out")
     await expect(window.page.get_by_label("Sold per day: 1,000 sold")).to_be_visible()
     await expect(window.page.get_by_label("The last hour, by minute: 1,000 sold")).to_be_visible()
-    await expect(window.page.locator(".history .moved").first).to_contain_text("seats sold")
+    await expect(window.page.locator(".history .moved").first).to_contain_text(
+        "1,000 sold; 0 free after"
+    )
 
 
 async def test_seats_in_holds_are_shown_by_themselves_and_counted(

@@ -47,7 +47,7 @@ export async function account({ element, gone }) {
 /** @param {() => Promise<void>} done */
 function passwordForm(me, done) {
   const element = form([
-    { name: "old_password", label: "Present password", type: "password", more: { autocomplete: "current-password" } },
+    { name: "old_password", label: "Current password", type: "password", more: { autocomplete: "current-password" } },
     { name: "new_password", label: "New password", type: "password", hint: "8 characters or more", more: { autocomplete: "new-password" } },
   ], {
     action: "Change password",

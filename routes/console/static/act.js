@@ -8,11 +8,13 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { dialog, doing, form, numeric } from "./form.js";
-import { count, money, number } from "./format.js";
+import { count, fromLocal, money, number, toLocal, zoneOf } from "./format.js";
 import { differences } from "./history.js";
 import { seatsOf } from "./seats.js";
 
 const TRIES = 8;
+/** As many as the service keeps. */
+const BLOCKS_MAX = 20;
 
 /**
  * Send `changes` of the event as the admin saw it; the event after it, or null if they changed their mind.
@@ -121,20 +123,48 @@ export function changeNumber(event, field, done) {
 }
 
 /**
- * Seats kept back in blocks: one a line, "press 20".
+ * Seats that are kept back, a line for each block; a line that is emptied goes.
  * @param {any} event
  * @param {(after: any) => void} done
+ * @param {any[]} [lines] what was typed, where there is to be another one
  */
-export function changeBlocks(event, done) {
-  const text = event.holdbacks.map((one) => `${one.name} ${one.quantity}`).join("\n");
-  const released = new Map(event.holdbacks.map((one) => [one.name, one.release_at]));
-  ask(event, done, "Seats held back", "Held back seats are not sold to the public. One block a line: its name, then how many seats.",
-    [{ name: "holdbacks", label: "Blocks", type: "textarea", value: text, optional: true, hint: "press 20" }], {
+export function changeBlocks(event, done, lines = event.holdbacks) {
+  const zone = zoneOf(event);
+  const typed = [...lines.map((one) => [one.name, one.quantity, one.release_at ? toLocal(one.release_at, zone) : ""]), ["", "", ""]].slice(0, BLOCKS_MAX);
+  const parts = [["name", "Block", "text"], ["quantity", "Seats", "text"], ["release_at", "Free again", "datetime-local"]];
+  const fields = typed.flatMap((line, row) => parts.map(([name, label, type], at) => ({
+    name: `holdbacks[${row}].${name}`, label, value: line[at], optional: true, type, half: row ? "part again" : "part",
+    more: { autofocus: !at && row === typed.length - 1 },
+  })));
+  /** The lines that say something, each with its number. @param {(name: string) => any} valueOf */
+  const read = (valueOf) => typed.map((_, row) => {
+    const [name, quantity, at] = parts.map(([part]) => String(valueOf(`holdbacks[${row}].${part}`)).trim());
+    return { row, name, quantity: numeric(quantity), release_at: at ? fromLocal(at, zone) : null };
+  }).filter((one) => one.name || one.quantity);
+  dialog("Seats held back", (close) => {
+    const element = form(fields, {
       action: "Save",
-      changes: (values) => ({ holdbacks: values.holdbacks.split("\n").filter((line) => line.trim()).map((line) => {
-        const [, name, quantity] = /^\s*(.*?)\s+(\S+)\s*$/.exec(line) || ["", line, ""];
-        const at = released.get(name);
-        return { name, quantity: numeric(quantity), ...(at ? { release_at: at } : {}) };
-      }) }),
+      submit: async (values) => {
+        const blocks = read((name) => values[name]);
+        try {
+          const after = await apply(event, { holdbacks: blocks.map(({ row, ...block }) => block) });
+          close();
+          if (after) done(after);
+        } catch (error) {
+          // The service counts the blocks, and the form its lines.
+          if (error instanceof api.ApiError) {
+            error.fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) =>
+              [name.replace(/\[(\d+)\]/, (_, at) => `[${blocks[at].row}]`), text]));
+          }
+          throw error;
+        }
+      },
+      secondary: typed.length < BLOCKS_MAX && h("button.quiet", { onclick: () => {
+        const data = new FormData(element);
+        close();
+        changeBlocks(event, done, read((name) => data.get(name)));
+      } }, "Another block"),
     });
+    return [h("p.muted", `Seats in a block are not sold to the public until they are free again, if ever. Times are in ${zone}.`), element];
+  });
 }

@@ -1,7 +1,7 @@
 /** One event: what it is, its seats as they sell, its sales by day and by minute, and what happened. */
 
 import * as api from "./api.js";
-import { announce, crumb, empty, h, panel, say, show, title } from "./dom.js";
+import { announce, crumb, h, panel, say, show, title } from "./dom.js";
 import { doing } from "./form.js";
 import { clock, dayAndMonth, fromNow, money, moment, number, percent, span, zoneOf } from "./format.js";
 import { chart, seatBar } from "./chart.js";
@@ -161,12 +161,12 @@ function drawSeats(place, event) {
  * @param {any} holds
  */
 function drawHolds(place, { active, next_expires_at: next, confirmed_percent: share }) {
-  const told = [number(active), next ? fromNow(next) : "none", share === null ? "none ended yet" : `${number(share)}%`];
+  const told = [number(active), next ? fromNow(next) : "–", share === null ? "–" : `${number(share)}%`];
   const key = String(told);
   if (place.dataset.shown === key) return;
   place.dataset.shown = key;
   show(place, h("section.panel", { "aria-label": "Holds" }, h("h2", "Holds"),
-    h("dl.facts", ["Active", "Next expires", "Confirmed"].map((name, at) => fact(name, told[at])))));
+    h("dl.legend", ["Active", "Next expires", "Confirmed"].map((name, at) => fact(name, told[at])))));
 }
 
 /**
@@ -190,7 +190,8 @@ function facts(event, latest, saved) {
       "holdbacks" in event && fact("Held back",
         event.holdbacks.map((one) => `${one.name} ${number(one.quantity)}`).join(", ") || "none",
         change("blocks", () => changeBlocks(latest(), saved))),
-      fact("Sales", `${event.sales_start ? moment(event.sales_start, zone) : "once published"} – ${event.sales_end ? moment(event.sales_end, zone) : "the start"}`)),
+      fact("Sales open", event.sales_start ? moment(event.sales_start, zone) : "once published"),
+      fact("Sales close", event.sales_end ? moment(event.sales_end, zone) : "at the start")),
     event.description ? h("p.description", event.description) : h("p.muted", "No description."),
   ];
 }
@@ -199,7 +200,7 @@ const bar = (label, one) => ({ label, sold: one?.tickets_sold || 0, returned: on
 
 /** @param {any[]} trends */
 function byDay(trends) {
-  if (!trends.length) return empty("Nothing sold yet", "Sales show here by day.");
+  if (!trends.length) return h("p.muted", "Nothing sold yet.");
   const sums = new Map(trends.map((one) => [one.date, one]));
   const today = Math.floor(api.now() / DAY) * DAY;
   const first = Math.max(Date.parse(trends[0].date), today - (DAYS_MAX - 1) * DAY);

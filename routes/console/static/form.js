@@ -17,7 +17,7 @@ import { announce, busy, h, say, show } from "./dom.js";
  * @property {Record<string, any>} [more] attributes of the input
  * @property {string[]} [list] what the browser suggests while one types
  * @property {boolean} [optional]
- * @property {boolean} [half] two of these share a line
+ * @property {boolean | string} [half] two of these share a line; or the class of such a part
  */
 
 let made = 0;
@@ -41,7 +41,7 @@ export function form(fields, how) {
   const errors = fields.map((field) => h("p.error", { id: `f${made}-${field.name}-error` }));
   const summary = h("div.summary", { role: "alert" });
   const button = h(how.danger ? "button.danger" : "button.primary", { type: "submit" }, how.action);
-  const rows = fields.map((field, at) => h("div", { class: field.half ? "field half" : "field" },
+  const rows = fields.map((field, at) => h("div", { class: `field ${field.half === true ? "half" : field.half || ""}` },
     h("label", { for: field.control ? `f-${field.name}` : controls[at].id }, field.label, field.optional && h("span.optional", " optional")),
     controls[at],
     field.list && h("datalist", { id: `f${made}-${field.name}-list` }, field.list.map((value) => h("option", { value }))),
@@ -104,7 +104,7 @@ export function dialog(title, content) {
     h("button.quiet", { "aria-label": "Close", onclick: close }, "✕")), content(close));
   document.body.append(element);
   element.showModal();
-  const first = /** @type {HTMLElement | null} */ (element.querySelector("input, textarea, select, form button"));
+  const first = /** @type {HTMLElement | null} */ (element.querySelector("[autofocus]") || element.querySelector("input, textarea, select, form button"));
   first?.focus();
   return close;
 }

@@ -8,7 +8,7 @@ const NAMES = {
   start_datetime: "start", end_datetime: "end", event_type: "type", venue_id: "venue", sales_start: "sales open",
   sales_end: "sales close", holdbacks: "blocks",
 };
-const MOVES = { reserved: "sold", returned: "returned", held: "held", hold_changed: "held anew", confirmed: "confirmed", released: "released", expired: "expired" };
+const MOVES = { reserved: "sold", confirmed: "sold from holds", returned: "returned", held: "held", hold_changed: "held anew", released: "released", expired: "expired" };
 
 function valueOf(field, value, event) {
   if (value === null || value === undefined) return "none";
@@ -73,11 +73,12 @@ function entries(rows) {
 
 /** @param {any[]} rows */
 function moves(rows) {
-  /** @type {Map<string, number>} */
-  const sums = new Map();
-  for (const row of rows) sums.set(row.kind, (sums.get(row.kind) || 0) + Math.abs(row.quantity));
-  const told = [...sums].map(([kind, seats]) => `${count(seats, "seat")} ${MOVES[kind]}`).join(", ");
-  return `${told}${rows.length > 1 ? ` in ${number(rows.length)} steps` : ""}, ${number(rows[0].available_seats)} free after`;
+  const told = Object.entries(MOVES).flatMap(([kind, name]) => {
+    // Seats that were held, or kept back, are sold without a change of those that are free.
+    const seats = rows.reduce((sum, row) => sum + (row.kind === kind ? Math.abs(row.quantity || row.held || row.held_back) : 0), 0);
+    return seats ? `${number(seats)} ${name}` : [];
+  });
+  return `${told.join(", ") || "holds prolonged"}; ${number(rows[0].available_seats)} free after`;
 }
 
 /**
