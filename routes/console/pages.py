@@ -40,14 +40,15 @@ _INDENT = re.compile(rb"^[ \t\n]+", re.MULTILINE)
 # Behind an opening bracket, a comma or a semicolon, and before a closing bracket, a line end means
 # nothing.
 _NEEDLESS = re.compile(rb"(?<=[,;({\[])\n|\n(?=[)}\]])")
-# Signs that no text of the console has with a blank beside them, which a test checks.
-_SPACED = re.compile(rb" ?(=>|[!=]==|&&|\|\||\?\?=?|[{=]) ?| (?=\})")
+# Signs that no text of the console has with a blank beside them, or on both sides, which a test
+# checks.
+_SPACED = re.compile(rb" ?(=>|[!=]==|&&|\|\||\?\?=?|[{=]) ?| ([?:<>*]|[<>]=) | (?=\})")
 
 
 def lean(text: bytes) -> bytes:
     """A script or style sheet without comments, indentation and needless line ends."""
     bare = _CAST.sub(b"", _COMMENT.sub(b"", text))
-    return _SPACED.sub(rb"\1", _NEEDLESS.sub(b"", _INDENT.sub(b"", bare)))
+    return _SPACED.sub(rb"\1\2", _NEEDLESS.sub(b"", _INDENT.sub(b"", bare)))
 
 
 ASSETS = {

@@ -71,3 +71,22 @@ async def test_unfolded_figures_stay_open_as_seats_sell(service: Service, window
     await expect(figures.get_by_role("row").last).to_contain_text("3")
     assert (await service.clients.reserve(event_id, 4)).status == 200
     await expect(figures.get_by_role("row").last).to_contain_text("7", timeout=15_000)
+
+
+async def test_going_back_leads_from_one_list_to_the_one_before(window: Window) -> None:
+    await window.enter()
+    await window.create_event("A draft")
+    await window.visit("/events")
+    await window.lists("A draft")
+    past = window.page.get_by_role("button", name="Past")
+    await past.press("Enter")
+    await window.lists()
+    await expect(past).to_have_attribute("aria-pressed", "true")
+    await expect(past).to_be_focused()
+    await window.page.get_by_role("button", name="Drafts").click()
+    await window.lists("A draft")
+    await window.page.go_back()
+    await window.lists()
+    await expect(past).to_have_attribute("aria-pressed", "true")
+    await window.page.go_back()
+    await window.lists("A draft")

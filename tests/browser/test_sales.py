@@ -124,8 +124,8 @@ async def test_sales_are_opened_and_closed_by_a_click(service: Service, window: 
     await expect(page.locator(".toast")).to_have_text("Sales are open")
     assert (await row(service, event_id))["sales_start"] is None
     assert await is_on_sale(service, event_id)
-    # What was clicked has changed its name, and has the focus.
-    await expect(page.get_by_role("button", name="Pause sales")).to_be_focused()
+    # What has taken the place of the button has the focus.
+    await expect(page.get_by_role("button", name="Close sales now")).to_be_focused()
     await page.get_by_role("button", name="Close sales now").click()
     await window.at("Sales closed")
     closed = await row(service, event_id)

@@ -58,7 +58,7 @@ function add(parent, children) {
 
 /** What one can come to by keyboard. @param {Element} parent @returns {HTMLElement[]} */
 const stops = (parent) => [.../** @type {any} */ (parent).querySelectorAll("a, button, select, summary")];
-const nameOf = (one) => one.getAttribute("href") || one.getAttribute("aria-label") || one.textContent;
+const nameOf = (one) => one.name || one.getAttribute("href") || one.getAttribute("aria-label") || one.textContent;
 
 /**
  * Show `children` in `parent` and nothing else. Whoever was on something there is on it again, or on what

@@ -111,10 +111,10 @@ export async function eventPage({ element, id, gone }) {
 function head(event, latest, saved) {
   const state = stateOf(event);
   const zone = zoneOf(event);
-  const doingTo = (label, changes, text, kind) => doing(label, async () => {
+  const doingTo = (label, changes, text, kind = "", name = "") => doing(label, async () => {
     const after = await apply(latest(), changes());
     if (after) saved(after, text);
-  }, kind);
+  }, kind, name);
   const open = changeable(event);
   const ahead = Date.parse(event.start_datetime) > api.now();
   const draft = event.status === "draft";
@@ -128,11 +128,11 @@ function head(event, latest, saved) {
           `${event.venue_name}, ${event.venue_city} · ${event.event_type}`)),
       h("div.actions",
         draft && ahead && doingTo("Publish", () => ({ status: "published" }), early ? "Published" : "On sale now", "primary"),
-        open && !draft && (early || late) && doingTo("Open sales now", () => (early ? { sales_start: null } : { sales_end: null }), "Sales are open", "primary"),
+        open && !draft && (early || late) && doingTo("Open sales now", () => (early ? { sales_start: null } : { sales_end: null }), "Sales are open", "primary", "sales"),
         selling && (event.paused
           ? doingTo("Resume sales", () => ({ paused: false }), "Sales go on", "primary")
           : doingTo("Pause sales", () => ({ paused: true }), "Sales are paused")),
-        selling && (ahead ? doingTo("Close sales now", closing, "Sales are closed") : h("button", { onclick: () => closeForGood(latest(), saved) }, "Close sales now")),
+        selling && (ahead ? doingTo("Close sales now", closing, "Sales are closed", "", "sales") : h("button", { onclick: () => closeForGood(latest(), saved) }, "Close sales now")),
         open && h("a.button", { href: `#/events/${event.event_id}/edit` }, "Edit"),
         h("a.button", { href: `#/events/new?from=${event.event_id}` }, "Duplicate"),
         open && h("button.danger.quiet", { onclick: () => cancel(latest(), saved) }, "Cancel event"))),

@@ -6,12 +6,11 @@ import { money, moment, number, percent, zoneOf } from "./format.js";
 import { seatBar } from "./chart.js";
 import { attentionFor, seatsOf, stateOf } from "./seats.js";
 import { every } from "./live.js";
-import { address, pager, searchBox } from "./lists.js";
+import { pager, searchBox, turning } from "./lists.js";
 
 const PAGE = 25;
 const ATTENTION = 12;
 const REFRESH_MS = 5000;
-const PATH = "/events";
 /** @type {[string, string, () => Record<string, any>][]} */
 const FILTERS = [
   ["", "Coming", () => ({ date_from: new Date().toISOString() })],
@@ -23,13 +22,14 @@ const FILTERS = [
 
 /** @type {import("./app.js").View} */
 export async function events({ element, query, gone }) {
-  const [shown, , asked] = FILTERS.find(([name]) => name === query.get("show")) || FILTERS[0];
   const attention = h("section.attention", { "aria-label": "Needs attention" });
+  const tabs = h("div.tabs", { role: "group", "aria-label": "Which events" });
   const list = h("div.results");
-  const go = (changes) => { location.hash = address(PATH, query, changes); };
+  const turn = turning("/events", query, refresh);
 
   async function refresh() {
     const at = String(query);
+    const [shown, , asked] = FILTERS.find(([name]) => name === query.get("show")) || FILTERS[0];
     const search = query.get("search");
     const page = Number(query.get("page")) || 1;
     const [found, wanting] = await Promise.all([
@@ -38,20 +38,18 @@ export async function events({ element, query, gone }) {
     ]);
     // What was typed meanwhile is asked for on its own.
     if (gone.aborted || at !== String(query)) return;
+    show(tabs, FILTERS.map(([name, label]) =>
+      h("button", { "aria-pressed": String(name === shown), onclick: () => turn({ show: name, page: "" }) }, label)));
     drawAttention(attention, wanting?.events || []);
     show(list, found.events.length ? table(found.events) : nothing(shown, search),
-      pager(found, PAGE, (to) => go({ page: to > 1 && to })));
+      pager(found, PAGE, (to) => turn({ page: to > 1 && to })));
   }
 
   await refresh();
   show(element,
     h("div.head", h("h1", "My events"), h("a.button.primary", { href: "#/events/new" }, "New event")),
     attention,
-    h("div.tools",
-      h("div.tabs", { role: "group", "aria-label": "Which events" }, FILTERS.map(([name, label]) =>
-        h("button", { "aria-pressed": String(name === shown), onclick: () => go({ show: name, page: "" }) }, label))),
-      searchBox(PATH, query, "events", "Name, venue or city", refresh)),
-    list);
+    h("div.tools", tabs, searchBox(query, "events", "Name, venue or city", turn)), list);
   every(REFRESH_MS, refresh, gone);
 }
 

@@ -56,7 +56,9 @@ export function form(fields, how) {
     const elsewhere = { ...told.fields };
     fields.forEach((field, at) => {
       const message = told.fields[field.name] || "";
-      say(errors[at], fields.reduce((text, one) => text.replace(new RegExp(`\\b${one.name}\\b`), one === field ? one.label : `“${one.label}”`), message));
+      // In the words of this page.
+      say(errors[at], fields.reduce((text, one) => text.replace(new RegExp(`\\b${one.name.replace(/.*\./, "")}\\b`), one.name === field.name ? one.label : `“${one.label}”`),
+        message.replace("a JSON integer", "a whole number").replace("a JSON", "a")));
       controls[at].toggleAttribute("aria-invalid", Boolean(message));
       if (message) controls[at].setAttribute("aria-invalid", "true");
       if (message && !first) first = controls[at];
@@ -114,9 +116,10 @@ export function dialog(title, content) {
  * @param {string} label
  * @param {() => Promise<void>} work
  * @param {string} [kind]
+ * @param {string} [name] of what takes its place afterwards, too
  */
-export function doing(label, work, kind = "") {
-  const button = h("button", { class: kind, onclick: () => busy(button, async () => {
+export function doing(label, work, kind = "", name) {
+  const button = h("button", { class: kind, name, onclick: () => busy(button, async () => {
     try {
       await work();
     } catch (error) {

@@ -4,33 +4,29 @@ import { afterPause, announce, h } from "./dom.js";
 import { number } from "./format.js";
 
 /**
- * The address of a list with other parameters; those that are empty are left out.
+ * Shows a list otherwise: `query` is changed, the address follows, and the page stays as it is but for the list.
  * @param {string} path
  * @param {URLSearchParams} query
- * @param {Record<string, any>} changes
- */
-export function address(path, query, changes) {
-  const next = new URLSearchParams(query);
-  for (const [name, value] of Object.entries(changes)) value ? next.set(name, value) : next.delete(name);
-  return `#${path}${next.size ? `?${next}` : ""}`;
-}
-
-/**
- * Searches a list while one types. The address follows, and the page stays as it is but for the list.
- * @param {string} path
- * @param {URLSearchParams} query is changed
- * @param {string} what
- * @param {string} placeholder
  * @param {() => Promise<void>} refresh
  */
-export function searchBox(path, query, what, placeholder, refresh) {
+export const turning = (path, query, refresh) =>
+  /** @param {Record<string, any>} changes @param {boolean} [typed] whether going back leads past it */
+  (changes, typed) => {
+    for (const [name, value] of Object.entries(changes)) value ? query.set(name, value) : query.delete(name);
+    history[typed ? "replaceState" : "pushState"](null, "", `#${path}${query.size ? `?${query}` : ""}`);
+    refresh().catch((error) => announce(error.message));
+  };
+
+/**
+ * Searches a list while one types.
+ * @param {URLSearchParams} query
+ * @param {string} what
+ * @param {string} placeholder
+ * @param {ReturnType<typeof turning>} turn
+ */
+export function searchBox(query, what, placeholder, turn) {
   const box = h("input", { type: "search", value: query.get("search") || "", placeholder, "aria-label": `Search ${what}`,
-    oninput: afterPause(() => {
-      box.value ? query.set("search", box.value) : query.delete("search");
-      query.delete("page");
-      history.replaceState(null, "", address(path, query, {}));
-      refresh().catch((error) => announce(error.message));
-    }) });
+    oninput: afterPause(() => turn({ search: box.value, page: "" }, true)) });
   return box;
 }
 

@@ -4,15 +4,15 @@ import * as api from "./api.js";
 import { announce, empty, h, heads, show } from "./dom.js";
 import { dialog, form, numeric } from "./form.js";
 import { here, number } from "./format.js";
-import { address, pager, searchBox } from "./lists.js";
+import { pager, searchBox, turning } from "./lists.js";
 
 const PAGE = 25;
-const PATH = "/venues";
 
 /** @type {import("./app.js").View} */
 export async function venues({ element, query, gone }) {
   const me = await api.get("me").catch(() => null);
   const list = h("div.results");
+  const turn = turning("/venues", query, refresh);
   const create = () => venueDialog(null, () => { announce("Venue created"); refresh(); });
 
   const mine = (venue) => me && (venue.created_by === me.admin_id || me.permissions.includes("venues:any_owner"));
@@ -31,13 +31,13 @@ export async function venues({ element, query, gone }) {
         h("td.n", mine(venue) && h("button.link", { "aria-label": `Edit ${venue.name}`, onclick: () => venueDialog(venue, () => { announce("Saved"); refresh(); }) }, "Edit"))))))
       : search ? empty("No venue is called that", `Nothing has “${search}” in its name, address or city.`, h("button.primary", { onclick: create }, "New venue"))
         : empty("No venues yet", "Events take place at venues: add the first.", h("button.primary", { onclick: create }, "New venue")),
-    pager(found, PAGE, (to) => { location.hash = address(PATH, query, { page: to > 1 && to }); }));
+    pager(found, PAGE, (to) => turn({ page: to > 1 && to })));
   }
 
   await refresh();
   show(element,
     h("div.head", h("h1", "Venues"), h("button.primary", { onclick: create }, "New venue")),
-    h("div.tools", searchBox(PATH, query, "venues", "Name, address or city", refresh)), list);
+    h("div.tools", searchBox(query, "venues", "Name, address or city", turn)), list);
 }
 
 /**
