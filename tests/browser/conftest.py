@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from evently.embedded import EmbeddedPostgres
 from tests.acceptance.service import Service, running
@@ -25,7 +25,9 @@ from tests.browser.window import Window
 OpenWindow: TypeAlias = Callable[[], Awaitable[Window]]
 # The shortest that may be set: whatever a test does, its tokens are renewed under it.
 ACCESS_TOKEN_TTL_S = 10
+# As long as anything may take on a machine that is busy with other tests.
 TAKES_S = 15.0
+expect.set_options(timeout=TAKES_S * 1000)
 
 
 @pytest.fixture(scope="session")

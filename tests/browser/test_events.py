@@ -1,7 +1,6 @@
 """An organiser's events, from the draft to the end of the sale."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -15,12 +14,10 @@ from tests.browser.window import Window
 from tests.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-# A second, and what a busy machine takes to draw.
-LIVE_S = 3.0
 
 
-async def sell(service: Service, event_id: str, seats: int, *, clients: int = 16) -> float:
-    """Sell seats one by one through several connections; when the last was answered."""
+async def sell(service: Service, event_id: str, seats: int, *, clients: int = 16) -> None:
+    """Sell seats one by one through several connections."""
 
     async def client(number: int) -> None:
         for turn in range(number, seats, clients):
@@ -28,14 +25,16 @@ async def sell(service: Service, event_id: str, seats: int, *, clients: int = 16
             assert answer.status == 200
 
     await asyncio.gather(*(client(number) for number in range(clients)))
-    return time.monotonic()
 
 
-async def shown(window: Window, kind: str, seats: int, within_s: float) -> None:
-    """Check that the page shows this number in time."""
-    await expect(window.page.locator(f"[data-seats={kind}]")).to_have_text(
-        f"{seats:,}", timeout=within_s * 1000
-    )
+def questions(window: Window, event_id: str) -> int:
+    """How often the page has asked for the event; it does once a second."""
+    return sum(one.url.endswith(f"/admin/events/{event_id}") for one in window.requests)
+
+
+async def shown(window: Window, kind: str, seats: int) -> None:
+    """Wait until the page shows this number."""
+    await expect(window.page.locator(f"[data-seats={kind}]")).to_have_text(f"{seats:,}")
 
 
 async def test_an_organiser_registers_creates_an_event_at_a_new_venue_and_publishes_it(
@@ -72,7 +71,7 @@ async def test_an_organiser_registers_creates_an_event_at_a_new_venue_and_publis
     assert found["start_datetime"] == "2035-06-01T19:00:00Z"
 
 
-async def test_a_thousand_seats_sell_and_the_page_is_a_second_behind_at_most(
+async def test_a_thousand_seats_sell_and_the_page_shows_what_its_last_question_was_told(
     service: Service, window: Window
 ) -> None:
     await window.enter()
@@ -87,12 +86,15 @@ async def test_a_thousand_seats_sell_and_the_page_is_a_second_behind_at_most(
         async def caught_up(sold: int = sold) -> bool:
             return await window.seats("sold") >= sold
 
-        await until(caught_up, LIVE_S, f"{sold} sold seats")
+        asked = questions(window, event_id)
+        await until(caught_up, TAKES_S, f"{sold} sold seats")
+        # One may have been on its way, the next was told, and this looked before one more.
+        assert questions(window, event_id) - asked <= 3
         compared += 1
     await selling
     assert compared
-    await shown(window, "sold", 1000, LIVE_S)
-    await shown(window, "free", 0, LIVE_S)
+    await shown(window, "sold", 1000)
+    await shown(window, "free", 0)
     await expect(window.page.locator("[data-revenue]")).to_have_text("US$25,500.00")
     await expect(window.page.get_by_role("heading", level=1)).to_contain_text("Sold out")
     await expect(window.page.get_by_label("Sold per day: 1,000 sold")).to_be_visible()
@@ -111,14 +113,14 @@ async def test_seats_in_holds_are_shown_by_themselves_and_counted(
     of = Booking(service, event_id)
     kept, bought = await of.placed(3), await of.placed(2)
     assert (await of.confirm(bought)).status == 200
-    await shown(window, "held", 3, TAKES_S)
-    await shown(window, "sold", 2, TAKES_S)
-    await shown(window, "free", 95, TAKES_S)
+    await shown(window, "held", 3)
+    await shown(window, "sold", 2)
+    await shown(window, "free", 95)
     holds = window.page.get_by_role("region", name="Holds")
     await expect(holds).to_contain_text("Active1")
     await expect(holds).to_contain_text("Confirmed100%")
     assert (await of.release(kept)).status == 200
-    await shown(window, "free", 98, TAKES_S)
+    await shown(window, "free", 98)
     await expect(holds).to_contain_text("Confirmed50%")
 
 
@@ -135,8 +137,8 @@ async def test_the_capacity_is_raised_during_the_sale(service: Service, window: 
     await page.get_by_role("dialog").get_by_role("button", name="Save").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await selling
-    await shown(window, "sold", 250, TAKES_S)
-    await shown(window, "free", 70, TAKES_S)
+    await shown(window, "sold", 250)
+    await shown(window, "free", 70)
     edit = page.locator(".history .edit").filter(has_text="Capacity 300 → 320")
     await expect(edit).to_contain_text("Ada")
 
@@ -164,7 +166,7 @@ async def test_cancelling_takes_the_name_and_tells_how_many_tickets_are_out(
     event_id = await window.create_event("To be cancelled")
     await window.publish()
     await service.clients.reserve(event_id, 3)
-    await shown(window, "sold", 3, TAKES_S)
+    await shown(window, "sold", 3)
     page = window.page
     await page.get_by_role("button", name="Cancel event").click()
     dialog = page.get_by_role("dialog")
@@ -312,11 +314,10 @@ async def test_five_thousand_events_are_searched_and_paged(
         " FROM events, generate_series(1, 4999) AS n WHERE event_id = $1",
         first["event_id"],
     )
-    began_s = time.monotonic()
     await window.visit("/events?show=all")
     await window.page.reload()
     await expect(window.page.get_by_text("1–25 of 5,000")).to_be_visible()
-    assert time.monotonic() - began_s < 5
+    await expect(window.page.locator(".results tbody tr")).to_have_count(25)
     await window.page.get_by_role("button", name="Next").click()
     await expect(window.page.get_by_text("26–50 of 5,000")).to_be_visible()
     await expect(window.page.locator(".results .name").first).to_have_text("Event number 25")

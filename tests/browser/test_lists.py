@@ -57,7 +57,7 @@ async def test_a_list_that_is_drawn_anew_leaves_the_focus_where_it_was(
     link = window.page.get_by_role("link", name="Later")
     await link.focus()
     assert (await service.clients.reserve(event_id, 3)).status == 200
-    await expect(window.page.get_by_text("3 of 1,000 sold")).to_be_visible(timeout=15_000)
+    await expect(window.page.get_by_text("3 of 1,000 sold")).to_be_visible()
     await expect(link).to_be_focused()
 
 
@@ -67,10 +67,10 @@ async def test_unfolded_figures_stay_open_as_seats_sell(service: Service, window
     await window.publish()
     assert (await service.clients.reserve(event_id, 3)).status == 200
     figures = window.page.locator(".figures").first
-    await figures.locator("summary").click(timeout=15_000)
+    await figures.locator("summary").click()
     await expect(figures.get_by_role("row").last).to_contain_text("3")
     assert (await service.clients.reserve(event_id, 4)).status == 200
-    await expect(figures.get_by_role("row").last).to_contain_text("7", timeout=15_000)
+    await expect(figures.get_by_role("row").last).to_contain_text("7")
 
 
 async def test_going_back_leads_from_one_list_to_the_one_before(window: Window) -> None:

@@ -133,7 +133,7 @@ export function changeBlocks(event, done, lines = event.holdbacks) {
   const typed = [...lines.map((one) => [one.name, one.quantity, one.release_at ? toLocal(one.release_at, zone) : ""]), ["", "", ""]].slice(0, BLOCKS_MAX);
   const parts = [["name", "Block", "text"], ["quantity", "Seats", "text"], ["release_at", "Free again", "datetime-local"]];
   const fields = typed.flatMap((line, row) => parts.map(([name, label, type], at) => ({
-    name: `holdbacks[${row}].${name}`, label, value: line[at], optional: true, type, half: row ? "part again" : "part",
+    name: `holdbacks[${row}].${name}`, label, value: line[at], optional: true, type, size: row ? "part again" : "part",
     more: { autofocus: !at && row === typed.length - 1 },
   })));
   /** The lines that say something, each with its number. @param {(name: string) => any} valueOf */

@@ -29,7 +29,7 @@ function eventForm(event, how) {
   tell(event.venue);
   const time = (at, label, more) => {
     const given = event[TIMES[at]];
-    return { name: TIMES[at], label, type: "datetime-local", value: given ? toLocal(given, zone) : "", half: true, hint: [zones[at], more], optional: Boolean(more) };
+    return { name: TIMES[at], label, type: "datetime-local", value: given ? toLocal(given, zone) : "", size: "half", hint: [zones[at], more], optional: Boolean(more) };
   };
   // The currency of what was sold stays what it is.
   const fixed = event.status && event.status !== "draft";
@@ -39,11 +39,11 @@ function eventForm(event, how) {
     { name: "venue_id", label: "Venue", control: venuePicker("f-venue_id", event.venue, tell) },
     time(0, "Starts"), time(1, "Ends"),
     time(2, "Sales open", "; left empty, once it is published"), time(3, "Sales close", "; left empty, at the start"),
-    { name: "total_capacity", label: "Seats", value: event.total_capacity, half: true, more: { inputmode: "numeric" } },
-    { name: "max_tickets_per_booking", label: "Tickets per booking", value: event.max_tickets_per_booking ?? 10, half: true, hint: "At most", more: { inputmode: "numeric" } },
-    { name: "base_price", label: "Price of a seat", value: event.base_price, half: true, hint: fixed && `In ${event.currency}`, more: { inputmode: "decimal" } },
-    ...(fixed ? [] : [{ name: "currency", label: "Currency", value: event.currency, half: true, optional: true, hint: "Such as EUR; left empty, the service's own", list: Intl.supportedValuesOf("currency") }]),
-    { name: "event_type", label: "Type", value: event.event_type, half: true, hint: "Concert, theatre, sports …" },
+    { name: "total_capacity", label: "Seats", value: event.total_capacity, size: "half", more: { inputmode: "numeric" } },
+    { name: "max_tickets_per_booking", label: "Tickets per booking", value: event.max_tickets_per_booking ?? 10, size: "half", hint: "At most", more: { inputmode: "numeric" } },
+    { name: "base_price", label: "Price of a seat", value: event.base_price, size: "half", hint: fixed && `In ${event.currency}`, more: { inputmode: "decimal" } },
+    ...(fixed ? [] : [{ name: "currency", label: "Currency", value: event.currency, size: "half", optional: true, hint: "Such as EUR; left empty, the service's own", list: Intl.supportedValuesOf("currency") }]),
+    { name: "event_type", label: "Type", value: event.event_type, size: "half", hint: "Concert, theatre, sports …" },
     { name: "description", label: "Description", type: "textarea", value: event.description, optional: true },
   ];
   /** @param {Record<string, any>} values */

@@ -17,7 +17,7 @@ import { announce, busy, h, say, show } from "./dom.js";
  * @property {Record<string, any>} [more] attributes of the input
  * @property {string[]} [list] what the browser suggests while one types
  * @property {boolean} [optional]
- * @property {boolean | string} [half] two of these share a line; or the class of such a part
+ * @property {string} [size] the class of one that shares its line with others
  */
 
 let made = 0;
@@ -31,6 +31,21 @@ function control(field, id) {
 }
 
 /**
+ * A message of the service in the words of the page: it names fields as the API does.
+ * @param {string} message about `field`
+ * @param {Field} field
+ * @param {Field[]} fields
+ */
+function inWords(message, field, fields) {
+  const plain = message.replace("a JSON integer", "a whole number").replace("a JSON", "a");
+  // Of the others only those whose names are no words.
+  return [field, ...fields.filter((one) => one.name.includes("_"))].reduce((text, one) => {
+    const name = new RegExp(`\\b${one.name.replace(/.*\./, "")}\\b`);
+    return text.replace(name, one === field ? one.label : `“${one.label}”`);
+  }, plain);
+}
+
+/**
  * A form. `submit` gets the values by name; what it throws is shown where it belongs.
  * @param {Field[]} fields
  * @param {{ submit: (values: Record<string, any>) => Promise<void>, action: string, danger?: boolean, more?: (Node | false | null)[], secondary?: Node | null }} how
@@ -41,7 +56,7 @@ export function form(fields, how) {
   const errors = fields.map((field) => h("p.error", { id: `f${made}-${field.name}-error` }));
   const summary = h("div.summary", { role: "alert" });
   const button = h(how.danger ? "button.danger" : "button.primary", { type: "submit" }, how.action);
-  const rows = fields.map((field, at) => h("div", { class: `field ${field.half === true ? "half" : field.half || ""}` },
+  const rows = fields.map((field, at) => h("div", { class: `field ${field.size || ""}` },
     h("label", { for: field.control ? `f-${field.name}` : controls[at].id }, field.label, field.optional && h("span.optional", " optional")),
     controls[at],
     field.list && h("datalist", { id: `f${made}-${field.name}-list` }, field.list.map((value) => h("option", { value }))),
@@ -56,9 +71,7 @@ export function form(fields, how) {
     const elsewhere = { ...told.fields };
     fields.forEach((field, at) => {
       const message = told.fields[field.name] || "";
-      // In the words of this page.
-      say(errors[at], fields.reduce((text, one) => text.replace(new RegExp(`\\b${one.name.replace(/.*\./, "")}\\b`), one.name === field.name ? one.label : `“${one.label}”`),
-        message.replace("a JSON integer", "a whole number").replace("a JSON", "a")));
+      say(errors[at], inWords(message, field, fields));
       controls[at].toggleAttribute("aria-invalid", Boolean(message));
       if (message) controls[at].setAttribute("aria-invalid", "true");
       if (message && !first) first = controls[at];

@@ -51,12 +51,12 @@ export function venueDialog(venue, done, name = "") {
   dialog(venue ? "Edit venue" : "New venue", (close) => [form([
     { name: "name", label: "Name", value: was.name },
     { name: "address", label: "Address", value: was.address },
-    { name: "city", label: "City", value: was.city, half: true },
-    { name: "postal_code", label: "Postal code", value: was.postal_code, half: true, optional: true },
-    { name: "state", label: "State or region", value: was.state, half: true, optional: true },
-    { name: "country", label: "Country", value: was.country, half: true },
-    { name: "capacity", label: "Seats", value: was.capacity, half: true, more: { inputmode: "numeric" } },
-    { name: "timezone", label: "Time zone", value: was.timezone, half: true, optional: true, hint: "Such as Europe/Oslo", list: Intl.supportedValuesOf("timeZone") },
+    { name: "city", label: "City", value: was.city, size: "half" },
+    { name: "postal_code", label: "Postal code", value: was.postal_code, size: "half", optional: true },
+    { name: "state", label: "State or region", value: was.state, size: "half", optional: true },
+    { name: "country", label: "Country", value: was.country, size: "half" },
+    { name: "capacity", label: "Seats", value: was.capacity, size: "half", more: { inputmode: "numeric" } },
+    { name: "timezone", label: "Time zone", value: was.timezone, size: "half", optional: true, hint: "Such as Europe/Oslo", list: Intl.supportedValuesOf("timeZone") },
   ], {
     action: venue ? "Save" : "Create venue",
     submit: async (values) => {
