@@ -107,9 +107,11 @@ export async function eventPage({ element, id, gone }) {
   }, gone, (reached) => say(parts.reached, reached ? "" : "The service cannot be reached. The numbers are from before; trying again …"));
   every(MINUTES_MS, async () => {
     // The hour goes on, whether anything is sold or not.
-    if (told === event.version) return show(parts.minutes, byMinute(trends));
-    told = event.version;
+    const { version } = event;
+    if (told === version) return show(parts.minutes, byMinute(trends));
     await readLedger();
+    // What could not be read is read at the next turn.
+    told = version;
   }, gone);
 }
 
