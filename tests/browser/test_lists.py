@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.acceptance.service import Service
+from tests.browser.people import log_in
 from tests.browser.window import Window
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -90,3 +91,21 @@ async def test_going_back_leads_from_one_list_to_the_one_before(window: Window) 
     await expect(past).to_have_attribute("aria-pressed", "true")
     await window.page.go_back()
     await window.lists("A draft")
+
+
+async def test_a_dialog_gives_the_focus_back_though_the_event_changed_meanwhile(
+    service: Service, window: Window
+) -> None:
+    headers = await log_in(service, await window.enter())
+    event_id = await window.create_event("Changed behind a dialog")
+    change = window.page.get_by_role("button", name="Change the price")
+    await change.press("Enter")
+    await expect(window.page.get_by_role("dialog")).to_be_visible()
+    async with window.page.expect_response(f"**/events/{event_id}/inventory"):
+        event = {"event_id": event_id, "version": 1}
+        assert (await service.clients.change(headers, event, base_price=40)).status == 200
+    await window.page.keyboard.press("Escape")
+    await expect(change).to_be_focused()
+    # What was put off is drawn now, and the focus stays.
+    await expect(window.page.get_by_label("Details")).to_contain_text("40.00")
+    await expect(change).to_be_focused()

@@ -47,7 +47,8 @@ export async function eventPage({ element, id, gone }) {
 
   function draw() {
     const now = JSON.stringify([{ ...event, available_seats: 0, version: 0, revenue: 0, updated_at: 0 }, stateOf(event)]);
-    if (now !== drawn) {
+    // A dialog that closes gives the focus back to what has opened it, which has to be there still.
+    if (now !== drawn && !document.querySelector("dialog[open]")) {
       drawn = now;
       show(parts.head, head(event, latest, saved));
       show(parts.facts, facts(event, latest, saved));
@@ -60,7 +61,7 @@ export async function eventPage({ element, id, gone }) {
 
   async function readInventory() {
     inventory = await api.get(`events/${id}/inventory`);
-    event = { ...event, ...inventory, held_seats: inventory.held };
+    event = { ...event, ...inventory, held_seats: inventory.held, held_back_seats: inventory.held_back };
     draw();
   }
 
@@ -194,7 +195,7 @@ function facts(event, latest, saved) {
       fact("Price", money(event.base_price, event.currency), change("the price", () => changeNumber(latest(), "base_price", saved))),
       fact("Capacity", number(event.total_capacity), change("the capacity", () => changeNumber(latest(), "total_capacity", saved))),
       fact("Per booking", `${number(event.max_tickets_per_booking)} at most`),
-      "holdbacks" in event && fact("Held back",
+      fact("Held back",
         event.holdbacks.map((one) => `${one.name} ${number(one.quantity)}`).join(", ") || "none",
         change("blocks", () => changeBlocks(latest(), saved))),
       fact("Sales open", event.sales_start ? moment(event.sales_start, zone) : "once published"),
