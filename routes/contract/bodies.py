@@ -362,7 +362,8 @@ class AdminEventListQuery(Paging):
         Field(
             description="`true`: only drafts whose start has passed or is less than a day away, and"
             " published events whose sales open or that start within a day, that go on now, whose"
-            " sales are paused or have closed with seats left, or that have few left (10 or 5%)"
+            " sales are paused or have closed with seats left, that are sold out with seats kept"
+            " back, or that have few left (10 or 5%)"
         ),
     ] = None
     order: Annotated[

@@ -143,6 +143,7 @@ async def test_attention_is_for_what_has_to_be_looked_at(setting: Setting) -> No
     await setting.event("Opens tomorrow", sales_start=now + 23 * HOUR)
     await setting.event("Paused", paused=True)
     await setting.event("Closed with seats left", sales_end=now - HOUR)
+    await setting.event("Kept back", left=0, status="sold_out", held_back_seats=5)
     seen = await setting.find(Wanted(ADA, attention=True))
     await setting.event("Draft later", 25 * HOUR, status="draft")
     await setting.event("Eleven left", left=11)
@@ -154,5 +155,5 @@ async def test_attention_is_for_what_has_to_be_looked_at(setting: Setting) -> No
     await setting.event("Open", sales_start=now - HOUR, sales_end=now + HOUR)
     await setting.event("Closed and sold", left=0, status="sold_out", sales_end=now - HOUR)
     await setting.event("All in carts", left=20, available_seats=0, held_seats=20)
-    assert len(seen) == 9
+    assert len(seen) == 10
     assert await setting.find(Wanted(ADA, attention=True)) == seen

@@ -13,6 +13,7 @@
         OR (e.status IN ('published', 'sold_out') AND e.end_datetime > now()
             AND CASE WHEN e.sales_start > now() THEN e.sales_start <= now() + interval '1 day'
                      ELSE e.paused
+                       OR (e.status = 'sold_out' AND e.held_back_seats > 0)
                        OR e.start_datetime <= now() + interval '1 day'
                        OR (e.available_seats > 0
                            AND (e.sales_end <= now()

@@ -10,13 +10,13 @@ import { count, fromNow } from "./format.js";
 const DAY = 86_400_000;
 
 /**
- * The four numbers, which add up to the capacity. Seats kept back are told where the service has them.
+ * The four numbers, which add up to the capacity.
  * @param {any} event
  * @returns {Seats}
  */
 export function seatsOf(event) {
   const held = event.held_seats;
-  const kept = event.held_back_seats ?? event.held_back ?? 0;
+  const kept = event.held_back_seats;
   const free = event.available_seats;
   return { sold: event.total_capacity - free - held - kept, held, kept, free };
 }
