@@ -67,6 +67,7 @@ async def test_unfolded_figures_stay_open_as_seats_sell(service: Service, window
     event_id = await window.create_event("Unfolded")
     await window.publish()
     assert (await service.clients.reserve(event_id, 3)).status == 200
+    await window.page.reload()
     figures = window.page.locator(".figures").first
     await figures.locator("summary").click()
     await expect(figures.get_by_role("row").last).to_contain_text("3")
