@@ -35,7 +35,7 @@ _LINES = ",\n           "
 _HEADER = re.compile(r"\A(?:--[^\n]*\n)+")
 _EVENT = {**columns_of(EventDetails), **columns_of(EventState)}
 # The database fills these in when an event is created.
-_FILLED_IN = frozenset({"created_at", "updated_at", "fence"})
+_FILLED_IN = frozenset({"created_at", "updated_at", "fence", "archived_version"})
 _FOLDED = {folded_name(name): column for name, column in _EVENT.items() if column.folded}
 _GIVEN = {
     **{name: column for name, column in _EVENT.items() if name not in _FILLED_IN},

@@ -17,6 +17,7 @@ Rules:
    happens at these moments: each command is compared with them.
 8. `edited_version` is the last version that an admin made: one who saw that version or a later one
    saw all that admins have said of the event.
+9. An archived event never changes. It is past its end, so only returns and steps of holds ask.
 """
 
 from dataclasses import replace

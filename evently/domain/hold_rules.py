@@ -33,6 +33,7 @@ from evently.domain.outcomes import (
 )
 from evently.domain.seat_moves import (
     NO_MONEY,
+    archived,
     closed,
     is_stale,
     moved,
@@ -77,6 +78,8 @@ def step(state: EventState, command: HoldStep, now: datetime, holds: Holds) -> O
     """Change, confirm or release a hold."""
     if not state.known:
         return NotFound()
+    if state.archived:
+        return archived(state, now)
     hold = holds.get(command.hold_id)
     if hold is None:
         return HoldNotFound(command.hold_id)

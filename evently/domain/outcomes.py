@@ -145,10 +145,14 @@ class NotOwner:
 
 @value
 class NotModifiable:
-    """The event is cancelled, or has `started` and sells nothing at the door any more."""
+    """The event is cancelled, or has `started` and sells nothing at the door any more.
+
+    Once it is `archived`, nothing of it changes, not even by a return.
+    """
 
     status: Status
     started: bool
+    archived: bool = False
 
 
 @value

@@ -72,6 +72,8 @@ def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
     """Take back seats that were sold, and the amount given or else their share of the money."""
     if not state.known:
         return NotFound()
+    if state.archived:
+        return archived(state, now)
     amount = command.amount
     if amount is not None and (wrong := not_in_currency(state, amount)):
         return wrong
@@ -86,6 +88,11 @@ def give_back(state: EventState, command: Return, now: datetime) -> Outcome:
         amount = _share(state.revenue, command.seats, sold, state.details.currency)
     money = -amount
     return moved(state, LedgerKind.RETURNED, now, command.seats, 0, money, (), command.version)
+
+
+def archived(state: EventState, now: datetime) -> NotModifiable:
+    """Nothing moves any more: what was done under which key is no longer at hand."""
+    return NotModifiable(state.status_at(now), started=state.started(now), archived=True)
 
 
 def not_in_currency(state: EventState, amount: Decimal) -> InvalidFields | None:

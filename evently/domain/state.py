@@ -101,6 +101,9 @@ class EventState:
     # The last version that an admin made. 0 where an older release wrote the row, which does not
     # say: then it may be any, up to the current one.
     edited_version: Annotated[int, Column("bigint", listed=False, moved="set")] = 0
+    # The version at which its ledger was sealed to be archived; 0: it is not archived. Nothing
+    # changes it any more, for the keys under which it was changed are no longer at hand.
+    archived_version: Annotated[int, Column("bigint", listed=False)] = 0
 
     @property
     def known(self) -> bool:
@@ -124,6 +127,11 @@ class EventState:
         if details.next_release_at is None or details.next_release_at > now:
             return False
         return any(block.due(now) for block in details.holdbacks)
+
+    @property
+    def archived(self) -> bool:
+        """Whether its ledger is archived, or about to be."""
+        return self.archived_version > 0
 
     @property
     def place(self) -> tuple[int, int]:

@@ -277,8 +277,9 @@ Conflict = (
 
 def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
     match refusal:
-        case NotModifiable(status, started):
+        case NotModifiable(status, started, archived):
             why = "has started" if started else f"is {status}"
+            why = "is archived" if archived else why
             details: dict[str, Any] = {"status": status}
             return Code.EVENT_NOT_MODIFIABLE, f"Event {why} and can no longer change", details
         case NotOnSale(sales_start, sales_end, paused, now):

@@ -133,7 +133,7 @@ ERRORS: Mapping[Code, Explained] = {
         {**_EVENT, "amount": 200, "revenue": 179},
     ),
     Code.EVENT_NOT_MODIFIABLE: Explained(
-        "The event is cancelled, or has started and sells nothing at the door; final",
+        "The event is cancelled, archived, or has started and sells nothing at the door; final",
         "No",
         "Event is cancelled and can no longer change",
         {**_EVENT, "status": "cancelled"},

@@ -82,7 +82,7 @@ class VenueNotFound(Refused):
 
 
 class EventNotModifiable(Refused):
-    """The event is cancelled, or has started and sells nothing at the door."""
+    """The event is cancelled, archived, or has started and sells nothing at the door."""
 
     @property
     def event_status(self) -> str | None:
