@@ -40,7 +40,10 @@ REPORTS_AT_ONCE = 1
 
 @value
 class EventSales:
-    """An event's owner and what it has sold, as of `version`."""
+    """An event's owner and what it has sold, as of `version`.
+
+    Of an `archived` event the sums by day are there, and its versions are not.
+    """
 
     created_by: str
     total_capacity: int
@@ -49,6 +52,7 @@ class EventSales:
     held_back_seats: int
     revenue: Decimal
     version: int
+    archived: bool
 
     @property
     def sold(self) -> int:
@@ -145,7 +149,7 @@ class EventLedger:
         """Up to `limit` versions, newest first, after the `offset` newest up to `version`.
 
         The ledger has every version from 1 on, so `version` is also how many there are, and a
-        page deep in the past costs as much as the first.
+        page deep in the past costs as much as the first. One that is archived has none.
         """
         newest = version - offset
         async with self._turns.turn():
@@ -228,12 +232,12 @@ class EventLedger:
         Whoever does the same at the same time waits for its turn, and goes on behind this chunk.
         """
         async with self._database.transaction() as session:
-            row = await session.fetchrow(Statement.LOCK_KEPT_SALES, event_id)
+            row = await session.fetchrow(Statement.LOCK_KEPT_SALES, [event_id])
             assert row is not None, "the statement returns one row, always"
             kept: int = row["version"]
             if kept < version:
                 last = min(kept + self._chunk, version)
-                await session.execute(Statement.KEEP_SALES, event_id, kept, last)
+                await session.execute(Statement.KEEP_SALES, [event_id], [kept], [last])
                 kept = last
         return kept
 
@@ -247,6 +251,7 @@ def _sales(row: asyncpg.Record, *, revenue: str = "revenue") -> EventSales:
         held_back_seats=row["held_back_seats"],
         revenue=row[revenue],
         version=row["version"],
+        archived=row["archived"],
     )
 
 

@@ -32,6 +32,7 @@ NEEDED = {
     "event_changes": (SELECT, INSERT),
     # The triggers on events and venues write it, as whoever writes those.
     "list_changes": (SELECT, INSERT, UPDATE),
+    "archived_ledgers": (SELECT,),
     "event_proofs": (SELECT, INSERT, UPDATE),
     "event_sales_kept": (SELECT, INSERT, UPDATE),
     "event_sales_by_day": (SELECT, INSERT, UPDATE),

@@ -1,6 +1,6 @@
 -- Where the seats of event $1 are and what became of its holds, all as of its version; no row: there is no
 -- such event. A hold whose time has passed has expired, whether that was written or not: `held_seats` tells
--- how many seats are in those that are stored as held.
+-- how many seats are in those that are stored as held. Of an archived event, what became of its holds was noted.
 SELECT e.created_by, e.version, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats, e.holdbacks,
        CASE WHEN e.status IN ('published', 'sold_out') AND e.end_datetime <= now()
             THEN 'completed' ELSE e.status END AS status,
@@ -15,5 +15,10 @@ SELECT e.created_by, e.version, e.total_capacity, e.available_seats, e.held_seat
                   AS expired,
               count(*) FILTER (WHERE retaken) AS retaken
          FROM event_holds
+        WHERE event_id = e.event_id
+       HAVING e.archived_version = 0
+        UNION ALL
+       SELECT 0, NULL, holds_confirmed, holds_released, holds_expired, holds_retaken
+         FROM archived_ledgers
         WHERE event_id = e.event_id) AS h
  WHERE e.event_id = $1

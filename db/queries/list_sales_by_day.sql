@@ -4,7 +4,7 @@
 WITH sold AS MATERIALIZED (
     SELECT e.created_by, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats,
            e.revenue AS money, e.version,
-           coalesce(k.version, 0) AS kept
+           e.archived_version > 0 AS archived, coalesce(k.version, 0) AS kept
       FROM events AS e
       LEFT JOIN event_sales_kept AS k USING (event_id)
      WHERE e.event_id = $1
@@ -29,7 +29,8 @@ days AS (
      GROUP BY date
 )
 SELECT sold.created_by, sold.total_capacity, sold.available_seats, sold.held_seats, sold.held_back_seats,
-       sold.money, sold.version, days.date, days.tickets_sold, days.tickets_returned, days.revenue
+       sold.money, sold.version, sold.archived,
+       days.date, days.tickets_sold, days.tickets_returned, days.revenue
   FROM sold
   LEFT JOIN days ON true
  ORDER BY days.date

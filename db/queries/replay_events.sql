@@ -1,5 +1,6 @@
 -- The events from $1 to $2 and the replay of their ledgers, as of one moment. The columns of a missing
--- event or a missing ledger are null; no row: there are neither events nor ledgers.
+-- event or a missing ledger are null; no row: there are neither events nor ledgers. A ledger that is archived
+-- comes to what was noted of it.
 SELECT coalesce(e.event_id, l.event_id) AS event_id,
        e.version, e.total_capacity, e.available_seats, e.held_seats, e.held_back_seats, e.revenue, e.status,
        l.versions, l.last_version, l.capacity, l.seats, l.held, l.held_back, l.money, l.last_status,
@@ -40,7 +41,14 @@ SELECT coalesce(e.event_id, l.event_id) AS event_id,
                       sum(capacity_delta) OVER so_far AS capacity_so_far
                  FROM event_ledger
                 WHERE event_id BETWEEN $1 AND $2
+                  AND event_id NOT IN (SELECT event_id
+                                         FROM archived_ledgers
+                                        WHERE event_id BETWEEN $1 AND $2)
                WINDOW so_far AS (PARTITION BY event_id ORDER BY version
                                  ROWS UNBOUNDED PRECEDING)) AS step
-        GROUP BY event_id) AS l USING (event_id)
+        GROUP BY event_id
+        UNION ALL
+       SELECT event_id, version, version, capacity, seats, held, held_back, money, status, NULL, NULL, NULL
+         FROM archived_ledgers
+        WHERE event_id BETWEEN $1 AND $2) AS l USING (event_id)
  ORDER BY event_id

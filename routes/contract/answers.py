@@ -289,13 +289,14 @@ class LedgerRow(msgspec.Struct):
 
 
 class EventHistory(msgspec.Struct):
-    """One page of an event's ledger, newest first."""
+    """One page of an event's ledger, newest first; empty once the ledger is `archived`."""
 
     event_id: str
     history: list[LedgerRow]
     total: int
     page: int
     limit: int
+    archived: bool
 
 
 class BookingDay(msgspec.Struct):
@@ -309,13 +310,17 @@ class BookingDay(msgspec.Struct):
 
 
 class EventAnalytics(msgspec.Struct):
-    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now out."""
+    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now out.
+
+    Of an `archived` event the trends are by day only.
+    """
 
     event_id: str
     tickets_sold: int
     revenue: float
     capacity_utilization: float
     booking_trends: list[BookingDay]
+    archived: bool
 
 
 class Venue(msgspec.Struct):

@@ -58,6 +58,7 @@ def _analytics(event_id: str, sales: EventSales, trends: list[BookingDay]) -> Ev
         revenue=float(sales.revenue),
         capacity_utilization=percent(sales.sold, sales.total_capacity),
         booking_trends=trends,
+        archived=sales.archived,
     )
 
 
@@ -95,7 +96,7 @@ async def get_history(call: Call) -> EventHistory:
         _row(one, previous.get(one.version, {}), names.get(admin_of(one.caller) or ""))
         for one in shown
     ]
-    return EventHistory(call.event_id, rows, sales.version, query.page, limit)
+    return EventHistory(call.event_id, rows, sales.version, query.page, limit, sales.archived)
 
 
 async def _owned(call: Call) -> EventSales:
@@ -145,7 +146,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         description=(
             "Exact, and as of one version. Revenue is what the seats that are now sold were sold "
             "for. The totals are the event's, whatever time is asked for; buckets in which no seat "
-            "moved are left out."
+            "moved are left out. Once an event is `archived`, its sales are told by UTC day, and "
+            "no longer by hour or minute."
         ),
         answer=EventAnalytics,
         access=Access.ADMIN,
@@ -160,7 +162,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         summary="Every version of an event, newest first",
         description=(
             "The ledger of an event: who changed what, and how many seats were left. Rows "
-            "never change, but for `caller_name`, which is an admin's name now."
+            "never change, but for `caller_name`, which is an admin's name now. Once an event is "
+            "`archived`, its versions are in the archive's files and no longer here; `total` still "
+            "tells how many there were."
         ),
         answer=EventHistory,
         access=Access.ADMIN,

@@ -245,6 +245,7 @@ FIELDS: Mapping[str, Any] = {
     "latest_expires_at": "2035-05-02T11:30:00.250000Z",
     "closed_at": "2035-05-02T09:34:10.500000Z",
     "retaken": False,
+    "archived": False,
     "HoldCounts.active": 12,
     "HoldCounts.next_expires_at": "2035-05-02T09:40:00.250000Z",
     "HoldCounts.confirmed": 84,

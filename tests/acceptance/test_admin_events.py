@@ -218,7 +218,8 @@ async def test_analytics_add_up_what_was_sold(service: Service) -> None:
     path = f"/api/v1/admin/events/{event_id}/analytics"
     answer = await service.api.call("GET", path, headers=headers)
     assert fields_of(answer) == [
-        *("event_id", "tickets_sold", "revenue", "capacity_utilization", "booking_trends")
+        *("event_id", "tickets_sold", "revenue", "capacity_utilization", "booking_trends"),
+        "archived",
     ]
     assert answer.json["tickets_sold"] == 2
     assert answer.json["revenue"] == 19.98
@@ -252,7 +253,7 @@ async def test_the_history_tells_every_version_newest_first(service: Service) ->
     assert moved.status == 200
     path = f"/api/v1/admin/events/{event['event_id']}/history"
     answer = await service.api.call("GET", f"{path}?limit=2", headers=headers)
-    assert fields_of(answer) == ["event_id", "history", "total", "page", "limit"]
+    assert fields_of(answer) == ["event_id", "history", "total", "page", "limit", "archived"]
     assert (answer.json["total"], answer.json["limit"]) == (3, 2)
     reserved, published = answer.json["history"]
     assert list(reserved) == [

@@ -146,7 +146,7 @@ async def setting(database_url: str) -> AsyncIterator[Setting]:
 
 async def test_an_event_that_sold_nothing_has_no_trend(setting: Setting) -> None:
     event_id = await setting.add()
-    assert await setting.analytics(event_id) == EventAnalytics(event_id, 0, 0.0, 0.0, [])
+    assert await setting.analytics(event_id) == EventAnalytics(event_id, 0, 0.0, 0.0, [], False)
 
 
 async def test_analytics_tell_what_is_out_and_what_it_brought(setting: Setting) -> None:
@@ -220,6 +220,7 @@ async def test_analytics_are_answered_in_the_order_of_their_fields(setting: Sett
                 "start": "2026-03-02T00:00:00Z",
             }
         ],
+        "archived": False,
     }
 
 

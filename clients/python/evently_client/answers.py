@@ -270,13 +270,17 @@ class BookingDay:
 
 @dataclass(frozen=True, slots=True)
 class Analytics:
-    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now sold."""
+    """Sales of an event; `capacity_utilization` in percent, `revenue` of the seats now sold.
+
+    Nothing changes an `archived` event any more.
+    """
 
     event_id: str
     tickets_sold: int
     revenue: Decimal
     capacity_utilization: Decimal
     booking_trends: tuple[BookingDay, ...]
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,13 +301,14 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One page of an event's versions, newest first."""
+    """One page of an event's versions, newest first; of an `archived` event there are none."""
 
     event_id: str
     history: tuple[LedgerRow, ...]
     total: int
     page: int
     limit: int
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
