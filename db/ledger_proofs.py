@@ -115,6 +115,11 @@ class LedgerProofs:
                 return
             first = UUID(int=last.int + 1)
 
+    async def final(self, event_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """Those of the events that can be archived, with all of their ledgers left to replay."""
+        rows = await self._session.fetch(Statement.FIND_FINAL_EVENTS, event_ids)
+        return [_standing(row) for row in rows]
+
     async def advance(
         self, standings: Sequence[Standing]
     ) -> tuple[Sequence[Replayed], Sequence[Standing]]:
@@ -130,7 +135,7 @@ class LedgerProofs:
             else:
                 after.append(standing)
         if taken:
-            moved = await self._replay(taken)
+            moved = await self._unless_archived(await self._replay(taken))
             await self._keep([one for one in moved if one.replayed.is_right])
             after += moved
         return [one.whole() for one in after if not one.left], [one for one in after if one.left]
@@ -151,6 +156,20 @@ class LedgerProofs:
             replace(one, replayed=_further(one.replayed, upto, found.get(one.event_id)))
             for one, upto in taken
         ]
+
+    async def _unless_archived(self, moved: Sequence[Standing]) -> list[Standing]:
+        """The same, but for those whose ledgers were archived while they were replayed."""
+        found = []
+        for one in moved:
+            if not one.replayed.is_right:
+                rows = await self._session.fetch(
+                    Statement.COMPARE_EVENTS, one.event_id, one.event_id, self._whole_every_s
+                )
+                now = [_standing(row) for row in rows]
+                found.append(next((each for each in now if not each.left), one))
+            else:
+                found.append(one)
+        return found
 
     async def _keep(self, right: Sequence[Standing]) -> None:
         if not right:

@@ -13,6 +13,7 @@ import click
 # Each command's module, and its name in that module.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "admin": ("evently.commands.admin", "admin"),
+    "archive": ("evently.commands.archive", "archive"),
     "backup": ("evently.commands.backup", "backup"),
     "burst": ("evently.commands.burst", "burst"),
     "migrate": ("evently.commands.migrate", "migrate"),

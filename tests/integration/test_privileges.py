@@ -19,8 +19,20 @@ from tests.integration.test_black_hole import name_of
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-# What only `evently migrate` runs.
-FOR_THE_OWNER = {Statement.CREATE_MIGRATIONS_TABLE, Statement.NOTE_MIGRATION}
+# What only `evently migrate` and `evently archive` run.
+FOR_THE_OWNER = {
+    Statement.CREATE_MIGRATIONS_TABLE,
+    Statement.NOTE_MIGRATION,
+    *(one for one in Statement if "archiv" in one or "restore" in one),
+    Statement.EXPIRE_CHANGES,
+    Statement.FIND_CHANGE_BREAK,
+    Statement.FIND_EXPIRED_CHANGES,
+    Statement.FIND_HOLD_BREAKS,
+    Statement.LIST_FINAL_EVENTS,
+    Statement.FIND_FINAL_EVENTS,
+    Statement.SEAL_EVENTS,
+    Statement.UNSEAL_EVENTS,
+}
 # What a consumer of the change stream runs, as its own role.
 FOR_CONSUMERS = {Statement.PAGE_SEARCH_DOCUMENTS}
 # What the triggers of lists do, which no plan of a statement shows.

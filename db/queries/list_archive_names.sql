@@ -1,0 +1,3 @@
+-- The names of all archives; no row: there are none.
+SELECT name
+  FROM archives

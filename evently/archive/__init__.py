@@ -1,0 +1,1 @@
+"""Moves the ledgers of events that are over to files, and back."""
