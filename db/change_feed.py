@@ -55,7 +55,8 @@ class Change:
 class ChangePage:
     """Changes in their order, and the place after them.
 
-    There are more to read now if it `has_more`. Of what is committed, the oldest change that cannot
+    There are more to read now if it `has_more`. What was before `begins_at` is archived, and is not
+    in the feed any more. Of what is committed, the oldest change that cannot
     be read yet, because a transaction before it is still open, has waited for `waits_s`, which is 0
     where there is none.
     """
@@ -65,6 +66,7 @@ class ChangePage:
     next: Mark
     has_more: bool
     waits_s: float
+    begins_at: Mark
 
 
 class ChangeReader:
@@ -84,14 +86,14 @@ class ChangeReader:
             await self._database.witness.prove(READ_S)
         has_more = bool(found) and first["found"] > len(found)
         end = found[-1].mark if has_more else max(after, _place(first["horizon"]))
-        return ChangePage(str(first["feed_id"]), found, end, has_more, _waits_s(first))
+        return _page(first, found, end, has_more=has_more)
 
     async def latest(self) -> ChangePage:
         """No changes, only the place after all that are complete by now."""
         rows = await self._database.fetch(Statement.LIST_CHANGES, *_END, 1, timeout_s=READ_S)
         first = rows[0]
         end = _place(first["horizon"])
-        return ChangePage(str(first["feed_id"]), (), end, False, _waits_s(first))
+        return _page(first, (), end, has_more=False)
 
     async def snapshot(self, after: str | None, limit: int) -> Sequence[ListedEvent]:
         """Up to `limit` events that were ever published, by id, from the one after `after` on."""
@@ -108,8 +110,15 @@ class ChangeReader:
 _END = Mark(2**63 - 1, _NO_EVENT, 0)
 
 
-def _place(horizon: int) -> Mark:
-    return Mark(horizon, _NO_EVENT, 0)
+def _place(position: int) -> Mark:
+    return Mark(position, _NO_EVENT, 0)
+
+
+def _page(
+    row: asyncpg.Record, changes: Sequence[Change], end: Mark, *, has_more: bool
+) -> ChangePage:
+    feed_id, begins_at = str(row["feed_id"]), _place(row["begins_at"])
+    return ChangePage(feed_id, changes, end, has_more, _waits_s(row), begins_at)
 
 
 def _waits_s(row: asyncpg.Record) -> float:

@@ -64,6 +64,7 @@ SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 SET session_replication_role = replica;
 {deletes}
 SELECT setval(seqrelid, seqstart, false) FROM pg_sequence;
+UPDATE change_feed SET begins_at = 0;
 SELECT pg_stat_reset();
 """
 TABLES = """

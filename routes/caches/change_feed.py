@@ -13,9 +13,10 @@ from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum, auto
 from operator import attrgetter
 
-from db.change_feed import Change, ChangePage, ChangeReader, Mark
+from db.change_feed import BEGINNING, Change, ChangePage, ChangeReader, Mark
 from evently.domain.errors import Fault, Overloaded
 from evently.domain.notices import ChangeKind
 
@@ -29,6 +30,13 @@ HELD_S = 0.01
 KEPT_MAX = 1000
 
 _mark = attrgetter("mark")
+
+
+class NoPlace(Enum):
+    """Why the feed cannot be read on from a cursor."""
+
+    OF_ANOTHER_FEED = auto()
+    ARCHIVED = auto()
 
 
 class ChangeFeed:
@@ -73,12 +81,12 @@ class ChangeFeed:
         kinds: frozenset[ChangeKind],
         wait_s: float,
         feed_id: str | None = None,
-    ) -> ChangePage | None:
+    ) -> ChangePage | NoPlace:
         """Changes of these kinds after `after`; None stands for the latest, and gives none.
 
-        Returns None where `after` is a place of the feed `feed_id`, and this is another. Waits up
-        to `wait_s` for the first change. Raises Overloaded when too many wait, or a fault when the
-        database does not answer.
+        `after` is a place of the feed `feed_id`, if that is given: then it has to be this feed, and
+        nothing after it may be archived. Waits up to `wait_s` for the first change. Raises
+        Overloaded when too many wait, or a fault when the database does not answer.
         """
         if after is None:
             return self._seen(await self._reader.latest())
@@ -88,8 +96,11 @@ class ChangeFeed:
         read = self._page if wait_s > 0 else self._fresh_page
         while True:
             page = _of(kinds, await read(after, limit))
-            if feed_id not in {None, page.feed_id}:
-                return None
+            if feed_id is not None:
+                if feed_id != page.feed_id:
+                    return NoPlace.OF_ANOTHER_FEED
+                if after < page.begins_at:
+                    return NoPlace.ARCHIVED
             left_s = until_s - loop.time()
             if page.changes or page.has_more or left_s <= 0 or self._draining:
                 return page
@@ -121,7 +132,7 @@ class ChangeFeed:
         found = self._kept[first : first + limit]
         has_more = first + limit < len(self._kept)
         end = found[-1].mark if has_more else self._end
-        return ChangePage(self._feed_id, found, end, has_more, 0.0)
+        return ChangePage(self._feed_id, found, end, has_more, 0.0, BEGINNING)
 
     async def _fresh_page(self, after: Mark, limit: int) -> ChangePage:
         return self._seen(await self._reader.changes(after, limit))

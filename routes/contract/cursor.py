@@ -10,7 +10,7 @@ from uuid import UUID
 from zlib import crc32
 
 from db.change_feed import Mark
-from routes.contract.errors import invalid
+from routes.contract.errors import ApiError, Code, invalid
 
 # A form that is no longer read is refused by its first byte.
 _FORM = 1
@@ -49,3 +49,12 @@ def not_ours() -> Exception:
         " snapshot and begin anew with after=latest"
     )
     return invalid(("query.after", message))
+
+
+def expired() -> ApiError:
+    """410 for a cursor of this feed after which changes were archived."""
+    message = (
+        "Changes after this cursor are archived; take after=latest, read the snapshot at"
+        " /internal/events, and go on from there"
+    )
+    return ApiError(Code.CURSOR_EXPIRED, message)

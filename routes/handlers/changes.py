@@ -9,10 +9,11 @@ import msgspec
 
 from db.change_feed import BEGINNING, Change, Mark
 from evently.domain.notices import ChangeKind
+from routes.caches.change_feed import NoPlace
 from routes.call import Call
 from routes.contract.answers import Change as ChangeAnswer
 from routes.contract.answers import Changes, EventInSnapshot, EventSnapshot
-from routes.contract.cursor import cursor_of, not_ours, read_cursor
+from routes.contract.cursor import cursor_of, expired, not_ours, read_cursor
 from routes.contract.errors import Code
 from routes.contract.feed_queries import LATEST, ChangesQuery, SnapshotQuery
 from routes.endpoint import Access, Endpoint
@@ -27,8 +28,10 @@ async def get_changes(call: Call) -> Changes:
     kinds = query.kinds or _NO_KINDS
     feed = call.services.change_feed
     page = await feed.read(after, query.limit, kinds, query.wait_s, feed_id)
-    if page is None:
+    if page is NoPlace.OF_ANOTHER_FEED:
         raise not_ours()
+    if page is NoPlace.ARCHIVED:
+        raise expired()
     return Changes(
         [_change(change, kinds) for change in page.changes],
         cursor_of(page.feed_id, page.next),
@@ -84,12 +87,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         description=(
             "A feed to follow by long poll: ask again with the `next` of the last answer as "
             "`after`. Delivery is at least once, in order for each event, and complete up to "
-            "`next`."
+            "`next`. A cursor from before what is archived is 410: read the snapshot, and go on "
+            "with `after=latest`."
         ),
         answer=Changes,
         access=Access.INTERNAL,
         query=ChangesQuery,
-        errors=_ERRORS,
+        errors=(Code.CURSOR_EXPIRED, *_ERRORS),
     ),
     Endpoint(
         method="GET",

@@ -200,6 +200,12 @@ ERRORS: Mapping[Code, Explained] = {
         "This is the last active super_admin; make another one first",
         _ADMIN,
     ),
+    Code.CURSOR_EXPIRED: Explained(
+        "Changes after this cursor are archived and no longer in the feed",
+        "No; take `after=latest`, read the snapshot, and go on from there",
+        "Changes after this cursor are archived; take after=latest, read the snapshot at"
+        " /internal/events, and go on from there",
+    ),
     Code.PAYLOAD_TOO_LARGE: Explained(
         "The body is over 64 KiB", "No", "The body must not exceed 65536 bytes"
     ),

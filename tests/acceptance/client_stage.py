@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from db.archive_store import ArchiveStore
 from evently_client import (
     AdminClient,
     ClientLimits,
@@ -48,6 +49,7 @@ class Stage(Protocol):
     async def keep_back(
         self, event_id: str, name: str, seats: int, release_in: timedelta | None = None
     ) -> None: ...
+    async def archive_changes(self) -> None: ...
 
 
 class FakeStage:
@@ -84,6 +86,9 @@ class FakeStage:
         self, event_id: str, name: str, seats: int, release_in: timedelta | None = None
     ) -> None:
         self._fake.keep_back(event_id, name, seats, release_in=release_in)
+
+    async def archive_changes(self) -> None:
+        self._fake.archive_changes()
 
 
 class Breaking(HttpTransport):
@@ -162,6 +167,13 @@ class ServiceStage:
         blocks = [*event.holdbacks, Holdback(name, seats, release_at)]
         kept = await self._admin.update_event(event_id, event.version, holdbacks=blocks)
         assert kept.holdbacks == tuple(blocks)
+
+    async def archive_changes(self) -> None:
+        # All of them, whatever their month.
+        async with ArchiveStore(self._database_url) as store:
+            begins_at, _ = await store.expired_changes(datetime.now(UTC) + timedelta(days=1))
+            await store.expire_changes(begins_at)
+            await store.delete_changes(0, begins_at - 1)
 
     async def pass_an_hour(self, event_id: str) -> None:
         # The shortest hold is too long for a test to wait, so its holds were placed earlier.

@@ -150,6 +150,22 @@ async def test_a_cursor_of_another_database_is_refused(service: Service) -> None
         assert (await changes(service, f"after={await latest(service)}")).status == 200
 
 
+async def test_a_cursor_from_before_what_is_archived_is_gone(service: Service) -> None:
+    cursor = await latest(service)
+    await service.clients.published_event()
+    await service.database.rows(
+        "UPDATE change_feed SET begins_at = (SELECT max(position) FROM event_changes) + 1"
+    )
+    try:
+        answer = await changes(service, f"after={cursor}")
+        expect(answer, 410, "CURSOR_EXPIRED")
+        assert "after=latest" in answer.json["error"]["message"]
+        assert (await changes(service, f"after={await latest(service)}")).status == 200
+        assert (await changes(service, "")).json["changes"] == []
+    finally:
+        await service.database.rows("UPDATE change_feed SET begins_at = 0")
+
+
 async def test_only_internal_callers_may_follow(service: Service) -> None:
     for path in ("/internal/changes", "/internal/events"):
         expect(await service.api.call("GET", path), 401, "UNAUTHORIZED")

@@ -18,6 +18,7 @@ from evently_client import (
     LATEST,
     Change,
     ClientLimits,
+    CursorExpired,
     EventServiceClient,
     InvalidRequest,
     Retry,
@@ -160,6 +161,20 @@ async def test_a_refusal_ends_the_feed(stage: Stage) -> None:
     async with stage.client(api_key="of-somebody-else-0123456789") as events:
         with pytest.raises(Unauthorized):
             await some(aiter(events.changes(LATEST)), 1)
+
+
+async def test_a_cursor_from_before_what_is_archived_ends_the_feed(stage: Stage) -> None:
+    async with stage.client() as events:
+        begin = await events.latest_cursor()
+        event_id = await stage.add_event(2)
+        await stage.archive_changes()
+        with pytest.raises(CursorExpired) as caught:
+            await some(aiter(events.changes(begin)), 1)
+        assert (caught.value.status, caught.value.code) == (410, "CURSOR_EXPIRED")
+        anew = await events.latest_cursor()
+        await events.reserve(event_id, 2)
+        assert kinds(await some(aiter(events.changes(anew)), 1)) == [("sold_out", 3)]
+        assert kinds(await some(aiter(events.changes()), 1)) == [("sold_out", 3)]
 
 
 async def test_the_snapshot_has_every_event_that_was_published(stage: Stage) -> None:

@@ -5,13 +5,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 
-from db.change_feed import BEGINNING, Change, ChangeReader, Mark
+from db.archive_store import ArchiveStore
+from db.change_feed import BEGINNING, Change, ChangePage, ChangeReader, Mark
 from db.database import Database
 from db.lineage import Lineage
 from evently.domain.commands import Cancel, Command, Reserve, Return, Update
@@ -19,7 +21,7 @@ from evently.domain.errors import Overloaded
 from evently.domain.notices import ChangeKind
 from evently.domain.outcomes import Done
 from evently.embedded import EmbeddedPostgres
-from routes.caches.change_feed import ChangeFeed
+from routes.caches.change_feed import ChangeFeed, NoPlace
 from tests.integration.two_owners import ADMIN, Pair
 from tests.until import until
 
@@ -69,7 +71,7 @@ def kinds_of(changes: list[Change], event_id: str) -> list[str]:
 
 async def latest(followed: Followed) -> Mark:
     page = await followed.feed.read(None, 1, NO_KINDS, 0)
-    assert page is not None
+    assert isinstance(page, ChangePage)
     assert not page.changes
     return page.next
 
@@ -235,7 +237,7 @@ async def test_a_waiting_reader_hears_of_the_next_change_at_once(followed: Follo
     await until(lambda: followed.feed.waiting == 1)
     await followed.pair.persist(0, event_id, Reserve(1, None), "k")
     page = await asyncio.wait_for(waiting, 5)
-    assert page is not None
+    assert isinstance(page, ChangePage)
     assert kinds_of([*page.changes], event_id) == ["sold_out"]
     assert followed.feed.waiting == 0
 
@@ -249,14 +251,14 @@ async def test_a_reader_of_one_kind_waits_through_the_others(followed: Followed)
     await followed.pair.persist(0, event_id, Reserve(1, None), "k")
     await followed.pair.persist(0, event_id, Return(1, None), "back")
     page = await asyncio.wait_for(waiting, 5)
-    assert page is not None
+    assert isinstance(page, ChangePage)
     assert kinds_of([*page.changes], event_id) == ["reopened"]
 
 
 async def test_nothing_new_is_an_empty_page_with_a_place_to_go_on(followed: Followed) -> None:
     start = await latest(followed)
     page = await followed.feed.read(start, 10, NO_KINDS, 0.05)
-    assert page is not None
+    assert isinstance(page, ChangePage)
     assert (list(page.changes), page.has_more) == ([], False)
     assert page.next >= start
 
@@ -276,7 +278,7 @@ async def test_one_more_than_may_wait_is_refused_and_one_who_leaves_makes_room(
     await until(lambda: feed.waiting == 2)
     feed.drain()
     pages = await asyncio.gather(*waiting[1:])
-    assert all(page is not None and not page.changes for page in pages)
+    assert all(isinstance(page, ChangePage) and not page.changes for page in pages)
     await feed.stop()
 
 
@@ -296,14 +298,44 @@ async def test_a_client_that_comes_back_late_reads_what_is_kept_no_more(
         await followed.pair.persist(0, event_id, Return(1, None), f"b{n}")
     await waiting
     page = await feed.read(start, 100, NO_KINDS, 1)
-    assert page is not None
+    assert isinstance(page, ChangePage)
     assert kinds_of([*page.changes], event_id)[1:] == ["sold_out", "reopened"] * 6
     await feed.stop()
 
 
 async def test_a_place_of_another_feed_is_none_of_this(followed: Followed) -> None:
     start = await latest(followed)
-    assert await followed.feed.read(start, 1, NO_KINDS, 0, "another") is None
+    found = await followed.feed.read(start, 1, NO_KINDS, 0, "another")
+    assert found is NoPlace.OF_ANOTHER_FEED
+
+
+async def test_a_cursor_from_before_what_is_archived_has_expired(followed: Followed) -> None:
+    feed_id = (await followed.reader.latest()).feed_id
+    before = await latest(followed)
+    event_id = await followed.event(seats=1)
+    await followed.pair.persist(0, event_id, Reserve(1, None), "k")
+    behind = await latest(followed)
+    async with ArchiveStore(followed.dsn) as store:
+        begins_at, count = await store.expired_changes(datetime.now(UTC) + timedelta(days=1))
+        assert count == 2
+        assert begins_at >= behind.position
+        assert await followed.feed.read(before, 9, NO_KINDS, 0, feed_id) is not NoPlace.ARCHIVED
+        await store.expire_changes(begins_at)
+        # Before they are deleted, and after.
+        for _ in range(2):
+            found = await followed.feed.read(before, 9, NO_KINDS, 0, feed_id)
+            assert found is NoPlace.ARCHIVED
+            assert await followed.all() == []
+            await store.delete_changes(0, begins_at - 1)
+        last = Mark(begins_at - 1, event_id, 9)
+        assert await followed.feed.read(last, 9, NO_KINDS, 0, feed_id) is NoPlace.ARCHIVED
+        first = Mark(begins_at, BEGINNING.event_id, 0)
+        assert isinstance(await followed.feed.read(first, 9, NO_KINDS, 0, feed_id), ChangePage)
+    await followed.pair.persist(0, event_id, Return(1, None), "b")
+    assert kinds_of(await followed.all(), event_id) == ["reopened"]
+    # One who waits with the changes in memory has missed none.
+    page = await followed.feed.read(await latest(followed), 9, NO_KINDS, 0.01, feed_id)
+    assert isinstance(page, ChangePage)
 
 
 async def test_a_page_is_found_by_its_place_and_reads_no_more_than_it_gives(

@@ -59,6 +59,7 @@ from .course import ClientLimits
 from .errors import (
     AmountExceedsRevenue,
     ConcurrentUpdate,
+    CursorExpired,
     EventNotFound,
     EventNotModifiable,
     EventNotOnSale,
@@ -117,6 +118,7 @@ __all__ = [
     "Changes",
     "ClientLimits",
     "ConcurrentUpdate",
+    "CursorExpired",
     "EventCancelled",
     "EventDetail",
     "EventForBooking",

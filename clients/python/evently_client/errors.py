@@ -69,6 +69,10 @@ class InvalidRequest(Refused):
         return list(self.details.get("fields", ()))
 
 
+class CursorExpired(Refused):
+    """Changes after the cursor are archived: take the `latest_cursor`, then read the `snapshot`."""
+
+
 class Unauthorized(Refused):
     """The credentials are missing or wrong (`status` 401), or not sufficient (403)."""
 
@@ -336,4 +340,5 @@ REFUSALS: Mapping[str, type[Refused]] = {
     "HOLD_PRICE_CHANGED": HoldPriceChanged,
     "CONCURRENT_UPDATE": ConcurrentUpdate,
     "IDEMPOTENCY_KEY_REUSED": KeyReused,
+    "CURSOR_EXPIRED": CursorExpired,
 }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from .fake_answers import answer, invalid
+from .fake_answers import answer, error, invalid
 from .fake_event import FakeEvent
 from .transport import Answer
 
@@ -22,6 +22,12 @@ class FakeFeed:
         self._now = now
         self._expire = expire
         self._changes: list[Mapping[str, Any]] = []
+        # How many of them are archived.
+        self._archived = 0
+
+    def archive(self) -> None:
+        """Take all changes until now out of the feed."""
+        self._archived = len(self._changes)
 
     def tell(self, event: FakeEvent, kind: str, data: Mapping[str, Any]) -> None:
         """Note what has happened to an event."""
@@ -40,13 +46,15 @@ class FakeFeed:
 
     async def read(self, query: Mapping[str, str]) -> Answer:
         """A page of changes, as soon as there is one."""
-        after = query.get("after", f"{_CURSOR}0")
+        after = query.get("after", f"{_CURSOR}{self._archived}")
         if after == "latest":
             place = len(self._changes)
             return answer(200, {"changes": [], "next": f"{_CURSOR}{place}", "has_more": False})
         number = after.removeprefix(_CURSOR)
         if not number.isdigit() or int(number) > len(self._changes):
             return invalid("query.after", "after must be a `next` that this feed has answered")
+        if int(number) < self._archived:
+            return error(410, "CURSOR_EXPIRED", "Changes after this cursor are archived")
         first, kinds = int(number), set(filter(None, query.get("kinds", "").split(",")))
         ends_s = asyncio.get_running_loop().time() + float(query.get("wait_s", "0"))
         while True:

@@ -43,7 +43,8 @@ class Feed(Calls):
         """One page of changes after a cursor, or from the first that there is.
 
         Without any it is answered after `wait_s`, 10 at most. `limit` is 500 at most. Raises
-        InvalidRequest for a cursor that is not of this feed, another Refused or Unavailable.
+        InvalidRequest for a cursor that is not of this feed, CursorExpired for one after which
+        changes are archived, another Refused or Unavailable.
         """
         wait_s = whole("wait_s", wait_s, WAIT_S_MAX, 0)
         if self._options.timeout_s is not None:
@@ -64,7 +65,9 @@ class Feed(Calls):
     ) -> "Changes":
         """Follow the feed from a cursor, or from the first change: `async for change in ...`.
 
-        `kinds` are those to be told of; `limit` is how many changes are read at once.
+        `kinds` are those to be told of; `limit` is how many changes are read at once. Iterating
+        raises CursorExpired if you were away for so long that changes are archived: then begin
+        anew, with `latest_cursor` and `snapshot`.
         """
         whole("limit", limit, PAGE_MAX)
         return Changes(lambda cursor: self._read_on(cursor, tuple(kinds), limit), after)

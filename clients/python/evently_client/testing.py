@@ -168,6 +168,10 @@ class FakeEventService:
         """Cancel an event, as an admin does."""
         self._events[event_id].change(status="cancelled")
 
+    def archive_changes(self) -> None:
+        """Archive all changes until now, as an operator does after some months."""
+        self._feed.archive()
+
     def break_next(self, *breaks: Break) -> None:
         """Let the next requests fail, each in its way."""
         self._breaks.extend(breaks)
