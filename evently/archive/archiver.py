@@ -148,6 +148,7 @@ class Archiver:
             if not await self._store.sealed(archive):
                 await self._store.forget(archive)
                 return None
+            await self._add_up(archive)
             folder = await self._write(archive)
         else:
             self._check(folder)
@@ -187,9 +188,15 @@ class Archiver:
                     # One that a return has moved meanwhile is for the next run.
                     await self._store.seal(archive, right)
                 advance(len(page))
+
+    async def _add_up(self, archive: Archive) -> None:
+        """Keep the sums of sales by day, which are made of the ledger."""
         events = await self._store.sealed(archive)
-        for first in range(0, len(events), PAGE_EVENTS):
-            await self._store.keep_sales(events[first : first + PAGE_EVENTS])
+        with self._progress(f"add up {archive.name}", len(events), " events") as advance:
+            for first in range(0, len(events), PAGE_EVENTS):
+                page = events[first : first + PAGE_EVENTS]
+                await self._store.keep_sales(page)
+                advance(len(page))
 
     async def _write(self, archive: Archive) -> Path:
         """Write the files, and read them back."""

@@ -287,7 +287,12 @@ ENDPOINTS = (
         ),
         answer=SeatsHeld,
         access=Access.INTERNAL,
-        errors=(*_ERRORS, Code.HOLD_NOT_FOUND, Code.HOLD_NOT_ACTIVE),
+        errors=(
+            *_ERRORS,
+            Code.EVENT_NOT_MODIFIABLE,
+            Code.HOLD_NOT_FOUND,
+            Code.HOLD_NOT_ACTIVE,
+        ),
         idempotent=True,
         waits=True,
     ),

@@ -100,6 +100,7 @@ def event_for_booking(call: Call, state: EventState | None) -> EventForBooking:
 
 _MOVE_ERRORS = (
     Code.EVENT_NOT_FOUND,
+    Code.EVENT_NOT_MODIFIABLE,
     Code.CONCURRENT_UPDATE,
     Code.SEATS_EXCEED_CAPACITY,
     Code.AMOUNT_EXCEEDS_REVENUE,
@@ -129,7 +130,6 @@ ENDPOINTS = (
             *_MOVE_ERRORS,
             Code.HOLDBACK_NOT_FOUND,
             Code.INSUFFICIENT_SEATS,
-            Code.EVENT_NOT_MODIFIABLE,
             Code.EVENT_NOT_ON_SALE,
         ),
         idempotent=True,
@@ -143,8 +143,8 @@ ENDPOINTS = (
         tag="Internal",
         summary="Return seats of a cancelled booking",
         description=(
-            "Gives seats back, as a positive `quantity`, at any time: also after the start or "
-            "the cancellation of the event, but never more than are sold."
+            "Gives seats back, as a positive `quantity`, at any time until the event is archived: "
+            "also after its start or its cancellation, but never more than are sold."
         ),
         answer=SeatsMoved,
         access=Access.INTERNAL,

@@ -81,8 +81,9 @@ class SeatMoves(Calls):
 
         `amount` is the money paid back, by default the seats' share of the event's revenue.
 
-        Raises SeatsExceedCapacity, AmountExceedsRevenue, EventNotFound, ConcurrentUpdate, another
-        Refused, Unavailable or OutcomeUnknown.
+        Raises SeatsExceedCapacity, AmountExceedsRevenue, EventNotFound, ConcurrentUpdate,
+        EventNotModifiable once the event is archived, another Refused, Unavailable or
+        OutcomeUnknown.
         """
         target = _path(event_id, "/return-seats")
         move = _Move(seats_of(seats), on_conflict_of(on_conflict), amount_of(amount))
