@@ -7,8 +7,8 @@ Rules
 2. Each step is committed, and is found again by whoever runs next. Nothing is cleaned up on the
    way out, so a run that was killed and one that failed leave the same behind.
 3. Rows are deleted once the files are under their name and were read back.
-4. It yields to sales: a statement deletes a bounded number of rows, and then rests as long as it
-   took.
+4. It yields to sales: a statement works on a bounded number of rows, and is followed by a rest of
+   its own length. (Copying is not, for compressing what was copied takes longer.)
 """
 
 import asyncio
@@ -17,11 +17,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from db.archive_rows import Archive, Month, Place, ledger_spans
 from db.archive_store import (
+    ADD_UP_EVENTS,
     COPY_CHANGES,
     COPY_ROWS,
     DELETE_ROWS,
@@ -54,6 +55,7 @@ from evently.domain.value import value
 
 # Shows how far a step is: its name, its whole, and a function to tell of a part that is done.
 Progress: TypeAlias = Callable[[str, int, str], AbstractContextManager[Callable[[int], object]]]
+T = TypeVar("T")
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 # The n-th archive of a month has a number in its name; so many would be somebody's loop.
 NAMES_MAX = 1000
@@ -178,7 +180,7 @@ class Archiver:
                 page = event_ids[first : first + PAGE_EVENTS]
                 left = await self._proofs.final(page)
                 while left:
-                    whole, left = await self._proofs.advance(left)
+                    whole, left = await gently(self._proofs.advance(left), self._sleep)
                     right = []
                     for replayed in whole:
                         if replayed.differences():
@@ -193,9 +195,9 @@ class Archiver:
         """Keep the sums of sales by day, which are made of the ledger."""
         events = await self._store.sealed(archive)
         with self._progress(f"add up {archive.name}", len(events), " events") as advance:
-            for first in range(0, len(events), PAGE_EVENTS):
-                page = events[first : first + PAGE_EVENTS]
-                await self._store.keep_sales(page)
+            for first in range(0, len(events), ADD_UP_EVENTS):
+                page = events[first : first + ADD_UP_EVENTS]
+                await gently(self._store.keep_sales(page), self._sleep)
                 advance(len(page))
 
     async def _write(self, archive: Archive) -> Path:
@@ -258,19 +260,24 @@ class Archiver:
         steps = len(ledger) + len(holds) + len(changes)
         with self._progress(f"delete {archive.name}", steps, " steps") as advance:
             for spans in ledger:
-                await self._gently(self._store.delete(LEDGER_ROWS, archive, spans), advance)
+                await gently(self._store.delete(LEDGER_ROWS, archive, spans), self._sleep)
+                advance(1)
             for spans in holds:
-                await self._gently(self._store.delete(HOLD_ROWS, archive, spans), advance)
+                await gently(self._store.delete(HOLD_ROWS, archive, spans), self._sleep)
+                advance(1)
             for after, upto in changes:
-                await self._gently(self._store.delete_changes(after, upto), advance)
+                await gently(self._store.delete_changes(after, upto), self._sleep)
+                advance(1)
         await self._store.end(archive)
         return Archived(folder, len(events), sum(one.versions for one in events))
 
-    async def _gently(self, step: Awaitable[None], advance: Callable[[int], object]) -> None:
-        started_s = time.monotonic()
-        await step
-        advance(1)
-        await self._sleep(time.monotonic() - started_s)
+
+async def gently(step: Awaitable[T], sleep: Sleep) -> T:
+    """What the step gives, after a rest that is as long as it took."""
+    started_s = time.monotonic()
+    done = await step
+    await sleep(time.monotonic() - started_s)
+    return done
 
 
 def check_turn(place: Place) -> None:

@@ -4,11 +4,12 @@ Rule: rows are put back where they are missing, so a run that was interrupted is
 What an archive took from the feed of changes stays in its file: whoever follows that is past it.
 """
 
+import asyncio
 from pathlib import Path
 
 from db.archive_rows import Archive
 from db.archive_store import HOLD_ROWS, LEDGER_ROWS, PAGE_EVENTS, ArchiveStore
-from evently.archive.archiver import Progress, check_turn
+from evently.archive.archiver import Progress, Sleep, check_turn, gently
 from evently.archive.files import (
     HOLDS,
     LEDGER,
@@ -25,9 +26,12 @@ from evently.archive.files import (
 class Restorer:
     """Restores archives from their folders."""
 
-    def __init__(self, store: ArchiveStore, *, progress: Progress) -> None:
+    def __init__(
+        self, store: ArchiveStore, *, progress: Progress, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._store = store
         self._progress = progress
+        self._sleep = sleep
 
     async def run(self, folder: Path) -> int:
         """Restore the archive in `folder`; how many events that were, 0 if none is archived.
@@ -66,7 +70,8 @@ class Restorer:
                 advance(header_bytes)
                 columns = columns_in(header)
                 for rows, size in pieces:
-                    await self._store.put_back(archive, into, columns, rows)
+                    step = self._store.put_back(archive, into, columns, rows)
+                    await gently(step, self._sleep)
                     advance(size)
 
     async def _unseal(self, archive: Archive) -> int:
