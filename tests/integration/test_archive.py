@@ -25,11 +25,12 @@ from evently.archive.files import CHANGES, HOLDS, LEDGER, ArchiveError, read_man
 from evently.archive.restorer import Restorer
 from evently.cli import main
 from evently.commands.archive import progress
-from evently.domain.commands import Confirm, PlaceHold, Release, Reserve, Return
+from evently.domain.commands import Confirm, PlaceHold, Release, Reserve, Return, Update
+from evently.domain.holdbacks import Holdback
 from evently.domain.holds import hold_id_of
 from evently.domain.outcomes import Done, NotModifiable
 from evently.drift import DriftCheck
-from tests.integration.two_owners import Pair
+from tests.integration.two_owners import ADMIN, Pair
 
 MONTH = date(2026, 3, 1)
 BEFORE = date(2026, 4, 1)
@@ -335,6 +336,23 @@ async def test_what_may_still_change_stays(stage: Stage) -> None:
     assert await stage.content() == content
     rows = await stage.pair.sql("SELECT FROM events WHERE archived_version > 0")
     assert rows == []
+
+
+async def test_an_event_with_a_block_waits_until_it_is_freed(stage: Stage) -> None:
+    event_id = await stage.pair.event(20)
+    blocks = (Holdback("press", 2, None),)
+    keep_back = Update(ADMIN, False, 2, {"holdbacks": blocks}, 10_000)
+    assert isinstance(await stage.pair.ask(0, event_id, keep_back), Done)
+    await stage.age(event_id, datetime(2026, 3, 14, tzinfo=UTC))
+    release = "UPDATE events SET next_release_at = $2 WHERE event_id = $1"
+    await stage.pair.sql(release, event_id, datetime.now(UTC))
+    assert await stage.archive() == []
+    await stage.pair.sql(release, event_id, None)
+    content = await stage.content()
+    assert len(await stage.archive()) == 1
+    assert await stage.differing() == []
+    assert await stage.restore() == 1
+    assert await stage.content() == content
 
 
 async def test_an_event_that_differs_is_named_and_stays(stage: Stage) -> None:
