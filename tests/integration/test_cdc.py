@@ -189,7 +189,15 @@ class Replica:
             venue = self._tables["venues"][event["venue_id"] or ""]
             found[event_id] = event | {
                 f"venue_{name}": venue[name]
-                for name in ("name", "address", "city", "state", "country", "postal_code")
+                for name in (
+                    "name",
+                    "address",
+                    "city",
+                    "state",
+                    "country",
+                    "postal_code",
+                    "timezone",
+                )
             }
         return found
 
@@ -391,11 +399,12 @@ CREATE TABLE events (
     event_id uuid PRIMARY KEY, version bigint, status text, name text, description text,
     venue_id uuid, event_type text, start_datetime timestamptz, end_datetime timestamptz,
     base_price numeric(12, 2), total_capacity integer, available_seats integer,
-    max_tickets_per_booking integer, updated_at timestamptz
+    max_tickets_per_booking integer, updated_at timestamptz, held_seats integer,
+    sales_start timestamptz, sales_end timestamptz, paused boolean, currency text
 );
 CREATE TABLE venues (
     venue_id uuid PRIMARY KEY, name text, address text, city text, state text, country text,
-    postal_code text, updated_at timestamptz
+    postal_code text, updated_at timestamptz, timezone text
 );
 """
 
@@ -425,6 +434,32 @@ async def test_a_role_that_may_not_publish_still_migrates(
         postgres.psql(f"DROP OWNED BY {role}", database)
         postgres.psql(f"DROP ROLE {role}")
     assert documented == await published_columns(source)
+
+
+async def test_a_publication_is_extended_unless_somebody_changed_it(
+    empty_database_url: str, source: Connection
+) -> None:
+    (extends,) = (one for one in migrations() if one.name == "search_opening")
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await migrate(connection, migrations()[: extends.number - 1])
+        async with connection.transaction():
+            await connection.execute("ALTER PUBLICATION evently_search SET TABLE events (event_id)")
+            await connection.execute(extends.sql)
+            assert await published_columns(connection) == {"events": ["event_id"]}
+            await connection.execute("DROP PUBLICATION evently_search")
+            await connection.execute(extends.sql)
+            assert await published_columns(connection) == {}
+            raise _Undone
+    except _Undone:
+        await migrate(connection)
+        assert await published_columns(connection) == await published_columns(source)
+    finally:
+        await connection.close()
+
+
+class _Undone(Exception):
+    """Ends a transaction of a test."""
 
 
 async def published_columns(source: Connection) -> dict[str, list[str]]:
