@@ -64,8 +64,6 @@ COMMIT_S = 3.0
 # A worker's events wait for its reads of them, which take a millisecond and hold no lock: when
 # this strikes, it is the network again.
 READ_S = 2.0
-# Any constant will do, as long as every version of this code uses the same.
-PRUNE_LOCK_ID = 0x45564E5250
 
 _LANE_SETTINGS = {
     **SERVER_SETTINGS,
@@ -205,26 +203,6 @@ class EventStore:
             log.warning("what the ledger holds is not proven to outlive a failover: %s", fault)
             return False
         return True
-
-    async def prune_refusals(self, older_than_s: float, at_most: int) -> int | None:
-        """Delete up to so many old refusals; how many, or None while another node does it.
-
-        Raises DatabaseUnavailable or RowLocked.
-        """
-        rows = await self._database.fetch(
-            Statement.PRUNE_REFUSALS, older_than_s, at_most, PRUNE_LOCK_ID, timeout_s=READ_S
-        )
-        deleted: int | None = rows[0][0]
-        return deleted
-
-    async def oldest_refusal_s(self) -> float | None:
-        """How long the oldest committed refusal has been kept; None if there is none.
-
-        Raises DatabaseUnavailable.
-        """
-        rows = await self._database.fetch(Statement.READ_OLDEST_REFUSAL, timeout_s=READ_S)
-        age_s: float | None = rows[0]["age_s"]
-        return age_s
 
     async def create(self, state: EventState, record: Record) -> bool:
         """Commit an event's first version; False when its venue is gone or too small by now."""

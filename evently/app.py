@@ -32,6 +32,7 @@ from db.event_lists import EventListReader
 from db.event_store import EventStore
 from db.readiness import ReadyCheck
 from db.refresh_store import RefreshStore
+from db.refusal_store import RefusalStore
 from db.throttle_store import ThrottleStore
 from db.venue_store import VenueStore
 from evently.database_check import checking_database
@@ -199,7 +200,7 @@ async def running_services(
             for chore in (
                 watching_database(commit_dsn, database, metrics.watch, metrics.watch_total),
                 watching_tables(database, metrics.watch_each),
-                pruning_refusals(store, metrics.watch, metrics.watch_total),
+                pruning_refusals(RefusalStore(database), metrics.watch, metrics.watch_total),
                 sweeping_holds(dsn, events, metrics.watch),
             ):
                 await stack.enter_async_context(chore)

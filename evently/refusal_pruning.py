@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from db.event_store import EventStore
+from db.refusal_store import RefusalStore
 from evently.background import in_background
 from evently.domain.errors import Fault
 from evently.drift import Watch
@@ -39,7 +39,7 @@ class RefusalPruner:
 
     def __init__(
         self,
-        store: EventStore,
+        store: RefusalStore,
         *,
         remembered_s: float = REMEMBERED_S,
         chunk_max: int = CHUNK_MAX,
@@ -75,7 +75,7 @@ class RefusalPruner:
         """Delete all refusals that are old enough; how many. None are, while another node does."""
         total = 0
         while True:
-            pruned = await self._store.prune_refusals(self._remembered_s, self._chunk_max)
+            pruned = await self._store.prune(self._remembered_s, self._chunk_max)
             total += pruned or 0
             self.pruned += pruned or 0
             if pruned is None or pruned < self._chunk_max:
@@ -84,13 +84,13 @@ class RefusalPruner:
 
     async def look(self) -> None:
         """Read how old the oldest refusal is."""
-        oldest_s = await self._store.oldest_refusal_s()
+        oldest_s = await self._store.oldest_s()
         self._oldest_since = None if oldest_s is None else self._clock() - oldest_s
 
 
 @asynccontextmanager
 async def pruning_refusals(
-    store: EventStore, watch: Watch, watch_total: Watch
+    store: RefusalStore, watch: Watch, watch_total: Watch
 ) -> AsyncIterator[None]:
     """Prune in the background, and export how many; one worker of each node does."""
     pruner = RefusalPruner(store)

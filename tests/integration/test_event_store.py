@@ -13,6 +13,7 @@ import pytest
 from db import event_store
 from db.database import Database
 from db.event_store import CommitLane, EventStore
+from db.refusal_store import PRUNE_LOCK_ID, RefusalStore
 from evently.domain.commits import Batch, Broken, FateUnknown, HeldRows, Locked, NotDone
 from evently.domain.outcomes import LedgerKind
 from evently.domain.state import EventState, Status
@@ -43,6 +44,7 @@ class OnPostgres:
     ) -> None:
         self.dsn = dsn
         self.store = EventStore(database, dsn)
+        self.refusals = RefusalStore(database)
         self.other = other
 
     async def set_venue(self, venue_id: str, capacity: int) -> None:
@@ -392,19 +394,19 @@ async def test_refusals_are_deleted_once_they_are_old_the_oldest_first(
 ) -> None:
     await refused_ago(setting, state, [50.0, 90.0, 10.0, 70.0])
 
-    assert await setting.store.prune_refusals(60.0, 1) == 1
+    assert await setting.refusals.prune(60.0, 1) == 1
     left = await setting.other.fetch("SELECT request_key FROM event_refusals ORDER BY 1")
     assert [row[0] for row in left] == ["k10.0", "k50.0", "k70.0"]
-    assert await setting.store.prune_refusals(60.0, 10) == 1
-    assert await setting.store.prune_refusals(60.0, 10) == 0
+    assert await setting.refusals.prune(60.0, 10) == 1
+    assert await setting.refusals.prune(60.0, 10) == 0
 
 
 async def test_one_node_at_a_time_deletes_refusals(setting: OnPostgres, state: EventState) -> None:
     await refused_ago(setting, state, [90.0])
     async with setting.other.transaction():
-        await setting.other.execute("SELECT pg_advisory_xact_lock($1)", event_store.PRUNE_LOCK_ID)
-        assert await setting.store.prune_refusals(60.0, 10) is None
-    assert await setting.store.prune_refusals(60.0, 10) == 1
+        await setting.other.execute("SELECT pg_advisory_xact_lock($1)", PRUNE_LOCK_ID)
+        assert await setting.refusals.prune(60.0, 10) is None
+    assert await setting.refusals.prune(60.0, 10) == 1
 
 
 async def test_without_a_standby_nothing_is_committed_for_what_was_only_read(

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from db.database import Database
-from db.event_store import PRUNE_LOCK_ID, EventStore
+from db.refusal_store import PRUNE_LOCK_ID, RefusalStore
 from evently.domain.commands import Reserve
 from evently.domain.errors import DatabaseUnavailable
 from evently.domain.outcomes import InsufficientSeats
@@ -47,7 +47,7 @@ async def kept(pair: Pair) -> list[str]:
 
 async def test_old_refusals_are_deleted_in_chunks(pair: Pair, database_url: str) -> None:
     async with Database(database_url) as database:
-        store = EventStore(database, database_url)
+        store = RefusalStore(database)
         pruner = RefusalPruner(store, chunk_max=2, sleep=lambda seconds: asyncio.sleep(0))
 
         assert await pruner.prune() == 3
@@ -60,7 +60,7 @@ async def test_one_node_prunes_at_a_time(
     pair: Pair, database_url: str, other: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     async with Database(database_url) as database:
-        pruner = RefusalPruner(EventStore(database, database_url))
+        pruner = RefusalPruner(RefusalStore(database))
         async with other.transaction():
             await other.execute("SELECT pg_advisory_xact_lock($1)", PRUNE_LOCK_ID)
 
@@ -74,7 +74,7 @@ async def test_they_are_deleted_in_the_background(pair: Pair, database_url: str)
     async with (
         Database(database_url) as database,
         pruning_refusals(
-            EventStore(database, database_url),
+            RefusalStore(database),
             lambda name, _, read: figures.update({name: read}),
             lambda name, _, read: figures.update({name: read}),
         ),
@@ -89,7 +89,7 @@ async def test_the_age_of_the_oldest_grows_while_it_cannot_be_read(
 ) -> None:
     now = [0.0]
     async with Database(database_url) as database:
-        pruner = RefusalPruner(EventStore(database, database_url), clock=lambda: now[0])
+        pruner = RefusalPruner(RefusalStore(database), clock=lambda: now[0])
         assert pruner.oldest_s == 0
         await pruner.look()
         known_s = pruner.oldest_s
@@ -105,14 +105,14 @@ async def test_what_goes_wrong_is_logged_and_tried_again(
 ) -> None:
     wrong = [DatabaseUnavailable("away"), ZeroDivisionError()]
 
-    class Failing(EventStore):
-        async def prune_refusals(self, older_than_s: float, at_most: int) -> int | None:
+    class Failing(RefusalStore):
+        async def prune(self, older_than_s: float, at_most: int) -> int | None:
             if wrong:
                 raise wrong.pop(0)
-            return await super().prune_refusals(older_than_s, at_most)
+            return await super().prune(older_than_s, at_most)
 
     async with Database(database_url) as database:
-        store = Failing(database, database_url)
+        store = Failing(database)
         pruner = RefusalPruner(store, sleep=lambda seconds: asyncio.sleep(0))
         task = asyncio.create_task(pruner.run())
         await until(lambda: pruner.pruned == 3)
