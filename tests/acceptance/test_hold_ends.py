@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 from tests.acceptance.booking import Booking, booking
+from tests.acceptance.marks import TWO_WORKERS
 from tests.acceptance.service import Service, running
 from tests.until import until
 
@@ -16,6 +17,7 @@ COLD_S = 7.0
 BUSY_S = 20.0
 
 
+@TWO_WORKERS
 async def test_of_a_confirm_and_a_release_at_one_instant_one_wins(service: Service) -> None:
     # One more than are held, so that it is never sold out.
     of = await booking(service, total_capacity=PAIRS + 1)

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.acceptance.booking import Booking, booking
 from tests.acceptance.expectations import expect, fields_of
+from tests.acceptance.marks import TWO_WORKERS
 from tests.acceptance.service import Service
 from tests.acceptance.service_api import Answer
 
@@ -82,6 +83,7 @@ async def test_it_is_for_the_owner_and_those_who_see_every_event(service: Servic
     expect(await read(nowhere, await service.clients.admin()), 404, "EVENT_NOT_FOUND")
 
 
+@TWO_WORKERS
 async def test_it_adds_up_while_seats_are_sold_held_and_returned(service: Service) -> None:
     # A version's numbers, by its ledger alone, are what each read of it must say.
     of, admin = await booking(service, total_capacity=300), await service.clients.admin()

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.acceptance.expectations import expect, problems
+from tests.acceptance.marks import TWO_WORKERS
 from tests.acceptance.service import Service
 from tests.acceptance.service_api import Answer
 
@@ -219,6 +220,7 @@ async def test_a_zone_that_does_not_exist_is_refused(service: Service, zone: obj
     assert [*problems(answer)] == ["body.timezone"]
 
 
+@TWO_WORKERS
 async def test_admins_change_and_cancel_at_the_first_try_while_seats_are_sold(
     service: Service,
 ) -> None:

@@ -442,7 +442,7 @@ COUNTS = [
     ("count_events_of_admin", (f"'{ADA}'", *NONE), {"events_by_owner"}, 300),
     ("count_events_of_admin", (f"'{ADA}'", *COMPLETED), {"events_by_owner"}, 300),
     ("count_events_of_all_by_status", ("'draft'", "false"), {"events_by_status"}, 500),
-    ("count_events_of_all", NONE, {*WHOLE, "events_pkey"}, 1500),
+    ("count_events_of_all", NONE, {*WHOLE, "events_pkey"}, 2000),
 ]
 
 
