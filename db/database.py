@@ -6,6 +6,7 @@ nobody acknowledges), so that a black hole costs seconds and the pool is usable 
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -19,6 +20,8 @@ from db.standby import CUT_SHORT, StandbyWait
 from db.statements import Statement
 from db.witness import Witness
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Overloaded
+
+log = logging.getLogger(__name__)
 
 # Lists, reports and admin calls of one worker. With the actors' own, two for commits and one for
 # readiness that is eleven connections, so PostgreSQL's default of 100 serves eight workers.
@@ -222,7 +225,19 @@ async def acquired(pool: "asyncpg.Pool[asyncpg.Record]", acquire_s: float) -> As
             raise AnswerLost(CUT_SHORT)
     finally:
         connection.remove_log_listener(wait.note)
+        await asyncio.shield(asyncio.create_task(_give_back(pool, connection)))
+
+
+async def _give_back(pool: "asyncpg.Pool[asyncpg.Record]", connection: Any) -> None:
+    """Give a connection back to the pool, which closes one whose server does not answer.
+
+    It is a task of its own, because whoever waits for it may be cancelled, and nobody would hear of
+    what happens after that.
+    """
+    try:
         await pool.release(connection)
+    except (TimeoutError, *DRIVER_ERRORS) as error:
+        log.info("a connection was closed instead of given back: %r", error)
 
 
 async def prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
