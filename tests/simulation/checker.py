@@ -414,11 +414,17 @@ class Checker:
                 told, state, holds, min(tries)
             ):
                 continue
-            for at in moments:
+            for at in (*moments, *self._between(state, min(tries), attempt.ended_s)):
                 if decide(state, attempt.command, at, holds) == told:
                     return
         versions = [state.version for state in states]
         self._violation(f"a refusal that was never true in versions {versions}: {attempt}")
+
+    def _between(self, state: EventState, sent_s: float, ended_s: float) -> list[datetime]:
+        """When, between the two, the state began, and when its sales opened."""
+        times = (state.updated_at, state.details.sales_start)
+        first, last = self._at(sent_s), self._at(ended_s)
+        return [at for at in times if at is not None and first <= at <= last]
 
     def _moments(
         self, attempt: Attempt, told: Answer, tries: Sequence[float]
