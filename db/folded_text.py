@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Rows of one statement: some milliseconds, so that a seat move waits no longer for an event.
 PAGE_ROWS = 1000
+# Fewer where rows are joined with arrays: a plan for arrays of any length compares all with all.
+NAMES_ROWS = 200
 # Between two tries for events that others are writing: longer than a commit takes.
 PAUSE_S = 0.1
 # Tries that fold nothing before the rest is left to the next start: as long as a pause of sales
@@ -80,7 +82,7 @@ async def _fold_event_type(session: Session, event_type: str, folded: str) -> in
 
 async def _fold_event_names(session: Session) -> int:
     done = fruitless = 0
-    while page := await session.fetch(Statement.PAGE_UNFOLDED_NAMES, PAGE_ROWS):
+    while page := await session.fetch(Statement.PAGE_UNFOLDED_NAMES, NAMES_ROWS):
         rows = [(row["event_id"], row["name"], fold(row["name"])) for row in page]
         folded = len(await session.fetch(Statement.FOLD_EVENT_NAMES, *columns(rows)))
         done += folded

@@ -1,7 +1,10 @@
 """Folding what was written without the service: before the columns were there, or by hand."""
 
 import asyncio
+import json
 import logging
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -10,6 +13,8 @@ import pytest
 from db.admin_store import AdminStore
 from db.database import Database
 from db.migrate import fold_database, migrate, migrations
+from db.sql import load
+from db.statements import Statement
 from evently.domain.text import fold
 
 VENUE = """
@@ -77,6 +82,7 @@ async def test_many_rows_are_folded_a_page_at_a_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.folded_text.PAGE_ROWS", 2)
+    monkeypatch.setattr("db.folded_text.NAMES_ROWS", 2)
     connection = await asyncpg.connect(database_url)
     for number in range(5):
         await connection.execute(VENUE, uuid4(), f"City {number}")
@@ -85,6 +91,36 @@ async def test_many_rows_are_folded_a_page_at_a_time(
     assert await fold_database(database_url) == 6 + 5 + 5 + 6
     assert await connection.fetchval(NOT_FOLDED) == 0
     await connection.close()
+
+
+async def test_events_are_locked_once_for_all_names_whatever_the_plan(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await write(connection, events=3000)
+    await connection.execute("VACUUM (ANALYZE) events")
+    ids = await connection.fetchval(
+        "SELECT array_agg(event_id) FROM (SELECT event_id FROM events LIMIT 200) AS e"
+    )
+    names = ", ".join("'Night'" for _ in ids)
+    given = ", ".join(f"'{event_id}'" for event_id in ids)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE folding AS {load(Statement.FOLD_EVENT_NAMES)}")
+    plan = await connection.fetchval(
+        "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE folding"
+        f" (ARRAY[{given}]::uuid[], ARRAY[{names}], ARRAY[{names}])"
+    )
+    (locking,) = (node for node in nodes(json.loads(plan)[0]["Plan"]) if _locks(node))
+    assert (locking["Actual Loops"], locking["Actual Rows"]) == (1, len(ids))
+    await connection.close()
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def _locks(node: dict[str, Any]) -> bool:
+    return bool(node["Node Type"] == "LockRows")
 
 
 async def test_an_event_that_is_being_written_is_passed_over_and_folded_after(
