@@ -1,8 +1,9 @@
 """`python -m tests.ha`: two service nodes on a real cluster, and what befalls it.
 
 Rule: nothing is repaired that an operator would not have to repair, and exit code 1 says that a
-promise was broken: a move lost, doubled, done after its refusal or never resolved, or a service
-that needed more than 5 s on top of the cluster's own time.
+promise was broken: a move lost, doubled, done after its refusal or never resolved, a change that a
+follower of the feed missed or was told and never was, or a service that needed more than 5 s on top
+of the cluster's own time.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import asyncpg
 
 from evently.domain.value import value
 from tests.acceptance.service import Service
+from tests.chaos.follower import Follower
 from tests.chaos.stage import LoopThread
 from tests.ha.buyers import Buyers, Count
 from tests.ha.cluster import DATABASE, HEALED_S, PatroniCluster, until
@@ -33,6 +35,12 @@ CALM_S, CALM_OKS = 3.0, 100
 # How long etcd is away, and a standby: over Patroni's time to live.
 AWAY_S = 25.0
 HOT_SEATS, SCARCE_SEATS = 100_000, 20
+# What followers that began after the events were published are to hear of them.
+CHANGES = """
+SELECT event_id, version, unnest(kinds) AS kind
+  FROM event_changes
+ WHERE event_id = ANY ($1::uuid[]) AND version > 2
+"""
 
 Act = Callable[[PatroniCluster], None]
 
@@ -97,29 +105,37 @@ FAULTS = (
 
 @value
 class Result:
-    """What came of a fault; the seconds are the longest without a success from then on."""
+    """What came of a fault; the seconds are the longest without a success from then on.
+
+    `told` changes were to be heard by each follower; `untrue` of them were missed, or were none.
+    """
 
     name: str
     cluster_s: float
     service_s: float
     count: Count
+    told: int
+    untrue: int
 
     @property
     def broken(self) -> bool:
         """Whether a promise was."""
-        return bool(self.count.wrong) or self.service_s > self.cluster_s + ON_TOP_S
+        late = self.service_s > self.cluster_s + ON_TOP_S
+        return bool(self.count.wrong or self.untrue) or late
 
     def __str__(self) -> str:
         count = self.count
         return (
             f"{self.name:<24}{self.cluster_s:>12.1f}{self.service_s:>12.1f}{count.moves:>9}"
             f"{count.lost:>7}{count.doubled:>9}{count.refused_then_done:>19}{count.unresolved:>12}"
+            f"{self.told:>9}{self.untrue:>16}"
         )
 
 
 HEADING = (
     f"{'fault':<24}{'cluster, s':>12}{'service, s':>12}{'moves':>9}"
     f"{'lost':>7}{'doubled':>9}{'refused then done':>19}{'unresolved':>12}"
+    f"{'changes':>9}{'missed or false':>16}"
 )
 
 
@@ -136,6 +152,9 @@ class Run:
         fault.before(self._cluster)
         buyers = self._loop.call(self._buyers())
         witnesses = Witnesses([node.port for node in self._cluster.nodes])
+        followers = [Follower(service, number) for number, service in enumerate(self._services)]
+        for follower in followers:
+            self._loop.call(follower.start())
         self._loop.call(buyers.start())
         self._loop.call(witnesses.start())
         try:
@@ -149,7 +168,10 @@ class Run:
         finally:
             self._loop.call(witnesses.stop())
             self._loop.call(buyers.stop(), HEALED_S)
-        return Result(fault.name, cluster_s, service_s, self._loop.call(self._check(buyers)))
+            for follower in followers:
+                self._loop.call(follower.finish(HEALED_S), 2 * HEALED_S)
+        count, told, untrue = self._loop.call(self._check(buyers, followers))
+        return Result(fault.name, cluster_s, service_s, count, told, untrue)
 
     def _until_calm(self, buyers: Buyers) -> None:
         since_s = time.monotonic()
@@ -166,13 +188,25 @@ class Run:
         urls = [service.process.url for service in self._services]
         return Buyers(urls, first.api.internal_key, ids[:4], ids[4:])
 
-    async def _check(self, buyers: Buyers) -> Count:
+    async def _check(self, buyers: Buyers, followers: list[Follower]) -> tuple[Count, int, int]:
+        """What is wrong with the moves; how many changes there were, and were not told as such."""
         leader = self._cluster.leader()
         connection = await asyncpg.connect(
             f"postgresql://postgres@127.0.0.1:{leader.port}/{DATABASE}?sslmode=disable"
         )
         try:
-            return await buyers.check(connection)
+            rows = await connection.fetch(CHANGES, buyers.events)
+            changes = {(str(row["event_id"]), row["version"], row["kind"]) for row in rows}
+            heard = [
+                {
+                    (one.event_id, one.version, one.kind)
+                    for one in follower.heard
+                    if one.event_id in buyers.events
+                }
+                for follower in followers
+            ]
+            untrue = sum(len(changes ^ one) for one in heard)
+            return await buyers.check(connection), len(changes), untrue
         finally:
             await connection.close()
 

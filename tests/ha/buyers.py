@@ -77,6 +77,11 @@ class Buyers:
         self._over = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def events(self) -> list[str]:
+        """The events they buy seats of."""
+        return [*self._hot, *self._scarce]
+
     async def start(self) -> None:
         """Begin."""
         self._session = aiohttp.ClientSession(
@@ -105,11 +110,10 @@ class Buyers:
 
     async def check(self, connection: "asyncpg.Connection[asyncpg.Record]") -> Count:
         """Compare all that was heard with the ledger."""
-        events = [*self._hot, *self._scarce]
         rows = await connection.fetch(
             "SELECT request_key, version, seat_delta FROM event_ledger"
             " WHERE event_id = ANY ($1::uuid[])",
-            events,
+            self.events,
         )
         return count(self._moves, [dict(row) for row in rows])
 
