@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from actors.envelope import Request
+from actors.peers.frame_contents import (
+    answer_in,
+    ask_frame,
+    decode_state,
+    fault_in,
+)
 from actors.peers.frame_stream import FrameStream
 from actors.peers.frames import (
     AnswerFrame,
@@ -19,10 +25,6 @@ from actors.peers.frames import (
     Frame,
     ReadFrame,
     StateFrame,
-    answer_in,
-    ask_frame,
-    decode_state,
-    fault_in,
 )
 from evently.domain.errors import Fault, Overloaded
 from evently.domain.outcomes import Answer

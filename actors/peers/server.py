@@ -11,16 +11,18 @@ from typing import TypeVar
 
 import msgspec
 
+from actors.peers.frame_contents import (
+    answer_frame,
+    encode_state,
+    fault_frame,
+    request_in,
+)
 from actors.peers.frame_stream import FrameStream
 from actors.peers.frames import (
     AskFrame,
     Frame,
     ReadFrame,
     StateFrame,
-    answer_frame,
-    encode_state,
-    fault_frame,
-    request_in,
 )
 from actors.registry import Registry
 from evently.domain.errors import Fault

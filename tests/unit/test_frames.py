@@ -12,8 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.envelope import Request
-from actors.peers.frames import (
+from actors.peers.frame_contents import (
     ANSWERS,
+    answer_frame,
+    answer_in,
+    ask_frame,
+    decode_state,
+    encode_state,
+    fault_frame,
+    fault_in,
+    request_in,
+)
+from actors.peers.frames import (
     FRAME_BYTES_MAX,
     AnswerFrame,
     AskFrame,
@@ -22,15 +32,7 @@ from actors.peers.frames import (
     FrameReader,
     ReadFrame,
     StateFrame,
-    answer_frame,
-    answer_in,
-    ask_frame,
-    decode_state,
     encode,
-    encode_state,
-    fault_frame,
-    fault_in,
-    request_in,
 )
 from evently.domain.commands import (
     Cancel,

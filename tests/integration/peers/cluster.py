@@ -10,8 +10,15 @@ import asyncpg
 from actors.clock import DatabaseClock
 from actors.envelope import Request
 from actors.peers.forwarder import Forwarder
+from actors.peers.frame_contents import (
+    request_in,
+)
 from actors.peers.frame_stream import FrameStream
-from actors.peers.frames import AskFrame, Frame, ReadFrame, request_in
+from actors.peers.frames import (
+    AskFrame,
+    Frame,
+    ReadFrame,
+)
 from actors.peers.link import PeerLink
 from actors.peers.ring import Ring
 from actors.peers.server import PeerServer
