@@ -57,9 +57,7 @@ class EventActor:
     __slots__ = (
         "_clock",
         "_holds",
-        "_in_front",
         "_mailbox",
-        "_one_by_one",
         "_parked_until_s",
         "_phase",
         "_plan",
@@ -91,8 +89,6 @@ class EventActor:
         self._plan: Plan | None = None
         # None as long as it has no holds: most events have none.
         self._holds: HoldRows | None = None
-        # So many envelopes in front are decided without those behind them, or one by one.
-        self._in_front, self._one_by_one = 0, False
         self._parked_until_s = float("-inf")
         # Whether another transaction held the row when a batch was last sent.
         self.was_held = False
@@ -201,9 +197,9 @@ class EventActor:
                 rest.append(envelope)
         self._reading = ()
         self._mailbox.put_back(rest)
-        if not self._one_by_one:
-            # What failed once is decided without newcomers, whose keys nobody has looked up.
-            self._in_front = len(rest) if any(envelope.attempts for envelope in rest) else 0
+        # What failed once is decided without newcomers, whose keys nobody has looked up.
+        failed = any(envelope.attempts for envelope in rest)
+        self._mailbox.set_apart(len(rest) if failed else 0)
 
     def not_loaded(self, fault: Fault) -> None:
         """Fail all who wait: the database did not answer what was asked."""
@@ -259,12 +255,7 @@ class EventActor:
     @property
     def expires_now(self) -> bool:
         """Whether it is time to look for holds that have expired, or to free a block."""
-        state = self.known.state
-        if state is None:
-            return False
-        if state.held_seats and self.holds.due:
-            return True
-        return state.releases(self._clock.now()) and not self.holds.looks
+        return self.state is not None and self.holds.has_due(self.state, self._clock.now())
 
     def look_for_expired(self) -> None:
         """Expire, before all that wait, the holds and blocks whose time has passed."""
@@ -343,8 +334,8 @@ class EventActor:
         planned, batch = self._release()
         self._step(Step.NOT_COMMITTED)
         if len(planned.replies) > 1:
-            self._in_front, self._one_by_one = len(planned.replies), True
             self._mailbox.put_back([envelope for envelope, _ in planned.replies])
+            self._mailbox.set_apart(len(planned.replies), one_by_one=True)
             return
         for envelope, _ in planned.replies:
             log.error("the database refuses %r on version %d", envelope, batch.base.version)
@@ -376,13 +367,7 @@ class EventActor:
 
     def drop_overdue(self) -> None:
         """Fail those whose deadline has passed during a batch."""
-        waiting = self._replies.take_wanted(self._mailbox, len(self._mailbox))
-        self._mailbox.put_back(waiting)
-        now_s = self._clock.monotonic()
-        for envelope in waiting:
-            if envelope.request.deadline_s < now_s:
-                # It was tried before, and only a read can tell that nothing came of that.
-                self._replies.tell(envelope, OutcomeUnknown(envelope.request.key))
+        self._replies.drop_overdue(self._mailbox)
 
     def evict(self, fault: Fault) -> None:
         """Fail all who wait, those of the batch as unknown; the actor is never used again."""
@@ -397,12 +382,7 @@ class EventActor:
 
     def _take_next(self) -> list[Envelope]:
         """What the next batch is planned from."""
-        if not self._in_front:
-            return self._replies.take_wanted(self._mailbox, BATCH_MAX)
-        at_most = 1 if self._one_by_one else self._in_front
-        self._in_front -= at_most
-        self._one_by_one = self._one_by_one and self._in_front > 0
-        return self._replies.take_wanted(self._mailbox, at_most)
+        return self._replies.take_wanted(self._mailbox, self._mailbox.portion(BATCH_MAX))
 
     def _release(self) -> tuple[Plan, Batch]:
         planned, self._plan = self._plan, None

@@ -19,6 +19,7 @@ from actors.envelope import Envelope
 from evently.domain.commands import HOLD_STEPS, Expire
 from evently.domain.commits import DueHolds
 from evently.domain.holds import NO_HOLDS, Hold, Holds, HoldStatus
+from evently.domain.state import EventState
 from evently.domain.value import value
 
 
@@ -100,6 +101,10 @@ class HoldRows:
     def due(self) -> bool:
         """Whether it is time to look for holds that have expired."""
         return self._clock.monotonic() >= self._due_s
+
+    def has_due(self, state: EventState, now: datetime) -> bool:
+        """Whether it is time to look for holds that have expired, or to free a block of `state`."""
+        return (state.held_seats > 0 and self.due) or (state.releases(now) and not self.looks)
 
     def looking(self) -> None:
         """Somebody looks: nobody else need until the answer is there."""

@@ -14,12 +14,13 @@ MAILBOX_MAX = 2048
 class Mailbox:
     """What waits for one actor, oldest first."""
 
-    __slots__ = ("_envelopes", "_max")
+    __slots__ = ("_envelopes", "_in_front", "_max", "_one_by_one")
 
     def __init__(self, at_most: int = MAILBOX_MAX) -> None:
         # A list, not a deque: an empty deque takes 0.7 KB, and most mailboxes are empty.
         self._envelopes: list[Envelope] = []
         self._max = at_most
+        self._in_front, self._one_by_one = 0, False
 
     def __len__(self) -> int:
         return len(self._envelopes)
@@ -33,6 +34,23 @@ class Mailbox:
     def put_back(self, envelopes: list[Envelope]) -> None:
         """Put envelopes that were taken in front again, in their order."""
         self._envelopes[:0] = envelopes
+
+    def set_apart(self, in_front: int, *, one_by_one: bool = False) -> None:
+        """Have so many in front decided without those behind them, or even `one_by_one`.
+
+        Those that are taken one by one already go on so.
+        """
+        if one_by_one or not self._one_by_one:
+            self._in_front, self._one_by_one = in_front, one_by_one
+
+    def portion(self, at_most: int) -> int:
+        """How many to take for the next batch: `at_most`, unless some are set apart."""
+        if not self._in_front:
+            return at_most
+        taken = 1 if self._one_by_one else self._in_front
+        self._in_front -= taken
+        self._one_by_one = self._one_by_one and self._in_front > 0
+        return taken
 
     def peek(self, at_most: int) -> list[Envelope]:
         """Up to `at_most` of the oldest, which stay."""

@@ -14,7 +14,7 @@ from actors.envelope import CallerKey, Envelope, OpenKeys, Request, canonical, r
 from actors.key_memory import KeyMemory, Remembered
 from actors.mailbox import Mailbox
 from actors.unknown_outcomes import UnknownOutcomes
-from evently.domain.errors import Fault, Overloaded
+from evently.domain.errors import Fault, OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Answer, KeyReused, Outcome, Unchanged
 
 
@@ -58,6 +58,16 @@ class Replies:
                 else:
                     taken.append(envelope)
         return taken
+
+    def drop_overdue(self, mailbox: Mailbox) -> None:
+        """Fail those in the mailbox whose deadline has passed."""
+        waiting = self.take_wanted(mailbox, len(mailbox))
+        mailbox.put_back(waiting)
+        now_s = self._clock.monotonic()
+        for envelope in waiting:
+            if envelope.request.deadline_s < now_s:
+                # It was tried before, and only a read can tell that nothing came of that.
+                self.tell(envelope, OutcomeUnknown(envelope.request.key))
 
     def settle(self, outcomes: Sequence[tuple[Envelope, Outcome]], now: datetime) -> None:
         """Answer what came of a batch that was committed at `now`, or had nothing to commit."""

@@ -60,3 +60,20 @@ def test_what_is_put_back_comes_first_in_its_order_though_it_is_full(
     mailbox.put_back(envelopes[:2])
 
     assert mailbox.take(9) == envelopes
+
+
+def test_what_is_set_apart_is_taken_without_those_behind_it_and_once() -> None:
+    mailbox = Mailbox()
+    mailbox.set_apart(3)
+    assert [mailbox.portion(64) for _ in range(2)] == [3, 64]
+
+
+def test_what_is_set_apart_one_by_one_stays_so_until_all_were_taken() -> None:
+    mailbox = Mailbox()
+    mailbox.set_apart(2, one_by_one=True)
+    assert mailbox.portion(64) == 1
+    # Somebody else's failure meanwhile does not put them together again.
+    mailbox.set_apart(5)
+    assert [mailbox.portion(64) for _ in range(2)] == [1, 64]
+    mailbox.set_apart(5)
+    assert mailbox.portion(64) == 5
