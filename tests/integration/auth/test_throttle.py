@@ -208,6 +208,17 @@ async def test_registrations_from_one_address_are_throttled(make_service: MakeSe
     await service.register("late@x.io")
 
 
+async def test_a_hundred_ended_windows_are_pruned_at_a_time(service: Service) -> None:
+    await service.sql(
+        "INSERT INTO auth_attempts"
+        " SELECT sha256(n::text::bytea), 1, now() - interval '1 s'"
+        "   FROM generate_series(1, 250) AS n"
+    )
+    await refusal_of(service.login("eve@x.io", "wrong"))
+    left = await service.sql("SELECT FROM auth_attempts WHERE window_ends_at <= now()")
+    assert len(left) == 150
+
+
 async def test_ended_windows_are_pruned(service: Service) -> None:
     for number in range(5):
         await refusal_of(service.login(f"e{number}@x.io", "wrong"))
