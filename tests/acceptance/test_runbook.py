@@ -1,43 +1,20 @@
 """What docs/operations.md tells an operator to do, done as it stands there."""
 
 import http
-import re
-import shlex
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evently.embedded import EmbeddedPostgres
 from evently.embedded.programs import run_program
+from tests.acceptance.runbook import blocks, follow, serving
 from tests.acceptance.service import Service, running
 from tests.acceptance.service_api import Answer
-from tests.acceptance.service_process import ROOT
 from tests.until import until
 
-RUNBOOK = ROOT / "docs" / "operations.md"
-
-
-def blocks(heading: str, language: str) -> list[str]:
-    """The code blocks in the section of that heading."""
-    text = RUNBOOK.read_text(encoding="utf-8")
-    (section,) = re.findall(rf"(?ms)^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", text)
-    found: list[str] = re.findall(rf"(?ms)^ *```{language}\n(.*?)^ *```", section)
-    return found
-
-
-def follow(service: Service, block: str, backup: Path) -> str:
-    """Run each line, with `backup` for the example's path; what the last one printed."""
-    said = ""
-    for line in block.splitlines():
-        evently, *arguments = shlex.split(line)
-        assert evently == "evently"
-        given = [str(backup) if part == "/backups/today" else part for part in arguments]
-        done = service.process.run(*given)
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        said = done.stdout
-    return said
+# What the runbook calls the folder of a backup.
+BACKUP = "/backups/today"
 
 
 def damage(data_dir: Path) -> None:
@@ -59,14 +36,6 @@ def service(data_dir: Path) -> Iterator[Service]:
     service.process.discard()
 
 
-@asynccontextmanager
-async def serving(service: Service) -> AsyncIterator[None]:
-    service.process.start()
-    async with service.connected():
-        yield
-    service.process.stop()
-
-
 async def test_from_a_damaged_database_to_one_that_is_verified(
     service: Service, data_dir: Path
 ) -> None:
@@ -75,12 +44,12 @@ async def test_from_a_damaged_database_to_one_that_is_verified(
     async with serving(service):
         event_id = (await service.clients.published_event())["event_id"]
         kept = await service.clients.reserve(event_id, 3, key="kept")
-        follow(service, take, backup)
+        follow(service, take, BACKUP, backup)
         await service.clients.reserve(event_id, 2, key="lost")
     damage(data_dir)
     assert service.process.run("verify").returncode != 0
 
-    assert "every event equals its ledger" in follow(service, put_back, backup)
+    assert "every event equals its ledger" in follow(service, put_back, BACKUP, backup)[-1]
 
     async with serving(service):
         again = await service.clients.reserve(event_id, 3, key="kept", fresh=True)

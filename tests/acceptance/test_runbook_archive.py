@@ -1,8 +1,6 @@
 """What docs/operations.md tells an operator about old months, done as it stands there."""
 
-import shlex
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,9 @@ import pytest
 
 from evently.embedded import running_dsn
 from tests.acceptance.expectations import expect
+from tests.acceptance.runbook import blocks, follow, serving
 from tests.acceptance.service import Service
 from tests.acceptance.service_api import Answer
-from tests.acceptance.test_runbook import blocks
 
 AGE = """
 UPDATE events SET start_datetime = '2025-12-14 19:00Z', end_datetime = '2025-12-14 22:00Z',
@@ -33,26 +31,6 @@ def service(data_dir: Path) -> Iterator[Service]:
     service = Service(None, 1, data_dir=data_dir)
     yield service
     service.process.discard()
-
-
-@asynccontextmanager
-async def serving(service: Service) -> AsyncIterator[None]:
-    service.process.start()
-    async with service.connected():
-        yield
-    service.process.stop()
-
-
-def follow(service: Service, block: str, archives: Path) -> list[str]:
-    """Run each line with `archives` in the place of /archives; what each printed."""
-    said = []
-    for line in block.splitlines():
-        evently, *arguments = shlex.split(line)
-        assert evently == "evently"
-        done = service.process.run(*(one.replace("/archives", str(archives)) for one in arguments))
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        said.append(done.stdout)
-    return said
 
 
 async def report(service: Service, event_id: str, name: str) -> Any:
@@ -77,7 +55,7 @@ async def test_a_month_is_archived_beside_the_service_and_comes_back(
         before = await report(service, event_id, "analytics")
         assert before["tickets_sold"] == 3
 
-        planned, archived, verified = follow(service, archive, archives)
+        planned, archived, verified = follow(service, archive, "/archives", archives)
 
         assert planned == "2025-12: 1 events, 4 versions\n"
         assert archived == f"{archives / '2025-12'}: 1 events, 4 versions\n"
@@ -89,7 +67,7 @@ async def test_a_month_is_archived_beside_the_service_and_comes_back(
         history = await report(service, event_id, "history")
         assert (history["history"], history["total"], history["archived"]) == ([], 4, True)
 
-        restored, verified = follow(service, restore, archives)
+        restored, verified = follow(service, restore, "/archives", archives)
 
         assert restored.startswith("restored 1 events")
         assert "every event equals its ledger" in verified
