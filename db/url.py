@@ -5,6 +5,7 @@ not know to the server as a setting, and the server ends the connection.)
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -54,6 +55,9 @@ _INSTEAD = {
 }
 _WRITABLE = ("any", "read-write", "primary")
 _READABLE = (*_WRITABLE, "read-only", "standby")
+_AUTHORITY = re.compile(
+    r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*)(?P<after>.*)", re.DOTALL
+)
 _Query = dict[str, str]
 
 
@@ -70,7 +74,8 @@ class DatabaseUrl:
 
 def read_url(url: str) -> DatabaseUrl:
     """What `url` says. Raises ValueError, which names the parameter that cannot be honoured."""
-    split = urlsplit(url)
+    urls = _hosts_before_path(url)
+    split = urlsplit(urls[0])
     if split.scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be a URL like postgresql://user:password@host:5432/evently")
     try:
@@ -93,9 +98,12 @@ def read_url(url: str) -> DatabaseUrl:
         instead = _INSTEAD.get(name, "a setting of the server goes into options=-c%20name%3Dvalue")
         raise ValueError(f"has {name}, which this service does not take; {instead}")
     if len(query) < fields:
-        url = urlunsplit(split._replace(query=urlencode(query)))
+        urls = [_with_query(one, urlencode(query)) for one in urls]
+    hosts = urls if len(urls) > 1 else _hosts_in_query(urls[0])
+    if len(hosts) > HOSTS_MAX:
+        raise ValueError(f"names {len(hosts)} hosts; {HOSTS_MAX} are the most")
     return DatabaseUrl(
-        hosts=_one_host_each(url),
+        hosts=tuple(hosts),
         server_settings={name: text for name, text in server_settings.items() if text is not None},
         connect_timeout_s=None if timeout_s is None else float(timeout_s),
         target_session_attrs=target,
@@ -127,6 +135,14 @@ def check_url(url: str, *, writable: bool = True) -> None:
         )
 
 
+def hosts_and_name(url: str) -> str:
+    """The hosts and the name of the database that `url` names: all that is no secret."""
+    urls = _hosts_before_path(url)
+    split = urlsplit(urls[0])
+    hosts = ",".join(urlsplit(one).netloc.rpartition("@")[2] for one in urls)
+    return f"{hosts or dict(parse_qsl(split.query)).get('host', '')}{split.path}"
+
+
 def _number(query: _Query, name: str, least: int = 0, most: int = 2**31 - 1) -> str | None:
     """Take a whole number out of the query; None where there is none."""
     text = query.pop(name, None)
@@ -156,21 +172,26 @@ def _system_roots(query: _Query) -> bool:
     return True
 
 
-def _one_host_each(url: str) -> tuple[str, ...]:
-    """A URL for each host that `url` names, `url` itself where it names one or none.
+def _hosts_before_path(url: str) -> list[str]:
+    """A URL for each of the hosts that stand between commas before the path: `h1:5432,[::1]:5433`.
 
-    Hosts stand between commas before the path (`h1:5432,h2:5433`) or as `host` and `port` of the
-    query, as libpq reads them.
+    libpq reads them so. To urllib they are no hosts, and no URL from Python 3.14 on.
     """
-    split = urlsplit(url)
-    user, at, hosts = split.netloc.rpartition("@")
-    if "," in hosts:
-        found = [split._replace(netloc=f"{user}{at}{host}") for host in hosts.split(",")]
-    else:
-        found = [split._replace(query=query) for query in _queries(split.query)]
-    if len(found) > HOSTS_MAX:
-        raise ValueError(f"names {len(found)} hosts; {HOSTS_MAX} are the most")
-    return tuple(urlunsplit(one) for one in found) if len(found) > 1 else (url,)
+    parts = _AUTHORITY.fullmatch(url)
+    if parts is None:
+        return [url]
+    return [f"{parts['before']}{host}{parts['after']}" for host in parts["hosts"].split(",")]
+
+
+def _hosts_in_query(url: str) -> list[str]:
+    """A URL for each of the hosts that `host` and `port` of its query name, as libpq reads them."""
+    query = urlsplit(url).query
+    found = _queries(query)
+    return [url] if len(found) == 1 else [_with_query(url, one) for one in found]
+
+
+def _with_query(url: str, query: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(query=query))
 
 
 def _queries(query: str) -> list[str]:

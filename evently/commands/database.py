@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import click
 
 from db.database import Database
 from db.migrate import MigrationError, check_database, migrate_database
+from db.url import hosts_and_name
 from evently.domain.errors import Fault
 from evently.embedded import (
     EmbeddedPostgres,
@@ -105,7 +105,7 @@ def _server(
     """The database's URL, and whether this command started its server."""
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
-        click.echo(f"database: {_without_secrets(dsn)}", err=True)
+        click.echo(f"database: {hosts_and_name(dsn)}", err=True)
         yield dsn, False
         return
     folder = settings.data_dir.resolve()
@@ -123,13 +123,6 @@ def _server(
         yield server.dsn(), True
     finally:
         server.stop()
-
-
-def _without_secrets(dsn: str) -> str:
-    """Hosts and name of the database that a URL names."""
-    url = urlsplit(dsn)
-    hosts = url.netloc.rpartition("@")[2] or ",".join(parse_qs(url.query).get("host", []))
-    return f"{hosts}{url.path}"
 
 
 def _start_unless_running(data_dir: Path, starting_s: float) -> EmbeddedPostgres | str:

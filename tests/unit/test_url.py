@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from db.url import HOSTS_MAX, check_url, read_url
+from db.url import HOSTS_MAX, check_url, hosts_and_name, read_url
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,19 @@ def test_hosts_before_the_path_share_all_the_rest() -> None:
         "postgresql://u:p%40@[::1]:5433/evently?sslmode=require",
         "postgresql://u:p%40@two/evently?sslmode=require",
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://u:secret@one:5432,[::1]:5433/evently", "one:5432,[::1]:5433/evently"),
+        ("postgresql://u:secret@one/evently?sslpassword=secret", "one/evently"),
+        ("postgresql://u@/evently?host=one,/run&password=secret", "one,/run/evently"),
+        ("postgresql:///evently", "/evently"),
+    ],
+)
+def test_a_url_is_told_without_its_secrets(url: str, told: str) -> None:
+    assert hosts_and_name(url) == told
 
 
 def test_hosts_in_the_query_have_a_port_each_or_one_for_all() -> None:
