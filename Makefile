@@ -1,4 +1,4 @@
-# Every target does its own set-up: a machine with Python 3.11 to 3.13 and make is enough.
+# Every target does its own set-up: a machine with Python 3.11 to 3.14 and make is enough.
 # `make PYTHON=python3.12 install` chooses the interpreter; later targets keep that choice.
 
 VENV := .venv
@@ -8,10 +8,17 @@ RUNS := $(VENV)/.runs
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt
 
-# The first of these that is a supported version.
-CHECK := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-CANDIDATES := python3.11 python3.12 python3.13 python3
-PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c '$(CHECK)' 2>/dev/null && echo $$p && break; done)
+# The first of these that is a supported version; before others, one that was built with profile
+# guided optimisation, which saves 15% of a move's time in Python. Distributions build theirs so.
+CHECK := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+VENV_CHECK := import ensurepip, venv
+FAST_CHECK := import sys, sysconfig; sys.exit(sys.base_prefix != "/usr" and "--enable-optimizations" not in (sysconfig.get_config_var("CONFIG_ARGS") or ""))
+CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 /usr/bin/python3
+PYTHON ?= $(eval PYTHON := $(shell usable=; for p in $(CANDIDATES); do \
+	$$p -c '$(CHECK)' 2>/dev/null || continue; \
+	test -n "$$usable" || usable=$$p; \
+	$$p -c '$(VENV_CHECK); $(FAST_CHECK)' 2>/dev/null && usable=$$p && break; \
+	done; echo $$usable))$(PYTHON)
 
 # Choosing another interpreter by name sets up the environment again.
 ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
@@ -55,9 +62,9 @@ help:
 install: $(INSTALLED)
 
 $(RUNS): setup.cfg pyproject.toml constraints.txt
-	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is needed: install one, or set PYTHON=/path/to/python' >&2; exit 1; }
-	@$(PYTHON) -c '$(CHECK)' || { echo '$(PYTHON) is not Python 3.11, 3.12 or 3.13' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv, or python3.11-venv for that version)' >&2; exit 1; }
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 to 3.14 is needed: install one, or set PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) -c '$(CHECK)' || { echo '$(PYTHON) is not Python 3.11 to 3.14' >&2; exit 1; }
+	@$(PYTHON) -c '$(VENV_CHECK)' 2>/dev/null || { echo '$(PYTHON) cannot make a virtual environment: install its venv package (Debian and Ubuntu: apt-get install python3-venv, or python3.11-venv for that version)' >&2; exit 1; }
 	@echo 'Installing what running needs into $(VENV): 150 MB, about a minute'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) --editable .
