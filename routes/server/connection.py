@@ -16,18 +16,19 @@ Rules:
    answered.
 3. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
    not become a flood of tracebacks. (aiohttp logs one for each, and names itself in the response.)
-4. After a head that is refused while it arrives (`arriving_heads`), nothing more is parsed.
+4. After bytes that are not a request, or a head that is refused while it arrives
+   (`arriving_heads`), nothing more is parsed; it is read and dropped for a while (`rest`).
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
 from routes.contract.answers import encode
@@ -44,14 +45,15 @@ from routes.server.arriving_heads import (
 )
 from routes.server.fast_path import Exchange, FastPath
 from routes.server.response import JSON, NO_STORE, Response, head_of
+from routes.server.rest import Rest
 
 log = logging.getLogger(__name__)
 
 # Proxies and clients reuse a connection within this time; nginx's own default is the same. It
 # also bounds how long a client may take to send the head of its first request.
 KEEP_ALIVE_S = 75.0
-# The rest of a body that is not wanted is read for this long, so that the client gets to see the
-# response.
+# The rest of a body that is not wanted, or what follows bytes that are no request, is read for this
+# long, so that the client gets to see the response.
 LINGER_S = 2.0
 # Many clients send a short body right after its head, in a packet of its own. The fast path waits
 # this long for it; then the request goes to the dispatcher, which can deal with bodies that drip.
@@ -75,8 +77,8 @@ class Connection(web.RequestHandler):
         self._serving = False
         self._body_timer: asyncio.TimerHandle | None = None
         self._head = ArrivingHead(server.heads)
-        # Why nothing more that arrives is parsed.
-        self._refusal: ApiError | None = None
+        # What arrives from now on, if it is not parsed any more.
+        self._rest: Rest | None = None
         # Set by `shutdown` to learn when the pending response has been written.
         self._answered: asyncio.Future[None] | None = None
 
@@ -104,7 +106,7 @@ class Connection(web.RequestHandler):
     @property
     def expects_more(self) -> bool:
         """Whether a request may be under way: an unfinished one, or the client's first."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing() or self._lingers:
             return False
         # aiohttp's loop has taken a message, and has made no request of it yet.
         between = self._waiter is None and self._current_request is None
@@ -113,18 +115,20 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Have aiohttp parse and queue what was received, without waking its request loop."""
-        if self._refusal is not None:
+        if self._rest is not None:
             return
         known = self._request_count
         waiter, self._waiter = self._waiter, None
         super().data_received(data)
         self._waiter = waiter
         if self._request_count != known:
-            self._bound_heads(self._request_count - known, data)
+            refusal = self._bound_heads(self._request_count - known, data)
+            if refusal is not None or isinstance(self._messages[-1][0], _ErrInfo):
+                self._refuse(refusal)
         elif not (self._close or self._force_close or self._buffer_paused):
-            self._refusal = self._head.grew(len(data))
-        if self._refusal is not None:
-            self._messages.append((_as_message(self._refusal), EMPTY_PAYLOAD))
+            refusal = self._head.grew(len(data))
+            if refusal is not None:
+                self._refuse(refusal)
         self._serve()
 
     def resume_writing(self) -> None:
@@ -157,22 +161,36 @@ class Connection(web.RequestHandler):
 
         aiohttp has stopped reading by now, and closing would wait until the client has read.
         """
-        if self.unfinished and self.transport is not None:
+        if (self.unfinished or self._lingers) and self.transport is not None:
             self.transport.abort()
         elif self._exchange is not None:
             self._answered = self._loop.create_future()
             await asyncio.wait((self._answered,), timeout=timeout)
         await super().shutdown(timeout)
 
-    def _bound_heads(self, count: int, data: bytes) -> None:
+    @property
+    def _lingers(self) -> bool:
+        """Whether it only waits for its client to end it."""
+        return self._rest is not None and self._rest.lingers
+
+    def _bound_heads(self, count: int, data: bytes) -> ApiError | None:
         """Note that the heads of `count` requests are complete; drop them if one is too long."""
         if not self._head.completed(self._messages[-1][1], data):
-            return
+            return None
         arrived = [self._messages.pop() for _ in range(count)]
         if any(is_too_long(message) for message, _ in arrived):
-            self._refusal = too_long()
-        else:
-            self._messages.extend(reversed(arrived))
+            return too_long()
+        self._messages.extend(reversed(arrived))
+        return None
+
+    def _refuse(self, error: ApiError | None) -> None:
+        """Queue the last answer: of this error, or that aiohttp's parser has queued."""
+        message = self._messages.pop()[0] if error is None else _as_message(error)
+        assert self.transport is not None, "it has brought something"
+        self._rest = Rest(self.transport)
+        # To aiohttp, the body of a request.
+        self._messages.append((message, cast(StreamReader, self._rest)))
+        self._head.forget()
 
     def _serve(self) -> None:
         """Answer queued requests as far as that is possible now."""
@@ -260,6 +278,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what the dispatcher never saw: what is not HTTP, or a bug in between."""
+        if self._rest is not None:
+            self._rest.answered()
         if isinstance(exc, ApiError):
             error = exc
             self._observer.answered("OTHER", UNMATCHED, status, 0.0)
@@ -293,6 +313,7 @@ class EdgeServer(web.Server):
         keep_alive_s: float = KEEP_ALIVE_S,
         body_grace_s: float = BODY_GRACE_S,
         heads_bytes_max: int = ARRIVING_BYTES_MAX,
+        linger_s: float = LINGER_S,
     ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
@@ -300,6 +321,7 @@ class EdgeServer(web.Server):
         self.body_grace_s = body_grace_s
         self.heads = ArrivingHeads(heads_bytes_max)
         self._keep_alive_s = keep_alive_s
+        self._linger_s = linger_s
 
     async def arrived(self, within_s: float) -> None:
         """Wait until no connection expects more, or `within_s` have passed.
@@ -322,7 +344,7 @@ class EdgeServer(web.Server):
             loop=asyncio.get_running_loop(),
             access_log=None,
             keepalive_timeout=self._keep_alive_s,
-            lingering_time=LINGER_S,
+            lingering_time=self._linger_s,
             auto_decompress=False,
         )
 

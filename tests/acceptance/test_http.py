@@ -29,6 +29,8 @@ ANSWER_S = 10.0
 ENDED_S = 5.0
 PIPELINED = 100
 STORM = 200
+# More than a socket's buffers hold, and than a server reads in one turn.
+MUCH = 2048 * (b"X-A: " + 8000 * b"0" + b"\r\n")
 
 
 def shown(attack: RawAttack, answer: Answer) -> str:
@@ -76,6 +78,23 @@ async def test_what_is_no_request_ends_its_connection_and_nothing_after_it_is_he
     assert not problems, f"{len(problems)} problems\n" + "\n".join(problems)
     assert await target.event() == before
     assert len(service.process.log()[seen:].splitlines()) < len(RAW_ATTACKS) / 10
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(b"this is no request\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n", 431)],
+    ids=["no request", "a head without an end"],
+)
+async def test_an_answer_is_not_lost_to_what_its_client_still_sends(
+    target: Target, sent: bytes, status: int
+) -> None:
+    async with asyncio.timeout(ANSWER_S), connection(target.url) as (reader, writer):
+        writer.write(sent + MUCH)
+        assert (await answer_from(reader)).status == status
+        # A connection that was closed is reset by this.
+        writer.write(MUCH)
+        await writer.drain()
+        assert await reader.read() == b""
 
 
 async def test_an_odd_request_leaves_the_next_one_on_its_connection_alone(

@@ -20,7 +20,7 @@ from evently.metrics import make_metrics
 from routes.api import ENDPOINTS
 from routes.auth.internal_keys import InternalKeys
 from routes.server.admission import Admission
-from routes.server.connection import BODY_GRACE_S, EdgeServer
+from routes.server.connection import BODY_GRACE_S, LINGER_S, EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
 from routes.server.targets import Targets
@@ -68,12 +68,20 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
+        self.ended = False
         self.aborted = False
         self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: Any) -> None:
         assert not self.closed, "nothing is written after the end"
+        assert not self.ended, "nor after the end of this side"
         self.written += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
         self.closed = True
@@ -95,7 +103,7 @@ class Wire(asyncio.Transport):
 class Client:
     """A client and its connection to a service whose events are in the test's hand."""
 
-    def __init__(self, body_grace_s: float = BODY_GRACE_S) -> None:
+    def __init__(self, body_grace_s: float = BODY_GRACE_S, linger_s: float = LINGER_S) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
         metrics = make_metrics()
@@ -119,6 +127,7 @@ class Client:
             services.observer,
             FastPath(Targets(ENDPOINTS), admission),
             body_grace_s=body_grace_s,
+            linger_s=linger_s,
         )
         self.wire = Wire()
         self.connection = self.wire.protocol = self.server()
@@ -171,8 +180,8 @@ def tasks() -> int:
     return len(asyncio.all_tasks())
 
 
-async def connected(body_grace_s: float = BODY_GRACE_S) -> Client:
+async def connected(body_grace_s: float = BODY_GRACE_S, linger_s: float = LINGER_S) -> Client:
     """A client whose connection is ready for its first request."""
-    client = Client(body_grace_s)
+    client = Client(body_grace_s, linger_s)
     await until(lambda: client.connection.idle)
     return client

@@ -35,7 +35,7 @@ async def test_a_head_of_just_the_bound_is_answered(client: Client, pieces: int)
 async def test_a_longer_head_is_refused_and_nothing_follows_it(client: Client, pieces: int) -> None:
     send(client, head_of(HEAD_BYTES_MAX + 1), pieces)
     client.send("GET", READ)
-    await until(lambda: client.wire.closed)
+    await until(lambda: client.wire.ended)
 
     ((status, headers, body),) = client.answers()
     assert (status, headers["Connection"]) == (431, "close")
@@ -50,7 +50,7 @@ async def test_a_head_that_does_not_end_is_refused_at_the_bound(client: Client) 
     assert client.wire.written == b""
 
     client.connection.data_received(LINE)
-    await until(lambda: client.wire.closed)
+    await until(lambda: client.wire.ended)
 
     assert client.statuses() == [431]
 
@@ -61,7 +61,7 @@ async def test_requests_before_it_are_answered_first(client: Client) -> None:
     client.connection.data_received(3 * LINE)
     assert client.wire.written == b""
     client.events.asked[0][1].set_result(done(3))
-    await until(lambda: client.wire.closed)
+    await until(lambda: client.wire.ended)
 
     assert client.statuses() == [200, 431]
 

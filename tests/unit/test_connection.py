@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from tests.unit.one_connection import READ, RESERVE, Client, connected, done, request, until
+from tests.unit.one_connection import (
+    READ,
+    RESERVE,
+    Client,
+    connected,
+    done,
+    request,
+    tasks,
+    until,
+)
 
 
 @pytest.fixture
@@ -103,3 +112,39 @@ async def test_a_draining_worker_takes_the_long_way_which_says_goodbye(client: C
     await until(lambda: client.wire.closed)
 
     assert client.answers()[0][1]["Connection"] == "close"
+
+
+NO_REQUEST = b"this is no request\r\n\r\n"
+
+
+async def test_what_follows_no_request_is_dropped_until_the_client_ends_the_connection(
+    client: Client,
+) -> None:
+    client.connection.data_received(NO_REQUEST + request("GET", READ))
+    await until(lambda: client.wire.ended)
+    client.connection.data_received(request("GET", READ))
+    assert client.statuses() == [400]
+    assert not client.wire.closed
+
+    client.connection.connection_lost(None)
+    await until(lambda: tasks() == 1)
+    assert client.events.asked == []
+
+
+async def test_a_client_that_does_not_end_it_is_cut_off() -> None:
+    client = await connected(linger_s=0.01)
+    client.connection.data_received(NO_REQUEST)
+    async with asyncio.timeout(5):
+        while not client.wire.closed:
+            await asyncio.sleep(0.01)
+    assert client.wire.ended
+    assert client.statuses() == [400]
+
+
+async def test_a_connection_that_lingers_holds_up_nobody_who_stops(client: Client) -> None:
+    client.connection.data_received(NO_REQUEST)
+    await until(lambda: client.wire.ended)
+
+    assert not client.connection.expects_more
+    await client.connection.shutdown(5)
+    assert client.wire.aborted
