@@ -1,6 +1,7 @@
 """When seats are sold, and for what money: the form of an event, and a click on its page."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.async_api import expect
 
 from tests.acceptance.service import Service, from_now
 from tests.browser.people import log_in
+from tests.browser.test_events import shown
 from tests.browser.window import Window
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -167,3 +169,27 @@ async def test_closing_for_good_is_asked_for_first(service: Service, window: Win
     await expect(page.get_by_role("link", name="Edit")).to_have_count(0)
     answer = await service.clients.reserve(event_id, 1)
     assert answer.json["error"]["code"] == "EVENT_NOT_MODIFIABLE"
+
+
+async def test_an_archived_event_says_where_its_history_is(
+    service: Service, window: Window, tmp_path: Path
+) -> None:
+    await window.enter()
+    event_id = await window.create_event("Long over")
+    await window.publish()
+    assert (await service.clients.reserve(event_id, 3)).status == 200
+    await service.database.rows(
+        "UPDATE events SET start_datetime = '2025-12-14 19:00Z',"
+        " end_datetime = '2025-12-14 22:00Z' WHERE event_id = $1",
+        event_id,
+    )
+    done = service.process.run("archive", "--before", "2026-01", "--to", str(tmp_path))
+    assert "1 events" in done.stdout, done.stderr
+
+    await window.page.reload()
+
+    await window.at("Completed")
+    history = window.page.locator(".panel", has_text="History")
+    await expect(history).to_contain_text("Archived: its history is kept in files")
+    await expect(history.get_by_role("button")).to_have_count(0)
+    await shown(window, "sold", 3)

@@ -79,6 +79,7 @@ export async function eventPage({ element, id, gone }) {
   }
 
   function drawHistory(found) {
+    if (found.archived) return show(parts.versions, h("p.muted", "Archived: its history is kept in files. The sales of each day stay here."));
     for (const row of found.history) versions.set(row.version, row);
     const rows = [...versions.values()].sort((one, other) => other.version - one.version);
     const older = async () => drawHistory(await api.get(`events/${id}/history`, { limit: VERSIONS, page: Math.floor((found.total - rows.at(-1).version) / VERSIONS) + 1 }));
