@@ -3,7 +3,7 @@
 Rule: as in `bodies`, a model checks all that can be checked without looking anything up.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -26,6 +26,7 @@ HoldDuration = Annotated[
 class NewHold(Body):
     """Seats to be kept for a buyer."""
 
+    cacheable: ClassVar[bool] = True
     quantity: Positive
     duration_s: HoldDuration = DURATION_DEFAULT_S
     reference: OptionalReference = None
@@ -44,6 +45,7 @@ class HoldChange(Body):
 class Confirmation(Body):
     """What the buyer has paid in total, and what to do if the hold has expired."""
 
+    cacheable: ClassVar[bool] = True
     amount: Annotated[
         Price | None, Field(description="In total; without it, what the seats cost when held")
     ] = None

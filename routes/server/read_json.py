@@ -56,7 +56,8 @@ def _read(model: type[Body], raw: bytes) -> Body:
 
 
 # Bookings differ little: most bodies are one of a few hundred, and a lookup takes a tenth of the
-# 5 us that it takes to parse and validate one. A body that is refused is not cached.
+# 5 us that it takes to parse and validate one. Those that name their booking come once and are the
+# first to go. A body that is refused is not cached.
 cached_body = lru_cache(CACHED_BODIES_MAX)(_read)
 
 

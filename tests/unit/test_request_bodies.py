@@ -4,6 +4,7 @@ import pytest
 
 from routes.api import ENDPOINTS
 from routes.contract.bodies import SeatMove, SeatReturn
+from routes.contract.hold_bodies import Confirmation, NewHold
 from routes.server.read_json import BODY_BYTES_MAX, CACHED_BODY_BYTES_MAX, cached_body
 from tests.unit.one_connection import (
     KEY,
@@ -107,7 +108,12 @@ async def test_only_short_bodies_that_are_valid_are_cached(client: Client) -> No
     assert cached_body.cache_info().currsize == 1
 
 
-def test_no_body_but_a_seat_move_is_cached_for_others_may_hold_a_secret() -> None:
+def test_only_bodies_about_seats_are_cached_for_others_may_hold_a_secret() -> None:
     bodies = {endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None}
 
-    assert {body for body in bodies if body.cacheable} == {SeatMove, SeatReturn}
+    assert {body for body in bodies if body.cacheable} == {
+        SeatMove,
+        SeatReturn,
+        NewHold,
+        Confirmation,
+    }
