@@ -18,6 +18,7 @@ from evently.domain.columns import columns_of, folded_name, types_of
 from evently.domain.holdbacks import NO_HOLDBACKS, Holdbacks
 from evently.domain.level import level
 from evently.domain.state import EventDetails, EventState, Status
+from evently.domain.term_versions import NOTHING_NOTED, TermVersions
 from evently.domain.text import fold
 
 _Convert: TypeAlias = Callable[[Any], Any]
@@ -38,6 +39,13 @@ def holdbacks_of(given: list[Any]) -> Holdbacks:
     return msgspec.convert(given, Holdbacks) if given else NO_HOLDBACKS
 
 
+def _term_versions_of(given: dict[str, Any]) -> TermVersions:
+    return msgspec.convert(given, TermVersions) if given else NOTHING_NOTED
+
+
+_FROM_JSON: Mapping[Any, _Convert] = {Holdbacks: holdbacks_of, TermVersions: _term_versions_of}
+
+
 def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
     """How each column's value becomes the field's; what many events share is one object for all."""
     found: list[tuple[str, _Convert | None]] = []
@@ -46,8 +54,8 @@ def _conversions(cls: type) -> list[tuple[str, _Convert | None]]:
         convert: _Convert | None = None
         if column.sql == "uuid":
             convert = _shared_uuid if column.shared else str
-        elif types[name] == Holdbacks:
-            convert = holdbacks_of
+        elif column.sql == "jsonb":
+            convert = _FROM_JSON[types[name]]
         elif types[name] is Status:
             convert = Status
         elif column.shared:

@@ -13,6 +13,7 @@ from db.hold_rows import holds_to_json
 from db.row_types import RowType
 from evently.domain.commits import Record
 from evently.domain.holdbacks import Holdback
+from evently.domain.term_versions import TermVersions
 
 LEDGER_ROW = RowType(
     "ledger_row_3",
@@ -80,4 +81,6 @@ def _plain(given: object) -> Any:
         return float(given)
     if isinstance(given, Holdback):
         return {"name": given.name, "quantity": given.quantity, "release_at": given.release_at}
+    if isinstance(given, TermVersions):
+        return {"since": given.since, "changed": given.changed}
     raise TypeError(f"{type(given).__name__} has no place in the ledger")

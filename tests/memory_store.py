@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evently.domain.columns import columns_of
 from evently.domain.commits import (
@@ -45,6 +45,8 @@ ANSWERED_WITH_A_HOLD = frozenset(
 )
 IN_DETAILS = columns_of(EventDetails)
 SEAT_MOVES = frozenset({LedgerKind.RESERVED, LedgerKind.RETURNED})
+# Who writes as a release does that notes no terms that it changes.
+OLDER = "an older release"
 # How long a statement waits for a row that another one holds.
 LOCK_S = 1.0
 
@@ -266,28 +268,35 @@ class MemoryDatabase:
         return not batch.schedules or batch.after.details.start_datetime > now
 
     def overtake(self, event_id: str) -> None:
-        """Let another writer change the event: one more version, and nothing else."""
+        """Let another writer change the event: one more version, every third time of the offer."""
         state = self.states[event_id]
         if self.held_until_s.get(event_id, 0.0) > self.time():
             return
         self.foreign += 1
+        version = state.version + 1
+        changes: dict[str, Any] = {"description": f"by another writer, {self.foreign}"}
+        if self.foreign % 3 == 0:
+            changes["end_datetime"] = state.details.end_datetime + timedelta(seconds=1)
         entry = LedgerEntry(
-            state.version + 1,
+            version,
             LedgerKind.UPDATED,
             0,
             0,
             NO_MONEY,
             state.available_seats,
             state.status_at(self.now()),
-            {"description": f"by another writer, {self.foreign}"},
+            changes,
         )
-        details = replace(state.details, description=f"by another writer, {self.foreign}")
         after = replace(
-            state, details=details, version=state.version + 1, edited_version=state.version + 1
+            state,
+            details=replace(state.details, **changes),
+            version=version,
+            terms_version=version if "end_datetime" in changes else state.terms_version,
+            edited_version=version,
         )
         key = f"foreign-{self.foreign}"
         record = Record(entry, key, "elsewhere", Origin("admin:elsewhere", "elsewhere"))
-        self.execute([Batch(state, after, (record,))], "foreign", self.time())
+        self.execute([Batch(state, after, (record,))], OLDER, self.time())
 
     def _after(self, batch: Batch, now: datetime) -> EventState:
         row = self.states[batch.event_id]

@@ -9,7 +9,8 @@ Rules:
 3. Free, held, held back and sold seats are 0 or more, and add up to `total_capacity`, always.
 4. `terms_version` is the last version at which anything a buyer relies on (price, schedule,
    limits, venue, status other than published/sold_out) changed: a caller that saw that version
-   or a later one saw the same offer, whatever the seat count.
+   or a later one saw the same offer, whatever the seat count. `term_versions` says so of each of
+   them and is written with it.
 5. "Completed" is told by the clock and never stored. An event can be changed until its last moment:
    its start, or the end of sales if that is later.
 6. What the feed of changes tells follows from the two states and is decided with them.
@@ -241,7 +242,11 @@ def _accepted_admin(
     state: EventState, changes: dict[str, Any], kind: LedgerKind, now: datetime
 ) -> Accepted:
     version = state.version + 1
-    details = _edited(state.details, changes)
+    details, terms_version = _edited(state.details, changes), state.terms_version
+    terms = changes.keys() & TERMS
+    if terms:
+        noted = details.term_versions.with_change(terms, version, terms_version)
+        details, terms_version = replace(details, term_versions=noted), version
     capacity = changes.get("total_capacity", state.total_capacity)
     delta = capacity - state.total_capacity
     held_back_delta = details.held_back_seats - state.details.held_back_seats
@@ -253,7 +258,7 @@ def _accepted_admin(
         available_seats=available,
         status=by_seats(status, available, state.held_seats),
         version=version,
-        terms_version=version if changes.keys() & TERMS else state.terms_version,
+        terms_version=terms_version,
         revenue=state.revenue,
         updated_at=state.updated_at,
         cancelled_as_draft=state.status is Status.DRAFT and status is Status.CANCELLED,

@@ -204,12 +204,17 @@ class AmountExceedsRevenue:
 
 @value
 class StaleVersion:
-    """The caller decided on another version than the current one."""
+    """The caller decided on another version than the current one.
+
+    `changed_fields` are the terms of the offer that changed since the caller's version, by name;
+    none where none did, or where not all of them are known.
+    """
 
     expected_version: int
     current_version: int
     available_seats: int
     status: Status
+    changed_fields: tuple[str, ...] = ()
 
 
 @value

@@ -199,7 +199,10 @@ def is_stale(state: EventState, command: Reserve | Return | PlaceHold) -> bool:
 def stale(state: EventState, expected: int | None, now: datetime) -> StaleVersion:
     """The caller decided on version `expected`, which is not the current one."""
     assert expected is not None, "a move at any version is never stale"
-    return StaleVersion(expected, state.version, state.available_seats, state.status_at(now))
+    changed = state.details.term_versions.changed_after(expected, state.terms_version)
+    return StaleVersion(
+        expected, state.version, state.available_seats, state.status_at(now), changed
+    )
 
 
 def _share(revenue: Decimal, seats: int, sold: int, currency: str) -> Decimal:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from evently.domain.columns import Column, columns_of
 from evently.domain.currencies import CURRENCY_DEFAULT
 from evently.domain.holdbacks import NO_HOLDBACKS, Holdbacks
+from evently.domain.term_versions import NOTHING_NOTED, TermVersions
 from evently.domain.value import value
 
 
@@ -65,6 +66,11 @@ class EventDetails:
         datetime | None,
         Column("timestamptz", listed=False, derived=True, nullable=True, private=True),
     ] = None
+    # It stands here because only an admin's change writes it; `terms_version` tells whether it is
+    # complete.
+    term_versions: Annotated[
+        TermVersions, Column("jsonb", listed=False, derived=True, private=True)
+    ] = NOTHING_NOTED
 
     @property
     def sales_close(self) -> datetime:

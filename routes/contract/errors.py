@@ -310,15 +310,9 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             details = {"amount": float(amount), "revenue": float(revenue)}
             message = "More money would be paid back than the event has taken"
             return Code.AMOUNT_EXCEEDS_REVENUE, message, details
-        case StaleVersion(expected, current, available, status):
-            details = {
-                "expected_version": expected,
-                "current_version": current,
-                "available_seats": available,
-                "status": status,
-            }
+        case StaleVersion():
             message = "Event has changed since that version; try again with current_version"
-            return Code.CONCURRENT_UPDATE, message, details
+            return Code.CONCURRENT_UPDATE, message, _stale(refusal)
         case InvalidTransition(current_status, requested_status):
             details = {"from": current_status, "to": requested_status}
             message = f"Event cannot go from {current_status} to {requested_status}"
@@ -335,6 +329,18 @@ def _conflict(refusal: Conflict) -> tuple[Code, str, dict[str, Any]]:
             return Code.CAPACITY_BELOW_SOLD, message, details
         case _:
             assert_never(refusal)
+
+
+def _stale(refusal: StaleVersion) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "expected_version": refusal.expected_version,
+        "current_version": refusal.current_version,
+        "available_seats": refusal.available_seats,
+        "status": refusal.status,
+    }
+    if refusal.changed_fields:
+        details["changed_fields"] = refusal.changed_fields
+    return details
 
 
 def _not_on_sale(refusal: NotOnSale) -> str:

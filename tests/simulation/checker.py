@@ -56,10 +56,12 @@ from evently.domain.outcomes import (
     KeyReused,
     LedgerKind,
     NotOnSale,
+    StaleVersion,
     Unchanged,
 )
 from evently.domain.state import ON_SALE, EventState, Status
-from tests.memory_store import LedgerRow, MemoryDatabase
+from evently.domain.term_versions import TermVersions
+from tests.memory_store import OLDER, LedgerRow, MemoryDatabase
 from tests.simulation.blocks import block_faults, fields_of
 
 # The database's clock as the actors know it may be as old as the slowest answer.
@@ -247,13 +249,16 @@ class Checker:
         details = {name: to for name, to in changes.items() if name in DETAIL_FIELDS}
         if "holdbacks" in details:
             details |= fields_of(details["holdbacks"])
+        terms = changes.keys() & TERMS
+        if terms and row.writer != OLDER:
+            details["term_versions"] = self._noted(row)
         after = EventState(
             details=replace(state.details, **details) if details else state.details,
             total_capacity=capacity,
             available_seats=available,
             status=status,
             version=state.version + 1,
-            terms_version=row.version if changes.keys() & TERMS else state.terms_version,
+            terms_version=row.version if terms else state.terms_version,
             revenue=state.revenue + entry.money_delta,
             updated_at=row.recorded_at,
             cancelled_as_draft=state.cancelled_as_draft
@@ -266,6 +271,26 @@ class Checker:
         if entry.available_seats != available:
             self._violation(f"{available} of {capacity} seats: {row}")
         return after
+
+    def _noted(self, row: LedgerRow) -> TermVersions:
+        """When each term changed, up to this row and since a change that notes nothing of it."""
+        since, last = 1, dict[str, int]()
+        for one in self.database.ledger[row.event_id][1 : row.version]:
+            terms = _terms_in(one)
+            if terms and one.writer == OLDER:
+                since, last = one.version, {}
+            else:
+                last |= dict.fromkeys(terms, one.version)
+        return TermVersions(since, tuple(sorted(last.items())))
+
+    def _check_changed(self, attempt: Attempt, refusal: StaleVersion) -> None:
+        """The terms that it names: those that the ledger has since, all of them or none."""
+        rows = self.database.ledger[attempt.event_id]
+        since = rows[refusal.expected_version : refusal.current_version]
+        terms = sorted({name for row in since for name in _terms_in(row)})
+        unnoted = any(row.writer == OLDER and _terms_in(row) for row in since)
+        if refusal.changed_fields != tuple(terms) and (refusal.changed_fields or not unnoted):
+            self._violation(f"{terms} changed: {attempt}")
 
     def _check_seats(self, state: EventState, holds: Holds, row: LedgerRow) -> None:
         """The four numbers, without the help of the code that is looked at."""
@@ -312,7 +337,7 @@ class Checker:
         self._rows[scope] = row
         attempts = self._attempts.get(scope)
         if attempts is None:
-            if row.writer != "foreign" and row.record.origin != ORIGIN:
+            if row.writer not in {"foreign", OLDER} and row.record.origin != ORIGIN:
                 self._violation(f"nobody asked for {row}")
             return
         self._check_request(row, attempts)
@@ -395,6 +420,8 @@ class Checker:
     def _check_refusal(self, attempt: Attempt, refusal: Answer) -> None:
         row = self._rows.get(attempt.scope)
         self._check_repetition(attempt, refusal)
+        if isinstance(refusal, StaleVersion):
+            self._check_changed(attempt, refusal)
         if row is not None and row.at_s < attempt.sent_s:
             self._violation(f"refused, and in the ledger since {row.at_s:.3f}: {attempt}")
         if refusal == NO_ROOM and (self.bugs_planted or self._has_no_room(attempt.command)):
@@ -522,6 +549,10 @@ class Checker:
 
     def _violation(self, what: str) -> None:
         self.violations.append(what)
+
+
+def _terms_in(row: LedgerRow) -> Collection[str]:
+    return (row.record.entry.changes or {}).keys() & TERMS
 
 
 def _same(one: EventState, other: EventState) -> bool:

@@ -27,6 +27,7 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import EventState, Status
+from evently.domain.term_versions import TermVersions
 from tests.examples import (
     NOW,
     ORIGIN,
@@ -97,11 +98,15 @@ def test_a_batch_has_one_record_for_every_version_and_the_sum_of_their_deltas() 
     seats = sum(entry.seat_delta + entry.capacity_delta for entry in entries)
     assert after.available_seats - base.available_seats == seats == -8 + 2 + 10
     assert after.revenue - base.revenue == sum(entry.money_delta for entry in entries)
-    assert made.batch.changes == {"name": "Day", "total_capacity": 20}
+    assert made.batch.changes == {
+        "name": "Day",
+        "total_capacity": 20,
+        "term_versions": TermVersions(1, (("status", 2), ("total_capacity", 5))),
+    }
 
 
 def test_a_batch_of_seat_moves_edits_nothing_and_the_last_edit_of_a_field_counts() -> None:
-    moves = planned(reserve(1), cancel(3)).batch
+    moves = planned(reserve(1), give_back(1)).batch
     edits = planned(update(2, name="Day"), update(3, name="Noon")).batch
 
     assert moves is not None
@@ -135,7 +140,7 @@ def test_a_refusal_alone_is_unproven_until_the_state_was_read_after_its_request(
     [
         (reserve(11), InsufficientSeats(11, 10), True),
         (give_back(1), SeatsExceedCapacity(1, 0), True),
-        (reserve(1, 1), StaleVersion(1, 2, 10, Status.PUBLISHED), False),
+        (reserve(1, 1), StaleVersion(1, 2, 10, Status.PUBLISHED, ("status",)), False),
     ],
 )
 def test_a_refusal_of_a_callers_key_is_committed_and_moves_the_fence_alone(

@@ -81,6 +81,7 @@ from evently.domain.outcomes import (
     StaleVersion,
 )
 from evently.domain.state import EventDetails, EventState, Status
+from evently.domain.term_versions import TermVersions
 
 seats = st.integers(1, 2**31 - 1)
 versions = st.integers(1, 2**63 - 1)
@@ -191,6 +192,9 @@ states = st.builds(
         holdbacks=blocks,
         held_back_seats=seats,
         next_release_at=st.none() | instants,
+        term_versions=st.builds(
+            TermVersions, versions, st.lists(st.tuples(texts, versions), max_size=3).map(tuple)
+        ),
     ),
     total_capacity=seats,
     available_seats=st.integers(0, 2**31 - 1),
@@ -227,7 +231,9 @@ ANSWER: dict[type, st.SearchStrategy[Answer]] = {
     ),
     SeatsExceedCapacity: st.builds(SeatsExceedCapacity, seats, seats),
     AmountExceedsRevenue: st.builds(AmountExceedsRevenue, prices, prices),
-    StaleVersion: st.builds(StaleVersion, versions, versions, seats, statuses),
+    StaleVersion: st.builds(
+        StaleVersion, versions, versions, seats, statuses, st.lists(texts, max_size=3).map(tuple)
+    ),
     InvalidTransition: st.builds(InvalidTransition, statuses, texts),
     CapacityBelowSold: st.builds(CapacityBelowSold, seats, seats, seats, seats),
     MaxTicketsExceeded: st.builds(MaxTicketsExceeded, seats, seats),

@@ -44,7 +44,11 @@ def test_a_batch_that_needs_room_names_its_venue_and_the_capacity() -> None:
 
     row = dict(zip(BATCH_ROW.columns, batch_row(made), strict=True))
 
-    assert json.loads(row["changes"]) == {"venue_id": VENUE, "total_capacity": 20}
+    assert json.loads(row["changes"]) == {
+        "venue_id": VENUE,
+        "total_capacity": 20,
+        "term_versions": {"since": 1, "changed": [["status", 2], ["total_capacity", 3]]},
+    }
 
 
 def test_a_row_of_the_ledger_and_of_a_refusal_is_a_tuple_in_the_order_of_its_type() -> None:
