@@ -268,14 +268,14 @@ class MemoryDatabase:
         return not batch.schedules or batch.after.details.start_datetime > now
 
     def overtake(self, event_id: str) -> None:
-        """Let another writer change the event: one more version, every third time of the offer."""
+        """Let another writer change the event: one more version, every second time of the offer."""
         state = self.states[event_id]
         if self.held_until_s.get(event_id, 0.0) > self.time():
             return
         self.foreign += 1
         version = state.version + 1
         changes: dict[str, Any] = {"description": f"by another writer, {self.foreign}"}
-        if self.foreign % 3 == 0:
+        if self.foreign % 2:
             changes["end_datetime"] = state.details.end_datetime + timedelta(seconds=1)
         entry = LedgerEntry(
             version,

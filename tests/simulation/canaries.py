@@ -61,6 +61,7 @@ from tests.simulation.bulk_canaries import (
     mix_up_the_results_of_a_request,
 )
 from tests.simulation.nth_call import failures, play
+from tests.simulation.term_canaries import name_terms_where_some_are_not_known
 
 # Seeds that a mutant may live through before it counts as missed. The rarest, a hold confirmed
 # after its time, shows in one of 260 seeds: 400 of them miss it in one case out of five.
@@ -419,6 +420,7 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     sell_the_seats_of_a_block_twice,
     free_a_block_twice,
     refuse_before_blocks_were_freed,
+    name_terms_where_some_are_not_known,
     mix_up_the_results_of_a_request,
     answer_a_request_before_its_last_move,
     call_a_lost_answer_overloaded,

@@ -1,4 +1,4 @@
-"""Mutants of what is noted of an offer's terms; `canaries` has the rule."""
+"""Mutants of what a conflict tells of an offer's terms; `canaries` has the rule."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,9 @@ from evently.domain.term_versions import TermVersions
 
 
 @contextmanager
-def name_terms_as_if_every_release_noted_them() -> Iterator[None]:
-    with patch.object(TermVersions, "_knows", lambda self, terms_version: True):
+def name_terms_where_some_are_not_known() -> Iterator[None]:
+    def changed_after(self: TermVersions, version: int, terms_version: int) -> tuple[str, ...]:
+        return tuple(name for name, at in self.changed if at > version)
+
+    with patch.object(TermVersions, "changed_after", changed_after):
         yield
