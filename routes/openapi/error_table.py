@@ -95,7 +95,8 @@ ERRORS: Mapping[Code, Explained] = {
         "An admin with this email already exists",
     ),
     Code.CONCURRENT_UPDATE: Explained(
-        "The event has changed since that version; nothing was done",
+        "The event has changed since that version; nothing was done. `changed_fields` names the"
+        " terms of the offer that changed since, if any did: `base_price`, the schedule, ...",
         "Yes, with `current_version`, if the change still makes sense; nothing was done",
         "Event has changed since that version; try again with current_version",
         {
@@ -105,6 +106,7 @@ ERRORS: Mapping[Code, Explained] = {
             "available_seats": 3,
             "status": "published",
         },
+        more=("changed_fields",),
     ),
     Code.INSUFFICIENT_SEATS: Explained(
         "Fewer seats are left than requested; final. `held` ones are in holds; some may be free"

@@ -52,7 +52,8 @@ The Evently platform's source of truth for events, their venues and the seats th
 ## Versions
 An event has one `version`. Every change raises it by one, whether by an admin or by a seat move.
 - An integer is strict: if the event has another version, nothing changes and the answer is
-  409 `CONCURRENT_UPDATE`, with the `current_version` and `available_seats` for the next try.
+  409 `CONCURRENT_UPDATE`, with the `current_version` and `available_seats` for the next try, and
+  with `changed_fields` if the offer has changed since that version.
 - On seat moves, `"on_conflict": "retry"` beside an integer lets the service resolve the conflict,
   if only the seat count has changed since that version.
 - On seat moves, `"*"` accepts whatever version the event has.

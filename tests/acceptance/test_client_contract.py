@@ -4,6 +4,7 @@ Rule: no test knows which of the two it runs on.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -192,6 +193,7 @@ async def test_a_strict_version_is_refused_once_it_is_stale(stage: Stage) -> Non
         error = caught.value
         assert (error.current_version, error.available_seats) == (3, 4)
         assert (error.event_status, error.details["expected_version"]) == ("published", 2)
+        assert (error.changed_fields, "changed_fields" in error.details) == ((), False)
         # A conflict is not the last word.
         moved = await events.reserve(event_id, 1, version=3, on_conflict="fail", key="mine")
     assert (moved.version, moved.replayed) == (4, False)
@@ -210,8 +212,44 @@ async def test_retry_accepts_other_seat_counts_but_no_other_offer(stage: Stage) 
         current = await events.reserve(event_id, 1, version=2, on_conflict="current")
         assert (await events.get_event(event_id)).base_price == 30
     assert (moved.version, moved.conflicts) == (4, 0)
-    assert caught.value.current_version == 5
+    assert (caught.value.current_version, caught.value.changed_fields) == (5, ("base_price",))
     assert (current.version, current.conflicts, current.tries) == (6, 1, 2)
+
+
+async def test_a_conflict_names_all_terms_that_changed_since(stage: Stage) -> None:
+    event_id = await stage.add_event(5)
+
+    async def told(version: int) -> tuple[str, ...]:
+        errors = [
+            await _refusal(events.reserve(event_id, 1, version=version, on_conflict="fail")),
+            await _refusal(events.hold(event_id, 1, version=version, on_conflict="fail")),
+            *await events.move_many([SeatMove(event_id, -1, version=version, on_conflict="fail")]),
+        ]
+        assert all(isinstance(error, ConcurrentUpdate) for error in errors)
+        (fields,) = {
+            error.changed_fields for error in errors if isinstance(error, ConcurrentUpdate)
+        }
+        return fields
+
+    async with stage.client() as events:
+        await events.reserve(event_id, 1)  # 3
+        await stage.change_price(event_id, PRICE)  # 4
+        assert (await told(1), await told(2), await told(9)) == (("status",), (), ())
+        await stage.change_price(event_id, Decimal(30))  # 5
+        await stage.change_price(event_id, PRICE)  # 6
+        await stage.pause(event_id, paused=False)  # 7
+        assert (await told(1), await told(4)) == (("base_price", "status"), ("base_price",))
+        assert (await told(5), await told(6)) == (("base_price",), ())
+        await stage.cancel(event_id)  # 8
+        returned = await _refusal(events.return_seats(event_id, 1, version=6, on_conflict="fail"))
+    assert isinstance(returned, ConcurrentUpdate)
+    assert (returned.current_version, returned.changed_fields) == (8, ("status",))
+
+
+async def _refusal(call: Awaitable[object]) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await call
+    return caught.value
 
 
 async def test_what_is_not_on_sale_is_not_there(stage: Stage) -> None:

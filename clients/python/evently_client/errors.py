@@ -255,6 +255,14 @@ class ConcurrentUpdate(Refused):
         """The event's status at that version."""
         return self.details.get("status")
 
+    @property
+    def changed_fields(self) -> tuple[str, ...]:
+        """The terms of the offer that changed since the caller's version, like `base_price`.
+
+        All of them, sorted; empty if only seats moved, or if the service does not know which.
+        """
+        return tuple(self.details.get("changed_fields", ()))
+
 
 class KeyReused(Refused):
     """The key was already used for another request."""

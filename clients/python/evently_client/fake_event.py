@@ -108,7 +108,8 @@ class FakeEvent:
     end_datetime: datetime
     status: str
     version: int
-    terms_version: int
+    # At which version each term of the offer last changed; those that never did are not there.
+    term_versions: dict[str, int]
     # Told of what the feed of changes shows: the kind, and its data.
     tell: Callable[["FakeEvent", str, Mapping[str, Any]], None] = lambda *_: None
     keys: dict[str, tuple[Command, Outcome]] = field(default_factory=dict)
@@ -144,18 +145,19 @@ class FakeEvent:
         return "completed" if self.status in ON_SALE and self.end_datetime <= now else self.status
 
     def change(self, **terms: Any) -> None:
-        """Make a new version with another offer, as an admin does."""
+        """Make a new version with these terms of the offer, as an admin does."""
+        terms = {name: value for name, value in terms.items() if value != getattr(self, name)}
         changes = {
             name: {"from": plain(getattr(self, name)), "to": plain(value)}
             for name, value in terms.items()
         }
+        self.version += 1
         for name, value in terms.items():
             setattr(self, name, value)
-        self.version += 1
-        self.terms_version = self.version
+            self.term_versions[name] = self.version
         if self.status == "cancelled":
             self.tell(self, "cancelled", {})
-        elif self.status != "draft":
+        elif self.status != "draft" and changes:
             self.tell(self, "updated", changes)
 
     def answer(self, command: Command, key: str | None, now: datetime) -> tuple[Outcome, bool]:
@@ -255,14 +257,17 @@ class FakeEvent:
         """Why a decision that is based on `version`, None for any, does not hold, if so."""
         if version is None or version == self.version:
             return None
-        if retry and self.terms_version <= version < self.version:
+        changed = sorted(name for name, at in self.term_versions.items() if at > version)
+        if retry and version < self.version and not changed:
             return None
-        details = {
+        details: dict[str, Any] = {
             "expected_version": version,
             "current_version": self.version,
             "available_seats": self.available_seats,
             "status": self.status_at(now),
         }
+        if changed:
+            details["changed_fields"] = changed
         message = "Event has changed since that version; try again with current_version"
         return Refusal(409, "CONCURRENT_UPDATE", message, details, final=False)
 

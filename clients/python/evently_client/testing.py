@@ -123,7 +123,7 @@ class FakeEventService:
             end_datetime=start + lasts,
             status="published" if published else "draft",
             version=version,
-            terms_version=version,
+            term_versions={"status": version} if published else {},
             tell=self._feed.tell,
             sales_start=None if sales_open_in is None else self._now() + sales_open_in,
         )
