@@ -104,7 +104,7 @@ async def test_retries_returns_holds_and_admins_are_told_as_well(
 ) -> None:
     await offer.of.reserve(2)  # 3
     await offer.change(base_price=30)  # 4
-    again = {"on_conflict": "retry"}
+    again: dict[str, Any] = {"on_conflict": "retry"}
     move = service.clients.move
     for answer in (
         await offer.reserve(3, **again),

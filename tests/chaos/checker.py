@@ -224,7 +224,7 @@ class _Check:
         if not move.retry and row.version != move.version + 1:
             self._violated(OTHER, f"a strict move at another version: {row}, {move}", move.key)
         changed = self._ledger.between(move.version, row.version - 1)
-        if move.retry and any(r.new_terms for r in changed):
+        if move.retry and any(r.terms for r in changed):
             self._violated(OTHER, f"moved on other terms: {row}, {move}", move.key)
 
     def _check_refused_and_done(self, move: Move, row: Row) -> None:

@@ -11,6 +11,8 @@ from typing import Self
 
 import asyncpg
 
+from evently.domain.event import TERMS
+
 FOREIGN = "foreign"
 # A row bears the time at which its statement began; its commit came up to this much later, after
 # a wait for a lock, say.
@@ -32,7 +34,8 @@ class Row:
     caller: str
     recorded_s: float
     description: str | None = None
-    new_terms: bool = False
+    # The terms of the offer that changed.
+    terms: Sequence[str] = ()
     held_delta: int = 0
     held_back_delta: int = 0
     # The hold that it is about, or all that expired.
@@ -89,7 +92,7 @@ class EventLedger:
         """Both as of one moment."""
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             event = await connection.fetchrow(_EVENT, event_id)
-            rows = await connection.fetch(_LEDGER, event_id)
+            rows = await connection.fetch(_LEDGER, event_id, sorted(TERMS))
         assert event is not None, f"{event_id} is gone"
         return cls(event_id, EventRow(**event), [Row(**record) for record in rows])
 
@@ -130,6 +133,6 @@ SELECT version, kind, seat_delta, held_delta, held_back_delta, capacity_delta,
        extract(epoch FROM recorded_at)::float8 AS recorded_s,
        ARRAY (SELECT jsonb_path_query(hold, '$.hold_id') #>> '{}') AS holds,
        changes::jsonb ->> 'description' AS description,
-       coalesce(changes::jsonb - 'description' - 'name' - 'event_type' <> '{}', false) AS new_terms
+       ARRAY (SELECT jsonb_object_keys(changes::jsonb) INTERSECT SELECT unnest($2::text[])) AS terms
   FROM event_ledger WHERE event_id = $1 ORDER BY version
 """

@@ -37,7 +37,10 @@ def _conflicts(move: Move, attempt: Attempt, ledger: EventLedger) -> bool:
         return False
     if move.version == "*" or row.version <= move.version:
         return False
-    return not move.retry or any(r.new_terms for r in ledger.between(move.version, row.version))
+    terms = {name for r in ledger.between(move.version, row.version) for name in r.terms}
+    if attempt.told.get("changed_fields", []) != sorted(terms):
+        return False
+    return bool(terms) or not move.retry
 
 
 def _current(move: Move, attempt: Attempt, ledger: EventLedger, epoch_s: float) -> list[Row]:

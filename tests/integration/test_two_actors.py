@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -108,6 +109,27 @@ async def test_a_version_that_the_other_has_told_is_no_conflict(pair: Pair) -> N
         version = answer.version
     refused = await pair.ask(0, event_id, Reserve(1, 2), "looked up")
     assert refused == StaleVersion(2, 22, 30, Status.PUBLISHED)
+
+
+async def test_each_names_the_terms_that_the_other_has_changed(pair: Pair) -> None:
+    event_id = await pair.event(seats=50)
+    for which, version, changes in (
+        (0, 2, {"base_price": Decimal(30)}),
+        (1, 3, {"max_tickets_per_booking": 3, "name": "Day"}),
+        (0, 4, {"base_price": Decimal(10)}),
+    ):
+        update = Update(ADMIN, False, version, changes, 10_000)
+        assert isinstance(await pair.ask(which, event_id, update), Done)
+    for which in (1, 0):
+        for version, fields in (
+            (1, ("base_price", "max_tickets_per_booking", "status")),
+            (2, ("base_price", "max_tickets_per_booking")),
+            (4, ("base_price",)),
+            (9, ()),
+        ):
+            for key in (None, f"{which} {version}"):
+                told = await pair.ask(which, event_id, Reserve(1, version, True), key)
+                assert told == StaleVersion(version, 5, 50, Status.PUBLISHED, fields)
 
 
 async def test_nothing_is_sold_after_a_cancel_through_the_other(pair: Pair) -> None:

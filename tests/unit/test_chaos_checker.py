@@ -100,7 +100,7 @@ def played() -> Played:
     played.done("six", -6, 20.0, version=3)
     played.tried("none left", -1, End.FAILED, 25.0, "INSUFFICIENT_SEATS", available=0)
     played.done("back", 2, 30.0)
-    played.write("priced", 0, 40.0, kind="updated", description="new", new_terms=True)
+    played.write("priced", 0, 40.0, kind="updated", description="new", terms=["base_price"])
     history.changes.append(AdminChange(EVENT, "new", 40.0, 40.1, End.OK, 6))
     played.write("foreign-1", -1, 50.0, caller=FOREIGN)
     played.read(7, 60.0)
@@ -121,6 +121,12 @@ def test_a_history_that_is_right_has_no_violation(played: Played) -> None:
     verdict = played.check()
     assert verdict.violations == []
     assert not verdict.excused
+
+
+def test_a_conflict_that_names_what_changed_is_true(played: Played) -> None:
+    told = {"current_version": 7, "available_seats": 1, "changed_fields": ["base_price"]}
+    played.tried("new price", -1, End.FAILED, 70.0, "CONCURRENT_UPDATE", **told).version = 4
+    assert played.check().violations == []
 
 
 def committed_twice(played: Played) -> None:
@@ -259,6 +265,19 @@ def conflict_that_was_to_be_retried(played: Played) -> None:
     move.version, move.retry = 4, True
 
 
+def conflict_that_names_too_little(played: Played) -> None:
+    move = played.tried(
+        "never", -1, End.FAILED, 70.0, "CONCURRENT_UPDATE", current_version=7, available_seats=1
+    )
+    move.version = 4
+
+
+def conflict_that_names_too_much(played: Played) -> None:
+    told = {"current_version": 5, "available_seats": 2, "changed_fields": ["base_price"]}
+    move = played.tried("never", -1, End.FAILED, 35.0, "CONCURRENT_UPDATE", **told)
+    move.version = 4
+
+
 def gone_though_on_sale(played: Played) -> None:
     played.tried("never", -1, End.FAILED, 70.0, "EVENT_NOT_FOUND")
 
@@ -334,6 +353,8 @@ def read_far_behind_an_answer(played: Played) -> None:
         (return_refused_without_a_reason, OTHER),
         (conflict_with_nobody, OTHER),
         (conflict_that_was_to_be_retried, OTHER),
+        (conflict_that_names_too_little, OTHER),
+        (conflict_that_names_too_much, OTHER),
         (gone_though_on_sale, OTHER),
         (bug_answered, OTHER),
         (change_that_nobody_was_told_of, LOST),

@@ -58,7 +58,9 @@ async def test_every_kind_of_answer_comes_back_through_the_socket(cluster: Clust
     event_id = await cluster.event(0, seats=5)
     ask = cluster.workers[1].ask
     assert await ask(event_id, Reserve(6, None)) == InsufficientSeats(6, 5)
-    assert await ask(event_id, Reserve(1, 1)) == StaleVersion(1, 2, 5, Status.PUBLISHED)
+    assert await ask(event_id, Reserve(1, 1)) == StaleVersion(
+        1, 2, 5, Status.PUBLISHED, ("status",)
+    )
     assert await ask(event_id, Cancel(str(uuid4()), False, 2)) == NotOwner()
     renamed = await ask(event_id, Update(ADMIN, False, 2, {"name": "Ünï"}, 0))
     assert isinstance(renamed, Done)
