@@ -207,14 +207,14 @@ class StaleVersion:
     """The caller decided on another version than the current one.
 
     `changed_fields` are the terms of the offer that changed since the caller's version, by name;
-    none where none did, or where not all of them are known.
+    None where some did, and not all of them are known.
     """
 
     expected_version: int
     current_version: int
     available_seats: int
     status: Status
-    changed_fields: tuple[str, ...] = ()
+    changed_fields: tuple[str, ...] | None = ()
 
 
 @value

@@ -2,8 +2,7 @@
 
 Rules:
 
-1. What it tells of a version is every term that changed since, or nothing: where it does not know
-   all of them, it names none.
+1. What it tells of a version is every term that changed since, or that it does not know.
 2. `terms_version` of the event says when a term last changed, whoever wrote that. A release that
    does not know of this here raises it alone: what was noted before such a change tells nothing
    any more, and noting begins anew with the next change.
@@ -31,13 +30,15 @@ class TermVersions:
         changed = {**dict(known.changed), **dict.fromkeys(names, version)}
         return TermVersions(known.since, tuple(sorted(changed.items())))
 
-    def changed_after(self, version: int, terms_version: int) -> tuple[str, ...]:
+    def changed_after(self, version: int, terms_version: int) -> tuple[str, ...] | None:
         """The names of all that changed after `version`, up to the last change at `terms_version`.
 
-        Empty where none did, or where not all of them are known.
+        None where some did, and not all of them are known.
         """
-        if version < self.since or not self._knows(terms_version):
+        if version >= terms_version:
             return ()
+        if version < self.since or not self._knows(terms_version):
+            return None
         return tuple(name for name, at in self.changed if at > version)
 
     def _knows(self, terms_version: int) -> bool:

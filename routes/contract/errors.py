@@ -338,7 +338,7 @@ def _stale(refusal: StaleVersion) -> dict[str, Any]:
         "available_seats": refusal.available_seats,
         "status": refusal.status,
     }
-    if refusal.changed_fields:
+    if refusal.changed_fields != ():
         details["changed_fields"] = refusal.changed_fields
     return details
 

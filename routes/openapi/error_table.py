@@ -96,7 +96,8 @@ ERRORS: Mapping[Code, Explained] = {
     ),
     Code.CONCURRENT_UPDATE: Explained(
         "The event has changed since that version; nothing was done. `changed_fields` names the"
-        " terms of the offer that changed since, if any did: `base_price`, the schedule, ...",
+        " terms of the offer that changed since, if any did: `base_price`, the schedule, ...; null"
+        " if they are not known",
         "Yes, with `current_version`, if the change still makes sense; nothing was done",
         "Event has changed since that version; try again with current_version",
         {

@@ -219,7 +219,7 @@ async def test_retry_accepts_other_seat_counts_but_no_other_offer(stage: Stage) 
 async def test_a_conflict_names_all_terms_that_changed_since(stage: Stage) -> None:
     event_id = await stage.add_event(5)
 
-    async def told(version: int) -> tuple[str, ...]:
+    async def told(version: int) -> tuple[str, ...] | None:
         errors = [
             await _refusal(events.reserve(event_id, 1, version=version, on_conflict="fail")),
             await _refusal(events.hold(event_id, 1, version=version, on_conflict="fail")),

@@ -284,12 +284,13 @@ class Checker:
         return TermVersions(since, tuple(sorted(last.items())))
 
     def _check_changed(self, attempt: Attempt, refusal: StaleVersion) -> None:
-        """The terms that it names: those that the ledger has since, all of them or none."""
+        """The terms that it names: all in the ledger since, or unknown by an older release."""
         rows = self.database.ledger[attempt.event_id]
         since = rows[refusal.expected_version : refusal.current_version]
         terms = sorted({name for row in since for name in _terms_in(row)})
         unnoted = any(row.writer == OLDER and _terms_in(row) for row in since)
-        if refusal.changed_fields != tuple(terms) and (refusal.changed_fields or not unnoted):
+        told = refusal.changed_fields
+        if told != tuple(terms) and not (told is None and unnoted):
             self._violation(f"{terms} changed: {attempt}")
 
     def _check_seats(self, state: EventState, holds: Holds, row: LedgerRow) -> None:

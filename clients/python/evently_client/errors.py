@@ -256,12 +256,13 @@ class ConcurrentUpdate(Refused):
         return self.details.get("status")
 
     @property
-    def changed_fields(self) -> tuple[str, ...]:
+    def changed_fields(self) -> tuple[str, ...] | None:
         """The terms of the offer that changed since the caller's version, like `base_price`.
 
-        All of them, sorted; empty if only seats moved, or if the service does not know which.
+        All of them, sorted; empty if only seats moved; None if the service does not know which.
         """
-        return tuple(self.details.get("changed_fields", ()))
+        found = self.details.get("changed_fields", ())
+        return None if found is None else tuple(found)
 
 
 class KeyReused(Refused):
