@@ -14,6 +14,8 @@ Rules:
 7. Whoever follows the feed of changes hears of every version that sold out, reopened or changed
    the event, and of no other, in the order of the versions, at least once.
 8. Holds keep the rules of `tests/chaos/holds.py`; the seats of the event's holds add up.
+9. So do money (`money.py`), blocks (`blocks.py`) and the times of sales (`windows.py`); an admin's
+   change that was answered OK is what the event then is.
 """
 
 from bisect import bisect_left
@@ -23,6 +25,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+from tests.chaos.blocks import BlockCheck
 from tests.chaos.findings import (
     DOUBLE_SOLD,
     GAP,
@@ -37,11 +40,13 @@ from tests.chaos.findings import (
 from tests.chaos.history import Attempt, End, History, Move, Purchase, Read
 from tests.chaos.holds import HoldCheck
 from tests.chaos.ledger import FOREIGN, EventLedger, Row
+from tests.chaos.money import MoneyCheck
 from tests.chaos.refusals import is_true
+from tests.chaos.windows import WindowCheck
 
 # A follower begins once the events are on sale; later, these kinds are always told.
 PUBLISHED_AT = 2
-TOLD_KINDS = frozenset({"updated", "cancelled", "expired"})
+TOLD_KINDS = frozenset({"updated", "cancelled"})
 # What the service promises of its memory's age when somebody else may own the event.
 SNAPSHOT_S = 0.25
 
@@ -77,6 +82,8 @@ class _Check:
         self._moves = moves
         self._purchases = purchases
         self._verdict = verdict
+        self._money = MoneyCheck(ledger, self._violated)
+        self._blocks = BlockCheck(ledger, self._violated)
         self._claimed: set[int] = set()
         self._held = 0
 
@@ -88,6 +95,11 @@ class _Check:
         self._check_changes()
         self._held += HoldCheck(self._ledger, self._purchases, self._violated).run()
         self._check_unclaimed()
+        self._money.run()
+        self._blocks.run()
+        steps = [step for purchase in self._purchases for step in purchase.steps]
+        windows = WindowCheck(self._ledger, self._history.epoch_s, self._violated)
+        windows.run([*self._moves, *steps])
         self._check_told()
         acknowledged = self._acknowledged()
         for read in self._history.reads:
@@ -167,13 +179,13 @@ class _Check:
             for before, row in pairwise(self._ledger.rows)
             if row.caller != FOREIGN
             and row.version > PUBLISHED_AT
-            and (row.kind in TOLD_KINDS or row.status != before.status)
+            and (_is_told(row) or row.status != before.status)
         )
 
     # The moves
 
     def _check_move(self, move: Move) -> None:
-        row = self._row_of(move)
+        row = self._ledger.row_of(move)
         if row is not None:
             self._claimed.add(row.version)
         if not move.resolved and move.key is not None:
@@ -191,7 +203,7 @@ class _Check:
         told = attempt.told
         if attempt.end is End.OK and row is None:
             self._violated(LOST, f"told {told}, not in the ledger: {move}", move.key)
-        elif attempt.end is End.OK and row is not None and told != {**told, **_told_by(row)}:
+        elif attempt.end is End.OK and row is not None and told != {**told, **self._told_by(row)}:
             self._violated(OTHER, f"told {told}, the ledger has {row}", move.key)
         elif attempt.end is End.FAILED:
             if not is_true(move, attempt, self._ledger, self._history.epoch_s):
@@ -203,22 +215,28 @@ class _Check:
         if by_it and self._failed(move, attempt):
             self._violated(OTHER, f"done by a try that failed: {attempt}, {row}", move.key)
 
+    def _told_by(self, row: Row) -> dict[str, Any]:
+        """What an answer to this row tells."""
+        return {
+            "version": row.version,
+            "available_seats": row.available_seats,
+            "status": row.status,
+            "unit_price": float(self._ledger.terms_at(row.version).price),
+        }
+
     @staticmethod
     def _failed(move: Move, attempt: Attempt) -> bool:
         """Whether all tries of the move in this request came to nothing."""
         its = [one for one in move.attempts if one.request_id == attempt.request_id]
-        return all(one.end in {End.FAILED, End.NOTHING_DONE} for one in its)
-
-    def _row_of(self, move: Move) -> Row | None:
-        if move.key is not None:
-            return self._ledger.by_key.get(move.key)
-        found = (self._ledger.by_request_id.get(a.request_id) for a in move.attempts)
-        return next((row for row in found if row is not None), None)
+        return all(one.end in {End.FAILED, End.NOTHING_DONE, End.CLOSED} for one in its)
 
     def _check_acted(self, move: Move, row: Row) -> None:
         """A move that is in the ledger was right there."""
-        if row.seat_delta != move.quantity:
+        if row.seat_delta + row.held_back_delta != move.quantity:
             self._violated(OTHER, f"moved {row.seat_delta} seats for {move}", move.key)
+        self._money.moved(move, row)
+        if move.quantity < 0:
+            self._blocks.taken(move, row)
         if move.version == "*":
             return
         if not move.retry and row.version != move.version + 1:
@@ -241,6 +259,10 @@ class _Check:
                 self._violated(LOST, f"{change} is {row} in the ledger")
             if change.end in {End.FAILED, End.NOTHING_DONE} and row is not None:
                 self._violated(OTHER, f"{change} is in the ledger: {row}")
+            if row is not None:
+                terms = self._ledger.terms_at(row.version)
+                if terms != terms.after(change.wanted):
+                    self._violated(OTHER, f"{change} became {terms}: {row}")
         for description in told:
             self._violated(OTHER, f"nobody asked for the change to {description}")
 
@@ -282,13 +304,9 @@ class _Check:
             self._violated(OTHER, f"{read} is older than version {newest}, told before")
 
 
-def _told_by(row: Row) -> dict[str, Any]:
-    """What an answer to this row tells."""
-    return {
-        "version": row.version,
-        "available_seats": row.available_seats,
-        "status": row.status,
-    }
+def _is_told(row: Row) -> bool:
+    """Whether it is told whatever the seats; the public hears nothing of blocks."""
+    return row.kind in TOLD_KINDS or (row.kind == "expired" and bool(row.holds))
 
 
 def _newest(told: Sequence[tuple[float, int]]) -> Callable[[float], int]:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, TypeAlias
 
@@ -19,10 +20,15 @@ class End(Enum):
     OK = "ok"
     FAILED = "failed"
     NOTHING_DONE = "nothing done"
+    # Nothing was done either: the same key gets its seats once sales go on.
+    CLOSED = "not on sale"
     UNKNOWN = "unknown"
     HUNG_UP = "hung up"
 
 
+# These codes promise that nothing was done, and that the same key may be tried again.
+NOTHING_DONE = frozenset({"OVERLOADED", "DATABASE_UNAVAILABLE", "RATE_LIMITED"})
+NOT_ON_SALE = "EVENT_NOT_ON_SALE"
 # Of these the client does not know whether the seats moved.
 IN_DOUBT = frozenset({End.OPEN, End.UNKNOWN, End.HUNG_UP})
 FINAL = frozenset({End.OK, End.FAILED})
@@ -77,12 +83,15 @@ class Wish:
 class Move(Wish):
     """To reserve (quantity below 0) or return seats.
 
-    `retry` tells that the service may take a conflict on itself.
+    `retry` tells that the service may take a conflict on itself, `amount` what is paid or paid
+    back if the client says so, `holdback` of which block the seats are, if of one.
     """
 
     quantity: int
     version: int | Literal["*"]
     retry: bool = False
+    amount: Decimal | None = None
+    holdback: str | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -94,12 +103,16 @@ class HoldStep(Wish):
 
 @dataclass(eq=False, slots=True)
 class Purchase:
-    """A hold from its placing on; `hold_id` is None until an answer has named it."""
+    """A hold from its placing on; `hold_id` is None until an answer has named it.
+
+    `amount` is what a confirm says was paid, if it says that.
+    """
 
     event_id: str
     quantity: int
     steps: list[HoldStep] = field(default_factory=list)
     hold_id: str | None = None
+    amount: Decimal | None = None
 
 
 @dataclass(slots=True)
@@ -116,7 +129,10 @@ class Read:
 
 @dataclass(slots=True)
 class AdminChange:
-    """A change of an event under an admin's hand; its description is like no other."""
+    """A change of an event under an admin's hand; its description is like no other.
+
+    `wanted` are the other fields that it changes, as they were sent.
+    """
 
     event_id: str
     description: str
@@ -124,6 +140,7 @@ class AdminChange:
     heard_s: float = 0.0
     end: End = End.OPEN
     version: int | None = None
+    wanted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

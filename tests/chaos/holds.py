@@ -7,16 +7,20 @@ Rules:
 2. A step that was refused is not in the ledger.
 3. A hold ends once: what was confirmed is neither released nor expired afterwards, and what was
    released is not confirmed. What has expired may be confirmed once more.
-4. Every version about a hold was asked for by its shopper; only the clock needs nobody.
+4. What a confirm paid is what its shopper said, or what the seats cost when they were held.
+5. Every version about a hold was asked for by its shopper; only the clock needs nobody.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from tests.chaos.findings import DOUBLE_SOLD, LOST, OTHER, UNRESOLVED
 from tests.chaos.history import Attempt, End, HoldStep, Purchase
 from tests.chaos.ledger import EventLedger, Row
+from tests.chaos.money import MoneyCheck
+from tests.chaos.violated import Violated
 
 # How a hold may have come to what a step wanted without that step.
 SAME_END: Mapping[str, frozenset[str]] = {
@@ -34,8 +38,6 @@ NEXT: Mapping[str | None, frozenset[str]] = {
 }
 KINDS = frozenset({"held", "confirmed", "released", "expired"})
 
-Violated = Callable[[str, str, str | None], None]
-
 
 class HoldCheck:
     """The holds of one event against its ledger."""
@@ -46,6 +48,7 @@ class HoldCheck:
         self._ledger = ledger
         self._purchases = purchases
         self._violated = violated
+        self._money = MoneyCheck(ledger, violated)
         self._of_hold: dict[str, list[Row]] = defaultdict(list)
         for row in ledger.rows:
             if row.kind in KINDS:
@@ -85,6 +88,9 @@ class HoldCheck:
             self._violated(OTHER, f"{step} became {row}", step.key)
         if row is not None and step.kind == "held" and row.held_delta != purchase.quantity:
             self._violated(OTHER, f"held {row.held_delta} seats for {purchase}", step.key)
+        if row is not None and row.kind == "confirmed":
+            held = next((one for one in self._of_hold[row.holds[0]] if one.kind == "held"), row)
+            self._money.confirmed(purchase, held, row)
         for attempt in step.attempts:
             if attempt.end is End.OK:
                 self._check_ok(purchase, step, attempt, row)
@@ -103,6 +109,8 @@ class HoldCheck:
         if row is not None:
             if (told["version"], told["available_seats"]) != (row.version, row.available_seats):
                 self._violated(OTHER, f"told {told}, the ledger has {row}", step.key)
+            if row.kind == "confirmed" and Decimal(str(told["hold"]["amount"])) != row.money_delta:
+                self._violated(OTHER, f"told {told}, the money is in {row}", step.key)
             return
         ends = SAME_END[step.kind]
         before = (one for one in self._of_hold[hold_id] if one.version <= told["version"])

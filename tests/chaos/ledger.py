@@ -3,15 +3,19 @@
 Rule: it is read from the server itself, not through the service and not through the proxy.
 """
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import accumulate
-from typing import Self
+from typing import Any, Self
 
 import asyncpg
 
 from evently.domain.event import TERMS
+from tests.chaos.history import Wish
+from tests.chaos.terms import Terms
 
 FOREIGN = "foreign"
 # A row bears the time at which its statement began; its commit came up to this much later, after
@@ -38,6 +42,9 @@ class Row:
     terms: Sequence[str] = ()
     held_delta: int = 0
     held_back_delta: int = 0
+    money_delta: Decimal = Decimal(0)
+    # What it changes beside that, by name.
+    changes: Mapping[str, Any] = field(default_factory=dict)
     # The hold that it is about, or all that expired.
     holds: Sequence[str] = ()
 
@@ -52,6 +59,7 @@ class EventRow:
     status: str
     held_seats: int = 0
     held_back_seats: int = 0
+    revenue: Decimal = Decimal(0)
 
     @property
     def sold(self) -> int:
@@ -75,6 +83,8 @@ class EventLedger:
     _capacities: Mapping[int, int] = field(init=False)
     # In holds and in blocks.
     _kept: Mapping[int, int] = field(init=False)
+    _revenues: Mapping[int, Decimal] = field(init=False)
+    _terms: Mapping[int, Terms] = field(init=False)
 
     def __post_init__(self) -> None:
         self._versions = [row.version for row in self.rows]
@@ -83,6 +93,10 @@ class EventLedger:
         self._capacities = dict(zip(self._versions, capacities, strict=True))
         kept = accumulate(row.held_delta + row.held_back_delta for row in self.rows)
         self._kept = dict(zip(self._versions, kept, strict=True))
+        revenues = accumulate(row.money_delta for row in self.rows)
+        self._revenues = dict(zip(self._versions, revenues, strict=True))
+        terms = accumulate((row.changes for row in self.rows), Terms.after, initial=Terms())
+        self._terms = dict(zip([0, *self._versions], terms, strict=True))
         self.by_version = {row.version: row for row in self.rows}
         self.by_key = {row.key: row for row in self.rows}
         self.by_request_id = {row.request_id: row for row in self.rows}
@@ -94,7 +108,7 @@ class EventLedger:
             event = await connection.fetchrow(_EVENT, event_id)
             rows = await connection.fetch(_LEDGER, event_id, sorted(TERMS))
         assert event is not None, f"{event_id} is gone"
-        return cls(event_id, EventRow(**event), [Row(**record) for record in rows])
+        return cls(event_id, EventRow(**event), [_row(record) for record in rows])
 
     def capacity_at(self, version: int) -> int:
         """How many seats the event had in all at this version."""
@@ -104,6 +118,25 @@ class EventLedger:
         """How many seats were sold and not returned at this version."""
         row = self.by_version[version]
         return self._capacities[version] - row.available_seats - self._kept[version]
+
+    def revenue_at(self, version: int) -> Decimal:
+        """What the seats that are out had brought in at this version."""
+        return self._revenues[version]
+
+    def terms_at(self, version: int) -> Terms:
+        """What the organiser says of the event at this version."""
+        return self._terms[version]
+
+    def terms_before(self, row: Row) -> Terms:
+        """What the organiser said of it when this version was decided on."""
+        return self._terms.get(row.version - 1, Terms())
+
+    def row_of(self, wish: Wish) -> Row | None:
+        """The version that a wish has led to, if it has to any."""
+        if wish.key is not None:
+            return self.by_key.get(wish.key)
+        found = (self.by_request_id.get(attempt.request_id) for attempt in wish.attempts)
+        return next((row for row in found if row is not None), None)
 
     def between(self, after: int, until: int) -> Sequence[Row]:
         """The versions after `after`, up to `until`."""
@@ -122,13 +155,18 @@ class EventLedger:
         ]
 
 
+def _row(record: asyncpg.Record) -> Row:
+    changes = json.loads(record["changes"], parse_float=Decimal)
+    return Row(**{**record, "changes": changes})
+
+
 _EVENT = """
-SELECT version, total_capacity, available_seats, held_seats, held_back_seats, status
+SELECT version, total_capacity, available_seats, held_seats, held_back_seats, status, revenue
   FROM events WHERE event_id = $1
 """
 _LEDGER = """
 SELECT version, kind, seat_delta, held_delta, held_back_delta, capacity_delta,
-       available_seats, status,
+       available_seats, status, money_delta, coalesce(changes::text, '{}') AS changes,
        request_key AS key, request_id, caller,
        extract(epoch FROM recorded_at)::float8 AS recorded_s,
        ARRAY (SELECT jsonb_path_query(hold, '$.hold_id') #>> '{}') AS holds,

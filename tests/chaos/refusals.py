@@ -3,8 +3,11 @@
 Rule: the first try counts, for a refusal that is final is given again to every later one.
 """
 
+from decimal import Decimal
+
 from tests.chaos.history import Attempt, Move
 from tests.chaos.ledger import EventLedger, Row
+from tests.chaos.terms import Block
 
 # Actors refuse on a state that was read so long ago at most, and clocks are read apart.
 SLACK_S = 0.3
@@ -16,8 +19,31 @@ def is_true(move: Move, attempt: Attempt, ledger: EventLedger, epoch_s: float) -
     match attempt.code:
         case "INSUFFICIENT_SEATS":
             available: int = told["available"]
-            return available < wanted and any(
-                row.available_seats == available for row in _current(move, attempt, ledger, epoch_s)
+            if available >= wanted:
+                return False
+            rows = _current(move, attempt, ledger, epoch_s)
+            if move.holdback is not None:
+                left = Block(told["holdback"], available)
+                return any(_left(ledger, row, move.holdback) == left for row in rows)
+            # Nobody is refused while a block whose time has passed has the seats.
+            due_s = move.attempts[0].sent_s - SLACK_S + epoch_s
+            return any(
+                row.available_seats == available
+                and not any(block.due(due_s) for block in ledger.terms_at(row.version).blocks)
+                for row in rows
+            )
+        case "HOLDBACK_NOT_FOUND":
+            return move.holdback is not None and any(
+                ledger.terms_at(row.version).named(move.holdback) is None
+                for row in _current(move, attempt, ledger, epoch_s)
+            )
+        case "AMOUNT_EXCEEDS_REVENUE":
+            revenue = Decimal(str(told["revenue"]))
+            if move.amount is None or not revenue < move.amount == Decimal(str(told["amount"])):
+                return False
+            return any(
+                ledger.revenue_at(row.version) == revenue
+                for row in _current(move, attempt, ledger, epoch_s)
             )
         case "SEATS_EXCEED_CAPACITY":
             returnable: int = told["returnable"]
@@ -29,6 +55,12 @@ def is_true(move: Move, attempt: Attempt, ledger: EventLedger, epoch_s: float) -
             return _conflicts(move, attempt, ledger)
         case _:
             return False
+
+
+def _left(ledger: EventLedger, row: Row, name: str) -> Block | None:
+    """The block of this name, and the seats in it."""
+    block = ledger.terms_at(row.version).named(name)
+    return block and Block(block.name, block.quantity)
 
 
 def _conflicts(move: Move, attempt: Attempt, ledger: EventLedger) -> bool:

@@ -1,9 +1,7 @@
 """Each broken promise is noticed: a history that is right, doctored in one place at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
-from uuid import uuid4
+from dataclasses import replace
 
 import pytest
 
@@ -16,105 +14,15 @@ from tests.chaos.findings import (
     NEGATIVE,
     OTHER,
     UNRESOLVED,
-    Verdict,
 )
-from tests.chaos.history import AdminChange, Attempt, End, History, Move, Read, Told
-from tests.chaos.ledger import FOREIGN, EventLedger, EventRow, Row
-
-EVENT = "e"
-SEATS = 10
-EPOCH_S = 1000.0
-
-
-@dataclass
-class Played:
-    """What clients did at an event of ten seats, and what its ledger holds."""
-
-    history: History
-    event: EventRow
-    rows: list[Row]
-
-    def check(self) -> Verdict:
-        return check(self.history, {EVENT: EventLedger(EVENT, self.event, self.rows)})
-
-    def move(self, key: str) -> Move:
-        return next(move for move in self.history.moves if move.key == key)
-
-    def row(self, version: int, /, **changes: Any) -> None:
-        """Doctor a ledger row."""
-        self.rows[version - 1] = replace(self.rows[version - 1], **changes)
-
-    def write(self, key: str, seat_delta: int, at_s: float, **over: Any) -> Row:
-        """A further version, as the service would commit it."""
-        left = self.event.available_seats + seat_delta
-        status = "published" if left else "sold_out"
-        version = self.event.version + 1
-        row = Row(
-            version, "reserved" if seat_delta < 0 else "returned", seat_delta, 0, left, status, key,
-            f"request of {key}", "booking", EPOCH_S + at_s,
-        )  # fmt: skip
-        row = replace(row, **over)
-        self.rows.append(row)
-        self.event = EventRow(version, SEATS, left, status)
-        return row
-
-    def done(self, key: str, seat_delta: int, at_s: float, version: Any = "*") -> Move:
-        """A move that was committed and answered."""
-        row = self.write(key, seat_delta, at_s)
-        told = {
-            "version": row.version, "available_seats": row.available_seats, "status": row.status,
-        }  # fmt: skip
-        attempt = Attempt(row.request_id, at_s, at_s + 0.01, End.OK, None, told)
-        move = Move(EVENT, key, seat_delta, version, attempts=[attempt])
-        self.history.moves.append(move)
-        return move
-
-    def tried(
-        self, key: str, quantity: int, end: End, at_s: float, code: str | None = None, **told: Any
-    ) -> Move:
-        """A move that was tried once, with another end."""
-        attempt = Attempt(uuid4().hex, at_s, at_s + 0.01, end, code, told)
-        move = Move(EVENT, key, quantity, "*", attempts=[attempt])
-        self.history.moves.append(move)
-        return move
-
-    def read(self, version: int, sent_s: float) -> Read:
-        row = self.rows[version - 1]
-        seats, status = row.available_seats, row.status
-        read = Read(EVENT, sent_s, sent_s + 0.01, version, seats, status)
-        self.history.reads.append(read)
-        return read
+from tests.chaos.history import AdminChange, Attempt, End, History, Move, Told
+from tests.chaos.ledger import FOREIGN
+from tests.unit.forged_history import EVENT, SEATS, Played, kinds, sold
 
 
 @pytest.fixture
 def played() -> Played:
-    """Created, published, 4 sold, 6 sold, a refusal, 2 returned, a new price, read."""
-    history = History(epoch_s=EPOCH_S)
-    created = Row(1, "created", 0, SEATS, SEATS, "draft", "k1", "r1", "admin", EPOCH_S)
-    published = replace(
-        created, version=2, kind="published", capacity_delta=0, key="k2", request_id="r2",
-        status="published", recorded_s=EPOCH_S + 1,
-    )  # fmt: skip
-    played = Played(history, EventRow(2, SEATS, SEATS, "published"), [created, published])
-    played.done("four", -4, 10.0)
-    played.done("six", -6, 20.0, version=3)
-    played.tried("none left", -1, End.FAILED, 25.0, "INSUFFICIENT_SEATS", available=0)
-    played.done("back", 2, 30.0)
-    played.write("priced", 0, 40.0, kind="updated", description="new", terms=["base_price"])
-    history.changes.append(AdminChange(EVENT, "new", 40.0, 40.1, End.OK, 6))
-    played.write("foreign-1", -1, 50.0, caller=FOREIGN)
-    played.read(7, 60.0)
-    history.told = [
-        Told(EVENT, 4, "sold_out", 0),
-        Told(EVENT, 5, "reopened", 2),
-        Told(EVENT, 5, "reopened", 2),
-        Told(EVENT, 6, "updated", 2),
-    ]
-    return played
-
-
-def kinds(verdict: Verdict) -> set[str]:
-    return {violation.kind for violation in verdict.violations}
+    return sold()
 
 
 def test_a_history_that_is_right_has_no_violation(played: Played) -> None:

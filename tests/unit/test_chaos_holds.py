@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.chaos.ledger import EventLedger, EventRow, Row
 
 EVENT = "an event"
 SEATS = 10
+PRICE, NOTHING = Decimal(10), Decimal(0)
 # By how many seats each kind moves those that are free, and those that are held.
 MOVES = {"held": (-1, 1), "confirmed": (0, -1), "released": (1, -1), "expired": (1, -1)}
 
@@ -21,17 +23,23 @@ class Played:
     """One event's holds of two seats each: their ledger, and what was heard of them."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        created = Row(
+            1, "created", 0, SEATS, SEATS, "published", "created", "request", "admin", 0.0,
+            changes={"base_price": PRICE},
+        )  # fmt: skip
+        self.rows = [created]
         self.purchases: list[Purchase] = []
         self.free = SEATS
 
-    def write(self, kind: str, hold_id: str, key: str | None = None) -> Row:
+    def write(
+        self, kind: str, hold_id: str, key: str | None = None, money: Decimal = NOTHING
+    ) -> Row:
         seats, held = (2 * one for one in MOVES[kind])
         self.free += seats
         row = Row(
             len(self.rows) + 1, kind, seats, 0, self.free, "published",
             key or f"{kind} {len(self.rows)}", "request", "booking", 0.0,
-            held_delta=held, holds=(hold_id,),
+            held_delta=held, holds=(hold_id,), money_delta=money,
         )  # fmt: skip
         self.rows.append(row)
         return row
@@ -43,15 +51,18 @@ class Played:
         key = f"{kind} {len(self.rows)} {len(purchase.steps)}"
         step = HoldStep(EVENT, key, kind)
         purchase.steps.append(step)
-        row = told or (self.write(kind, str(purchase.hold_id), key) if end is End.OK else None)
-        body: dict[str, Any] = {"hold": {"hold_id": purchase.hold_id}}
+        paid = 2 * PRICE if purchase.amount is None else purchase.amount
+        money = paid if kind == "confirmed" else NOTHING
+        done = end is End.OK and told is None
+        row = self.write(kind, str(purchase.hold_id), key, money) if done else told
+        body: dict[str, Any] = {"hold": {"hold_id": purchase.hold_id, "amount": float(paid)}}
         if row is not None:
             body |= {"version": row.version, "available_seats": row.available_seats}
         step.attempts.append(Attempt("request", 0.0, 0.1, end, None, body))
         return step
 
-    def purchase(self, hold_id: str) -> Purchase:
-        purchase = Purchase(EVENT, 2, hold_id=hold_id)
+    def purchase(self, hold_id: str, amount: Decimal | None = None) -> Purchase:
+        purchase = Purchase(EVENT, 2, hold_id=hold_id, amount=amount)
         self.purchases.append(purchase)
         self.step(purchase, "held")
         return purchase
@@ -59,8 +70,11 @@ class Played:
     def check(self) -> tuple[int, list[tuple[str, str]]]:
         found: list[tuple[str, str]] = []
         ledger = EventLedger(EVENT, EventRow(1, SEATS, self.free, "published"), self.rows)
-        sold = HoldCheck(ledger, self.purchases, lambda kind, what, _: found.append((kind, what)))
-        return sold.run(), found
+
+        def violated(kind: str, what: str, key: str | None = None) -> None:
+            found.append((kind, what))
+
+        return HoldCheck(ledger, self.purchases, violated).run(), found
 
 
 @pytest.fixture
@@ -73,7 +87,7 @@ def played() -> Played:
     played.step(bought, "confirmed", told=played.rows[-1])
     given_up = played.purchase("given up")
     played.step(given_up, "released", told=played.write("expired", "given up"))
-    retaken = played.purchase("retaken")
+    retaken = played.purchase("retaken", Decimal("15.50"))
     played.write("expired", "retaken")
     played.step(retaken, "confirmed")
     played.rows[-1] = replace(played.rows[-1], seat_delta=-2, held_delta=0)
@@ -133,6 +147,19 @@ def another_hold_told(played: Played) -> None:
     first.told = {**first.told, "hold": {"hold_id": "another"}}
 
 
+def sold_at_another_price(played: Played) -> None:
+    played.rows[2] = replace(played.rows[2], money_delta=Decimal(19))
+
+
+def sold_for_another_amount(played: Played) -> None:
+    played.purchases[3].amount = Decimal("15.51")
+
+
+def another_amount_told(played: Played) -> None:
+    answer = played.purchases[0].steps[1].attempts[0]
+    answer.told = {**answer.told, "hold": {"hold_id": "bought", "amount": 20.01}}
+
+
 def never_answered(played: Played) -> None:
     step = HoldStep(EVENT, "never", "released")
     step.attempts.append(Attempt("request", 0.0, 0.1, End.UNKNOWN))
@@ -152,6 +179,9 @@ def never_answered(played: Played) -> None:
         (another_quantity, OTHER),
         (another_version_told, OTHER),
         (another_hold_told, OTHER),
+        (sold_at_another_price, OTHER),
+        (sold_for_another_amount, OTHER),
+        (another_amount_told, OTHER),
         (never_answered, UNRESOLVED),
     ],
     ids=lambda one: getattr(one, "__name__", None),
