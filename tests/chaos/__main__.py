@@ -76,6 +76,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     for finding in last.verdict.excused:
         sys.stdout.write(f"not promised: {finding}\n")
     sys.stdout.write(
+        f"played:\n{report.played(last)}\n"
         f"faults: {report.faults(last)}\n"
         f"recovery, by what struck:\n{report.recoveries(last)}\n"
         f"again: python -m tests.chaos --seed {seed} --seconds {given.seconds:g}\n"

@@ -14,6 +14,7 @@ import aiohttp
 
 from tests.acceptance.service import Service
 from tests.chaos.history import Attempt, End, History, Move
+from tests.chaos.wishes import body_of
 
 ANSWERLESS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
@@ -36,7 +37,12 @@ class BulkRequests:
             move.attempts.append(attempt)
         headers = self._service.api.internal | {"X-Request-ID": request_id}
         url = f"{self._service.process.url}/internal/moves"
-        body = {"moves": [_body(move) for move in moves]}
+        body = {
+            "moves": [
+                {**body_of(move), "event_id": move.event_id, "idempotency_key": move.key}
+                for move in moves
+            ]
+        }
         try:
             async with session.post(url, json=body, headers=headers) as answer:
                 told = await answer.json(content_type=None)
@@ -63,13 +69,3 @@ class BulkRequests:
     def _end(self, tries: Sequence[tuple[Move, Attempt]], end: End) -> None:
         for move, attempt in tries:
             self._history.ended(move, attempt, end)
-
-
-def _body(move: Move) -> dict[str, Any]:
-    body = {
-        "event_id": move.event_id,
-        "quantity": move.quantity,
-        "version": move.version,
-        "idempotency_key": move.key,
-    }
-    return {**body, "on_conflict": "retry"} if move.retry else body

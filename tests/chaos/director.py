@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from tests.chaos.checker import check
 from tests.chaos.crowd import Crowd
@@ -20,6 +21,7 @@ from tests.chaos.findings import OTHER, Finding, Verdict
 from tests.chaos.follower import Follower
 from tests.chaos.ledger import EventLedger
 from tests.chaos.plan import Step, steps
+from tests.chaos.played import PLAYED, played
 from tests.chaos.stage import Stage
 
 SECONDS = 36.0
@@ -47,6 +49,8 @@ class Pace:
     faults_min: int = 25
     calm_s: float = CALM_S
     kinds: Sequence[str] | None = None
+    # A short run may come to an end before it has played everything.
+    plays_all: bool = True
 
 
 @dataclass
@@ -60,6 +64,8 @@ class Outcome:
     recoveries_s: dict[str, list[float]] = field(default_factory=dict)
     calm_after_s: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+    # What `tests/chaos/played.py` has counted.
+    played: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
     struck: list[str] = field(default_factory=list)
@@ -84,10 +90,10 @@ class Director:
     def run(self) -> tuple[Outcome, dict[str, EventLedger]]:
         """Play it; what came of it, and what the database holds in the end."""
         stage, outcome = self._stage, self.outcome
-        stage.loop.call(stage.put_on_sale())
+        stage.loop.call(stage.put_on_sale(outcome.seed))
 
         async def begin() -> Crowd:
-            crowd = Crowd(stage.service, stage.history, stage.hot, stage.small, outcome.seed)
+            crowd = Crowd(stage.service, stage.history, stage.programme, outcome.seed)
             await crowd.start()
             return crowd
 
@@ -108,6 +114,10 @@ class Director:
         outcome.counts["deaths of the follower"] = follower.deaths
         stage.history.doubled.extend(self._owners_moved())
         self._count()
+        outcome.played = played(stage.history, ledgers)
+        for name in chain.from_iterable(PLAYED.values()):
+            if self._pace.plays_all and not outcome.played[name]:
+                outcome.violated(f"never played: {name}")
         found = check(stage.history, ledgers)
         outcome.verdict.violations.extend(found.violations)
         outcome.verdict.excused.extend(found.excused)

@@ -14,6 +14,7 @@ from tests.chaos.director import Outcome
 from tests.chaos.findings import DOUBLE_SOLD, GAP, LOST, NEGATIVE, OTHER, UNRESOLVED
 from tests.chaos.history import End
 from tests.chaos.ledger import EventLedger
+from tests.chaos.played import PLAYED
 from tests.chaos.stage import Stage
 
 BROKEN = (DOUBLE_SOLD, LOST, NEGATIVE, GAP, UNRESOLVED, OTHER)
@@ -32,6 +33,7 @@ def line(outcome: Outcome) -> str:
         f"{outcome.seconds:.1f} s; "
         f"{operations} ops, {counts[End.OK.value]} ok, "
         f"{counts[End.FAILED.value]} fail, {counts[End.NOTHING_DONE.value]} nothing done, "
+        f"{counts[End.CLOSED.value]} not on sale, "
         f"{counts['in doubt']} in doubt, of {counts['in doubt with a key']} with a key "
         f"{counts['resolved']} resolved, {counts['replayed']} replayed, "
         f"{counts['statements in doubt']} statements in doubt; "
@@ -39,6 +41,14 @@ def line(outcome: Outcome) -> str:
         f"not promised: {excused or 'nothing'}; "
         f"recovery p50 {statistics.median(recoveries):.2f} s, max {max(recoveries):.2f} s, "
         f"calm after {outcome.calm_after_s:.2f} s; slowest answer {outcome.slowest_s:.2f} s"
+    )
+
+
+def played(outcome: Outcome) -> str:
+    """How often each thing was played, a line for each sort."""
+    return "\n".join(
+        f"  {sort}: " + ", ".join(f"{outcome.played[name]} {name}" for name in names)
+        for sort, names in PLAYED.items()
     )
 
 

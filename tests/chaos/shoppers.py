@@ -9,12 +9,15 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
 
 from tests.acceptance.service import Service
 from tests.chaos.history import Attempt, End, History, HoldStep, Kind, Purchase, Wish
+from tests.chaos.openings import pause_s
+from tests.chaos.wishes import paid
 
 SHOPPERS = 12
 # Of the holds: confirmed, released, both at the same time; the rest is forgotten.
@@ -24,7 +27,8 @@ TWICE = 0.1
 # The shortest that there is, so that those of the first faults expire in the last ones.
 DURATION_S = 30
 PAYS_MAX_S = 0.5
-TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S = 0.02, 0.1
+# Of the holds: those whose confirm says what was paid.
+WITH_AMOUNT = 0.4
 ANSWERLESS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
@@ -55,6 +59,8 @@ class Shoppers:
 
     async def _shop(self, dice: random.Random) -> None:
         purchase = Purchase(self._pick(dice), dice.randint(1, 4))
+        if dice.random() < WITH_AMOUNT:
+            purchase.amount = paid(dice, purchase.quantity)
         self._history.purchases.append(purchase)
         placed = await self._step(dice, purchase, "held")
         if not placed.ended(End.OK):
@@ -78,7 +84,7 @@ class Shoppers:
         times = 2 if dice.random() < TWICE else 1
         await asyncio.gather(*[self._try(purchase, step) for _ in range(times)])
         while not step.resolved:
-            await asyncio.sleep(dice.uniform(TRY_AGAIN_MIN_S, TRY_AGAIN_MAX_S))
+            await asyncio.sleep(pause_s(dice, step))
             await self._try(purchase, step)
         return step
 
@@ -105,12 +111,13 @@ class Shoppers:
             self._heard(step, attempt, HTTPStatus.OK if status == HTTPStatus.CREATED else status)
 
 
-def _request(purchase: Purchase, kind: Kind) -> tuple[str, str, dict[str, int] | None]:
+def _request(purchase: Purchase, kind: Kind) -> tuple[str, str, dict[str, Any] | None]:
     """The method, the path below the event's holds, and the body."""
     match kind:
         case "held":
             return "POST", "", {"quantity": purchase.quantity, "duration_s": DURATION_S}
         case "confirmed":
-            return "POST", f"/{purchase.hold_id}/confirm", None
+            body = None if purchase.amount is None else {"amount": float(purchase.amount)}
+            return "POST", f"/{purchase.hold_id}/confirm", body
         case "released":
             return "DELETE", f"/{purchase.hold_id}", None

@@ -6,6 +6,7 @@ also wants PostgreSQL to be started from a thread that outlives it.)
 """
 
 import asyncio
+import random
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import uvloop
 from tests.acceptance.service import Service
 from tests.chaos.history import History
 from tests.chaos.ledger import EventLedger
+from tests.chaos.programme import Programme, from_now, some_blocks
 from tests.chaos.proxy import Proxy
 from tests.chaos.server import DATABASE, Server, socket_of
 
@@ -29,6 +31,11 @@ WORKERS = 2
 # For each worker; and small ones, which a few clients sell out in a second.
 HOT_PER_WORKER, HOT_SEATS = 2, 10_000_000
 SMALL, SMALL_SEATS = 4, 40
+# A block has so many seats at most.
+HOT_BLOCK, SMALL_BLOCK = 150, 6
+# When those open that are not on sale yet, and when the first blocks are freed, if ever.
+OPENINGS_S = (1.5, 1.8, 2.0)
+FIRST_RELEASES_S = (None, 2.0, 4.0, 8.0)
 # The longest that anything on the loop takes: the end of the clients.
 CALL_S = 60.0
 
@@ -82,13 +89,17 @@ class Stage:
     proxy: Proxy
     service: Service
     history: History = field(default_factory=History)
-    hot: list[str] = field(default_factory=list)
-    small: list[str] = field(default_factory=list)
+    programme: Programme = field(default_factory=Programme)
+
+    @property
+    def hot(self) -> list[str]:
+        """The events that always sell."""
+        return self.programme.hot
 
     @property
     def events(self) -> list[str]:
         """All events that are sold."""
-        return [*self.hot, *self.small]
+        return self.programme.events
 
     def owned_by(self, worker: int) -> list[str]:
         """The hot events that live in this worker."""
@@ -98,22 +109,44 @@ class Stage:
         """A connection to the server that goes past the proxy."""
         return await asyncpg.connect(self.server.dsn(DATABASE))
 
-    async def put_on_sale(self) -> None:
-        """Fresh events: hot ones in every worker, and small ones."""
-        self.history, self.hot = History(), []
+    async def put_on_sale(self, seed: int) -> None:
+        """Fresh events: hot ones in every worker, small ones, and some whose sales open later."""
+        self.history, self.programme = History(), Programme()
+        dice = random.Random(f"{seed} programme")  # noqa: S311 - choices that can be repeated
+        programme = self.programme
         async with self.service.connected():
-            while len(self.hot) < HOT_PER_WORKER * self.service.workers:
-                event_id = await self._published(HOT_SEATS)
+            while len(programme.hot) < HOT_PER_WORKER * self.service.workers:
+                # The first ones keep seats back, as half of the small ones do.
+                blocks = HOT_BLOCK if len(programme.hot) < self.service.workers else 0
+                event_id = await self._published(HOT_SEATS, dice, blocks)
                 if len(self.owned_by(self.service.owner(event_id))) < HOT_PER_WORKER:
-                    self.hot.append(event_id)
-            self.small = [await self._published(SMALL_SEATS) for _ in range(SMALL)]
+                    programme.hot.append(event_id)
+            for number in range(SMALL):
+                blocks = SMALL_BLOCK if number % 2 else 0
+                programme.small.append(await self._published(SMALL_SEATS, dice, blocks))
+            for number, after_s in enumerate(OPENINGS_S):
+                blocks = 0 if number else HOT_BLOCK
+                opens = {"sales_start": from_now(after_s)}
+                event_id = await self._published(HOT_SEATS, dice, blocks, **opens)
+                programme.windowed.append(event_id)
+        programme.blocks = {
+            event_id: seats
+            for event_id, seats in programme.blocks.items()
+            if event_id in programme.events
+        }
 
-    async def _published(self, seats: int) -> str:
+    async def _published(self, seats: int, dice: random.Random, block_max: int, **over: Any) -> str:
         headers = await self.service.clients.admin()
         venue = await self.service.clients.create_venue(headers, capacity=seats)
         venue_id = venue["venue_id"]
-        draft = await self.service.clients.create_event(headers, venue_id, total_capacity=seats)
+        if block_max:
+            over["holdbacks"] = some_blocks(dice, block_max, FIRST_RELEASES_S)
+        draft = await self.service.clients.create_event(
+            headers, venue_id, total_capacity=seats, **over
+        )
         event_id: str = (await self.service.clients.publish(headers, draft))["event_id"]
+        if block_max:
+            self.programme.blocks[event_id] = block_max
         return event_id
 
     async def ledgers(self) -> dict[str, EventLedger]:
