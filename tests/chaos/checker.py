@@ -5,7 +5,8 @@ Rules:
 1. The event's row is its replayed ledger: no version missing, no seat under 0 or over capacity.
 2. OK is in the ledger under its key once, with its quantity, at the version it was told.
 3. What was refused, or answered with "nothing was done", is not in the ledger by that try; a key
-   that was refused in the end is not there at all, however many owners the event had.
+   that was refused in the end is not there at all, however many owners the event had. Where the
+   refusal is not final, a try that came later may be, which is promised to nobody.
 4. A refusal was true of some version that was current between the first try and the answer.
 5. Everything in the ledger was asked for by somebody; the seats that are out are those that the
    clients hold.
@@ -30,6 +31,7 @@ from tests.chaos.findings import (
     DOUBLE_SOLD,
     GAP,
     LATE_READ,
+    LATE_TRY,
     LOST,
     NEGATIVE,
     OTHER,
@@ -37,12 +39,12 @@ from tests.chaos.findings import (
     Finding,
     Verdict,
 )
-from tests.chaos.history import Attempt, End, History, Move, Purchase, Read
+from tests.chaos.history import NOT_FINAL, Attempt, End, History, Move, Purchase, Read
 from tests.chaos.holds import HoldCheck
 from tests.chaos.ledger import FOREIGN, EventLedger, Row
 from tests.chaos.money import MoneyCheck
 from tests.chaos.refusals import is_true
-from tests.chaos.windows import WindowCheck
+from tests.chaos.windows import WindowCheck, is_later
 
 # A follower begins once the events are on sale; later, these kinds are always told.
 PUBLISHED_AT = 2
@@ -98,7 +100,8 @@ class _Check:
         self._money.run()
         self._blocks.run()
         steps = [step for purchase in self._purchases for step in purchase.steps]
-        windows = WindowCheck(self._ledger, self._history.epoch_s, self._violated)
+        epoch_s = self._history.epoch_s
+        windows = WindowCheck(self._ledger, epoch_s, self._violated, self._excused)
         windows.run([*self._moves, *steps])
         self._check_told()
         acknowledged = self._acknowledged()
@@ -246,8 +249,12 @@ class _Check:
             self._violated(OTHER, f"moved on other terms: {row}, {move}", move.key)
 
     def _check_refused_and_done(self, move: Move, row: Row) -> None:
-        refusal = min(move.ended(End.FAILED), key=lambda attempt: attempt.sent_s)
-        self._violated(OTHER, f"refused by {refusal}, and in the ledger: {row}", move.key)
+        for refusal in move.ended(End.FAILED):
+            what = f"refused by {refusal}, and in the ledger: {row}"
+            if refusal.code in NOT_FINAL and is_later(row, refusal, self._history.epoch_s):
+                self._excused(LATE_TRY, what, move.key)
+            else:
+                self._violated(OTHER, what, move.key)
 
     def _check_changes(self) -> None:
         told = {row.description: row for row in self._ledger.rows if row.kind == "updated"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 DOUBLE_SOLD, LOST, NEGATIVE, GAP = "double-sold", "lost", "negative", "version gaps"
 OTHER, UNRESOLVED = "other", "unresolved"
 LATE_READ = "reads behind for a moment"
+LATE_TRY = "done by a try that came after a refusal of its key that is not final"
 
 
 @dataclass(frozen=True, slots=True)

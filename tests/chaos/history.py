@@ -29,6 +29,9 @@ class End(Enum):
 # These codes promise that nothing was done, and that the same key may be tried again.
 NOTHING_DONE = frozenset({"OVERLOADED", "DATABASE_UNAVAILABLE", "RATE_LIMITED"})
 NOT_ON_SALE = "EVENT_NOT_ON_SALE"
+# These refuse what may be granted later, under the same key: of a try that has not arrived yet, or
+# was not decided on, they say nothing.
+NOT_FINAL = frozenset({NOT_ON_SALE, "HOLDBACK_NOT_FOUND", "AMOUNT_EXCEEDS_REVENUE"})
 # Of these the client does not know whether the seats moved.
 IN_DOUBT = frozenset({End.OPEN, End.UNKNOWN, End.HUNG_UP})
 FINAL = frozenset({End.OK, End.FAILED})

@@ -92,10 +92,22 @@ def freed_that_has_no_time(played: Played) -> None:
     freed(played, "x", 2, 60.0, changes=listed(0, 0))
 
 
+def sold_in_part_from_the_free_ones(played: Played) -> None:
+    move = taken(played, "x", 1, 60.0, "Press", seat_delta=-1, changes=listed(1, 0))
+    move.quantity = -2
+    played.row(7, money_delta=Decimal(20))
+    played.event = replace(played.event, revenue=played.event.revenue + 10)
+
+
 def freed_in_part(played: Played) -> None:
-    played.row(5, seat_delta=1, held_back_delta=-1, changes=listed(2, 1), available_seats=6)
-    played.row(6, available_seats=4)
-    played.event = replace(played.event, available_seats=4, held_back_seats=3)
+    played.changed("more", 60.0, -2, **listed(2, 2))
+    freed(played, "x", 1, 61.0, changes=listed(2, 1))
+
+
+def given_another_time_by_the_clock(played: Played) -> None:
+    changes = listed(2, 0)
+    changes["holdbacks"][0]["release_at"] = at(99.0)
+    freed(played, "x", 0, 60.0, changes=changes)
 
 
 def freed_twice(played: Played) -> None:
@@ -163,7 +175,9 @@ def refused_while_a_block_is_due(played: Played) -> None:
         (sold_and_left_among_the_free_ones, DOUBLE_SOLD),
         (freed_before_its_time, OTHER),
         (freed_that_has_no_time, OTHER),
+        (sold_in_part_from_the_free_ones, DOUBLE_SOLD),
         (freed_in_part, OTHER),
+        (given_another_time_by_the_clock, OTHER),
         (freed_twice, DOUBLE_SOLD),
         (freed_twice_and_taken_from_another, OTHER),
         (changed_by_a_return, OTHER),

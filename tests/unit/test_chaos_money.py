@@ -83,7 +83,8 @@ def paid_back_more_than_there_was(played: Played) -> None:
 
 
 def money_by_an_admin(played: Played) -> None:
-    booked(played, "new", "1")
+    played.changed("gift", 90.0)
+    booked(played, "gift", "1")
 
 
 def another_price_told(played: Played) -> None:

@@ -1,14 +1,15 @@
 """The check of the times of sales notices what is sold, or refused, at another time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.chaos.findings import OTHER, UNRESOLVED
+from tests.chaos.findings import LATE_TRY, OTHER, UNRESOLVED
 from tests.chaos.history import Attempt, End, HoldStep, Purchase
-from tests.unit.forged_history import EVENT, Played, at, kinds, published
+from tests.unit.forged_history import EPOCH_S, EVENT, Played, at, kinds, published
 
 NOT_ON_SALE = "EVENT_NOT_ON_SALE"
 OPENS_S, CLOSES_S = 20.0, 60.0
@@ -98,11 +99,17 @@ def done_by_the_try_that_was_refused(played: Played) -> None:
     move.attempts[2].request_id = "a later one"
 
 
-def done_by_a_try_from_before(played: Played) -> None:
+def given_up(played: Played, recorded_s: float) -> None:
+    """A try that was hung up on before the refusals did it, by a statement of this time."""
     move = played.move("early")
     first = Attempt(move.attempts[2].request_id, 9.0, 9.1, End.HUNG_UP)
     move.attempts[2].request_id = "a later one"
     move.attempts.insert(0, first)
+    played.row(4, recorded_s=EPOCH_S + recorded_s)
+
+
+def refused_though_done_before(played: Played) -> None:
+    given_up(played, 19.0)
 
 
 def a_hold_refused_while_open(played: Played) -> None:
@@ -128,7 +135,7 @@ def otherwise_than_asked(played: Played) -> None:
         (refused_with_a_window_of_another_time, OTHER),
         (refused_as_of_another_time, OTHER),
         (done_by_the_try_that_was_refused, OTHER),
-        (done_by_a_try_from_before, OTHER),
+        (refused_though_done_before, OTHER),
         (a_hold_refused_while_open, OTHER),
         (otherwise_than_asked, OTHER),
     ],
@@ -144,3 +151,28 @@ def test_sales_at_another_time_are_noticed(
 def test_a_key_that_was_never_answered_otherwise_is_unresolved(played: Played) -> None:
     played.tried("never", -1, End.CLOSED, 10.0, NOT_ON_SALE, **told(10.005))
     assert kinds(played.check()) == {UNRESOLVED}
+
+
+def test_a_try_that_came_after_a_refusal_that_is_not_final_is_told_apart(played: Played) -> None:
+    given_up(played, 20.05)
+    verdict = played.check()
+    assert verdict.violations == []
+    assert {finding.kind for finding in verdict.excused} == {LATE_TRY}
+
+
+@pytest.mark.parametrize("done", ["later", "before", "by the refused try"])
+def test_so_it_is_with_every_refusal_that_is_not_final(played: Played, done: str) -> None:
+    recorded_s = 38.0 if done == "before" else 42.0
+    move = played.done("x", -1, 42.0, recorded_s=EPOCH_S + recorded_s)
+    (ok,) = move.attempts
+    refusal = Attempt("x", 40.0, 40.1, End.FAILED, "AMOUNT_EXCEEDS_REVENUE")
+    refusal.told = {"amount": 50.0, "revenue": float(played.event.revenue - 10)}
+    move.amount = Decimal(50)
+    played.row(played.event.version, money_delta=Decimal(50))
+    played.event = replace(played.event, revenue=played.event.revenue + 40)
+    if done == "by the refused try":
+        refusal.request_id = ok.request_id
+    move.attempts = [refusal, replace(ok, sent_s=41.0)]
+    verdict = played.check()
+    assert (kinds(verdict) == set()) is (done == "later"), verdict.violations
+    assert bool(verdict.excused) is (done == "later")
