@@ -25,9 +25,11 @@ from typing import TypeAlias
 import click
 
 from bench.database import HOT, BenchDatabase, event_id
+from bench.failures import NotReady
 from bench.load import Body, get, play, post
 from bench.machine import load_now, prepare
 from bench.processes import forget_peak, peak_mb
+from bench.replica import Replica
 from bench.rows import LIST, reserve
 from bench.service import Service
 from evently_client import AdminClient, Unavailable
@@ -48,6 +50,8 @@ HEAD, LINE, LINE_EVERY_S = (
 )
 # More than the kernel takes for a connection that nobody reads from.
 LARGE = 5 * b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+# Until lists come from the replica, and between two of them that are asked for.
+CAUGHT_UP_S, ASK_EVERY_S = 60.0, 0.05
 _DATABASE = "beside"
 
 
@@ -60,17 +64,30 @@ class Scene:
     token: str
     venue_id: str
     draft_id: str
+    replica: Replica | None
 
 
 Run: TypeAlias = Callable[[Scene, int], float]
+Ready: TypeAlias = Callable[[Scene], None]
+
+
+def _at_once(scene: Scene) -> None:
+    """Nothing has to be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who comes beside; `run` lasts so many seconds and returns what it got done each second."""
+    """Who comes beside; `run` lasts so many seconds and returns what it got done each second.
+
+    `ready` waits for what it needs. One with a `replica` is measured on a service with one; one
+    that asks for `reports` needs an event with a long ledger.
+    """
 
     title: str
     run: Run
+    ready: Ready = _at_once
+    replica: bool = False
+    reports: bool = False
 
 
 @dataclass(slots=True)
@@ -178,6 +195,26 @@ def _never_read(clients: int) -> Run:
     return run
 
 
+def _while_the_replica_hangs(beside: Run) -> Run:
+    def run(scene: Scene, seconds: int) -> float:
+        assert scene.replica is not None, "such a crowd is measured with a replica"
+        with scene.replica.hanging():
+            return beside(scene, seconds)
+
+    return run
+
+
+def _lists_come_from_the_replica(scene: Scene) -> None:
+    until_s = time.monotonic() + CAUGHT_UP_S
+    while scene.ours.counts().value("evently_replica_read") != 1:
+        if time.monotonic() > until_s:
+            raise NotReady("no list comes from the replica")
+        # What is asked for anew, so that no cache has it.
+        page = 1 + secrets.randbelow(EVENTS // PAGE)
+        scene.ours.get(f"/api/v1/events?page={page}&limit={PAGE}")
+        time.sleep(ASK_EVERY_S)
+
+
 def _nobody(scene: Scene, seconds: int) -> float:
     return 0.0
 
@@ -187,21 +224,33 @@ CROWDS = (
     Crowd("200 readers of a cached list", _requests(_cached_list, 200)),
     Crowd("200 readers of random deep pages", _requests(_deep_pages, 200)),
     Crowd("20 readers of a cached list", _requests(_cached_list, 20)),
-    Crowd("20 tabs with analytics of 2 M versions", _requests(_analytics, 20)),
+    Crowd("20 tabs with analytics of 2 M versions", _requests(_analytics, 20), reports=True),
     Crowd("8 readers of a cached list", _requests(_cached_list, 8)),
     Crowd("8 writers of their own venue and draft", _requests(_own_changes, 8)),
     Crowd("50 readers of a cached list", _requests(_cached_list, 50)),
     Crowd("50 who scrape /metrics", _requests(_scrapes, 50)),
     Crowd("300 who never end a head", _endless_heads(300)),
     Crowd("1000 who never read", _never_read(1000)),
+    Crowd(
+        "20 readers of random deep pages, from a replica",
+        _requests(_deep_pages, 20),
+        _lists_come_from_the_replica,
+        replica=True,
+    ),
+    Crowd(
+        "20 readers of random deep pages, the replica hangs",
+        _while_the_replica_hangs(_requests(_deep_pages, 20)),
+        _lists_come_from_the_replica,
+        replica=True,
+    ),
 )
 
 
-def measure(scene: Scene, say: Callable[[str], None]) -> dict[str, Found]:
+def measure(scene: Scene, crowds: Sequence[Crowd], say: Callable[[str], None]) -> dict[str, Found]:
     """Sell beside each crowd, in ROUNDS rounds."""
-    found = {crowd.title: Found() for crowd in CROWDS}
+    found = {crowd.title: Found() for crowd in crowds}
     for turn in range(ROUNDS):
-        for crowd in CROWDS:
+        for crowd in crowds:
             _sell_beside(scene, crowd, found[crowd.title])
             last = found[crowd.title]
             say(
@@ -212,6 +261,7 @@ def measure(scene: Scene, say: Callable[[str], None]) -> dict[str, Found]:
 
 
 def _sell_beside(scene: Scene, crowd: Crowd, found: Found) -> None:
+    crowd.ready(scene)
     forget_peak(scene.ours.pid)
     before_mb = peak_mb(scene.ours.pid)
     with ThreadPoolExecutor(1) as pool:
@@ -246,9 +296,28 @@ def table(found: dict[str, Found]) -> str:
     return "\n".join(lines)
 
 
+def _on_a_service(
+    database: BenchDatabase,
+    dsn: str,
+    folder: Path,
+    crowds: Sequence[Crowd],
+    say: Callable[[str], None],
+) -> dict[str, Found]:
+    """Measure on a service of their own, with a replica if they want one."""
+    replica, read_dsn = None, None
+    with ExitStack() as stack:
+        if crowds[0].replica:
+            say("copying the database")
+            replica = stack.enter_context(Replica(database, folder / "replica"))
+            read_dsn = replica.dsn(_DATABASE)
+        ours = stack.enter_context(Service(dsn, 1, folder, read_dsn))
+        token, venue_id, draft_id = asyncio.run(_admin(ours, database))
+        return measure(Scene(ours, folder, token, venue_id, draft_id, replica), crowds, say)
+
+
 async def _admin(ours: Service, database: BenchDatabase) -> tuple[str, str, str]:
-    """The access token of a super_admin, and the ids of a venue and a draft of theirs."""
-    email, password = "bench@example.org", secrets.token_urlsafe(16)
+    """The access token of a new super_admin, and the ids of a venue and a draft of theirs."""
+    email, password = f"bench-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(16)
     start = datetime.now(UTC) + timedelta(days=30)
     async with AdminClient(f"http://127.0.0.1:{ours.port}") as admin:
         await admin.register(email, password, "Bench")
@@ -276,11 +345,13 @@ async def _admin(ours: Service, database: BenchDatabase) -> tuple[str, str, str]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.option("--only", multiple=True, help="The crowds whose titles contain this, or another one.")
+def main(only: Sequence[str]) -> None:
     """Sell one event beside crowds that read, scrape, hang and change; print what is left.
 
-    Takes about five minutes: of these a minute to fill a temporary database.
+    Takes about seven minutes: of these a minute to fill a temporary database.
     """
+    crowds = [one for one in CROWDS if not only or any(word in one.title for word in only)]
     prepare()
     started_s = time.monotonic()
 
@@ -291,13 +362,16 @@ def main() -> None:
     with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(dir=ROOT / "build") as name:
         folder = Path(name)
         folder.chmod(0o711)
+        found: dict[str, Found] = {}
         with BenchDatabase(folder / "database") as database:
             say("filling the database")
             dsn = database.make(_DATABASE, EVENTS)
-            database.add_versions(_DATABASE, ANALYTICS, VERSIONS)
-            with Service(dsn, 1, folder) as ours:
-                token, venue_id, draft_id = asyncio.run(_admin(ours, database))
-                found = measure(Scene(ours, folder, token, venue_id, draft_id), say)
+            if any(crowd.reports for crowd in crowds):
+                database.add_versions(_DATABASE, ANALYTICS, VERSIONS)
+            for replicated in (False, True):
+                some = [crowd for crowd in crowds if crowd.replica is replicated]
+                if some:
+                    found |= _on_a_service(database, dsn, folder, some, say)
     click.echo(f"{SELLERS} sellers, medians of {ROUNDS} rounds, load {load_now():.1f} a processor")
     click.echo(table(found))
 

@@ -10,6 +10,7 @@ Rules:
 
 import asyncio
 import hashlib
+import os
 import re
 import statistics
 from pathlib import Path
@@ -26,6 +27,7 @@ from db.event_check import EventCheck
 from db.migrate import migrate
 from evently.commands.verify import Verified, verify_events
 from evently.embedded import EmbeddedPostgres
+from evently.embedded.cluster import FOLDER
 from evently.settings import usable_cpus
 
 # For pgbench's 64 clients next to the pools of the service.
@@ -121,6 +123,20 @@ class BenchDatabase:
         # Otherwise the checkpoint after so much writing would fall into the first measurement.
         self._server.psql("CHECKPOINT", name)
         return self._server.dsn(name)
+
+    def copy(self, to: Path) -> None:
+        """Copy the server's files, as those of a standby of it."""
+        cluster, copy = self._folder / "data" / FOLDER, self._folder / "data" / "copy"
+        # PostgreSQL's programs may run as their own user.
+        copy.mkdir(mode=0o700)
+        os.chown(copy, cluster.stat().st_uid, cluster.stat().st_gid)
+        dsn = self._server.dsn("postgres")
+        self._server.run("pg_basebackup", "-d", dsn, "-D", str(copy), "-R", "-c", "fast")
+        copy.rename(to)
+
+    def ask(self, sql: str) -> str:
+        """The answer to a question about the server."""
+        return self._server.psql(sql).strip()
 
     def slow_down(self, name: str, commit_ms: int) -> None:
         """Make every commit in a database take `commit_ms` longer, in new sessions."""

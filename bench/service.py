@@ -34,10 +34,13 @@ LOG, LOG_TAIL = "service.log", 4000
 
 
 class Service:
-    """The service on one database, on a free port."""
+    """The service on one database, on a free port; `replica_dsn` is where its lists come from."""
 
-    def __init__(self, dsn: str, workers: int, folder: Path) -> None:
+    def __init__(
+        self, dsn: str, workers: int, folder: Path, replica_dsn: str | None = None
+    ) -> None:
         self._dsn = dsn
+        self._replica_dsn = replica_dsn
         self._workers = workers
         self._log = folder / LOG
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,6 +58,8 @@ class Service:
             f"{PREFIX}JWT_SECRET": secrets.token_urlsafe(48),
             f"{PREFIX}LOG_FORMAT": "json",
         }
+        if self._replica_dsn is not None:
+            env[f"{PREFIX}READ_DATABASE_URL"] = self._replica_dsn
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "evently", "serve"],
