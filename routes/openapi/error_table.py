@@ -124,7 +124,7 @@ ERRORS: Mapping[Code, Explained] = {
         },
     ),
     Code.SEATS_EXCEED_CAPACITY: Explained(
-        "More seats were returned than are sold",
+        "More seats were returned than are sold; final",
         "No, not under this key",
         "More seats returned than are sold",
         {**_EVENT, "requested": 5, "returnable": 2},

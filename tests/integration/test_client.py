@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,7 +32,10 @@ from evently_client import (
     Unauthorized,
     Unavailable,
 )
+from evently_client.course import PROOFS
 from evently_client.transport import HttpTransport
+from routes.contract.errors import Code
+from routes.openapi.error_table import ERRORS
 
 EVENT_ID = "0b8f7a0e-3d5c-4f6e-9a55-0d6c1c7e1f10"
 API_KEY = "booking-key-of-the-test"
@@ -360,7 +364,19 @@ async def test_a_service_that_is_not_there_is_unavailable(setting: Setting) -> N
     assert (caught.value.code, caught.value.status) == ("UNREACHABLE", None)
 
 
-@pytest.mark.parametrize("last", [drops_after, says(503, "OVERLOADED"), says(401, "UNAUTHORIZED")])
+NOT_FINAL = (
+    *("EVENT_NOT_FOUND", "EVENT_NOT_ON_SALE", "HOLDBACK_NOT_FOUND", "HOLD_NOT_FOUND"),
+    *("AMOUNT_EXCEEDS_REVENUE", "HOLD_PRICE_CHANGED", "MAX_TICKETS_EXCEEDED"),
+)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        *(drops_after, says(503, "OVERLOADED"), says(401, "UNAUTHORIZED")),
+        *(says(409, code) for code in NOT_FINAL),
+    ],
+)
 async def test_one_lost_answer_leaves_the_outcome_unknown_whatever_came_later(
     setting: Setting, last: Step
 ) -> None:
@@ -374,12 +390,18 @@ async def test_one_lost_answer_leaves_the_outcome_unknown_whatever_came_later(
     assert setting.service.available == 98
 
 
-async def test_a_refusal_after_the_key_was_looked_for_ends_the_doubt(setting: Setting) -> None:
-    setting.plays(drops_before, says(409, "INSUFFICIENT_SEATS", requested=2, available=1))
+@pytest.mark.parametrize("code", sorted(PROOFS))
+async def test_a_final_refusal_ends_the_doubt(setting: Setting, code: str) -> None:
+    setting.plays(drops_before, says(409, code, requested=2, available=1))
     async with setting.client() as client:
-        with pytest.raises(InsufficientSeats) as caught:
-            await client.reserve(EVENT_ID, 2)
-    assert (caught.value.requested, caught.value.available) == (2, 1)
+        with pytest.raises(Refused) as caught:
+            await client.reserve(EVENT_ID, 2, version=3, on_conflict="fail")
+    assert caught.value.code == code
+
+
+def test_what_the_service_keeps_as_final_is_a_proof() -> None:
+    final = {code for code, one in ERRORS.items() if re.search("(?<!never) final", one.meaning)}
+    assert {*final, Code.CONCURRENT_UPDATE} == PROOFS
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,16 @@ from enum import Enum
 
 from .errors import REFUSALS, EventServiceError, Failure, OutcomeUnknown, Refused, Unavailable
 
-# The service gives these only after it has looked for the key: no earlier try moved the seats.
-# A 401, which a rotated key may get, does not prove that.
+# After these nothing is carried out under the key any more: they are final, or rest on a version
+# that is gone for good. Others may be granted later, also to a try that is still on its way.
 PROOFS = frozenset(
     {
-        "EVENT_NOT_FOUND",
+        "CONCURRENT_UPDATE",
         "EVENT_NOT_MODIFIABLE",
-        "EVENT_NOT_ON_SALE",
+        "HOLD_EXPIRED",
+        "HOLD_NOT_ACTIVE",
         "INSUFFICIENT_SEATS",
         "SEATS_EXCEED_CAPACITY",
-        "CONCURRENT_UPDATE",
-        "MAX_TICKETS_EXCEEDED",
-        "HOLD_NOT_FOUND",
-        "HOLDBACK_NOT_FOUND",
-        "HOLD_NOT_ACTIVE",
-        "HOLD_EXPIRED",
-        "HOLD_PRICE_CHANGED",
     }
 )
 
