@@ -1,6 +1,7 @@
 """A service of several workers as its tests use it: who owns what, and clients that book."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -47,15 +48,22 @@ async def event_owned_by(service: Service, index: int, **over: Any) -> dict[str,
             return event
 
 
-async def book(service: Service, event_id: str, moves: int, *, fresh: bool = False) -> list[Heard]:
-    """`moves` reserves of one seat, each under a key of its own, by CLIENTS at a time."""
+async def book(
+    service: Service, event_id: str, moves: int, *, at_a_tenth: Callable[[], object] | None = None
+) -> list[Heard]:
+    """`moves` reserves of one seat, each under a key of its own, by CLIENTS at a time.
+
+    `at_a_tenth` is called once a tenth of them is answered, before any other answer is taken, so
+    that every client but one waits for its answer: whatever it does comes in the middle.
+    """
     heard: list[Heard] = []
     keys = iter([f"{uuid4()}" for _ in range(moves)])
 
     async def client() -> None:
         for key in keys:
-            one = await service.clients.reserve_for_sure(event_id, key, fresh=fresh)
-            heard.append(one)
+            heard.append(await service.clients.reserve_for_sure(event_id, key))
+            if at_a_tenth is not None and len(heard) == moves // 10:
+                at_a_tenth()
 
     async with asyncio.TaskGroup() as clients:
         for _ in range(CLIENTS):
@@ -69,6 +77,6 @@ def longest_silence(heard: list[Heard], since_s: float) -> float:
     return max(later - sooner for sooner, later in pairwise(times))
 
 
-async def in_ledger(service: Service, event_id: str, versions: int) -> bool:
-    rows = await service.database.rows("SELECT version FROM events WHERE event_id = $1", event_id)
-    return bool(rows[0]["version"] >= versions)
+def under_way(heard: list[Heard], at_s: float) -> int:
+    """How many of the moves were waited for at this time."""
+    return sum(one.sent_s < at_s < one.heard_s for one in heard)

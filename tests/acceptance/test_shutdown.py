@@ -27,7 +27,7 @@ from tests.acceptance.cluster import (
     RESTARTED_S,
     SLOW_END,
     book,
-    in_ledger,
+    under_way,
 )
 from tests.acceptance.service import Service, raw_socket, running
 from tests.until import until
@@ -42,15 +42,23 @@ LOGIN = (
 async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Service) -> None:
     event = await cluster.clients.published_event(total_capacity=5000)
     event_id = event["event_id"]
-    async with asyncio.TaskGroup() as tasks:
-        sold = tasks.create_task(book(cluster, event_id, 600))
-        await until(lambda: in_ledger(cluster, event_id, 100), 20, "100 sold seats")
+    killed_s, killed = 0.0, asyncio.Event()
+
+    def kill() -> None:
+        nonlocal killed_s
+        killed_s = time.monotonic()
         cluster.process.kill()
+        killed.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        sold = tasks.create_task(book(cluster, event_id, 600, at_a_tenth=kill))
+        await killed.wait()
         ready_s = await asyncio.to_thread(cluster.process.start)
     print(f"{cluster.workers} workers are ready again after {ready_s:.1f} s")  # noqa: T201
     assert ready_s < RESTARTED_S * cluster.workers
     heard = sold.result()
     assert {one.status for one in heard} == {200}
+    assert under_way(heard, killed_s) == CLIENTS - 1
     await cluster.clients.check_promise(heard)
     assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 4400
 
