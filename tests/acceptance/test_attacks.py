@@ -9,6 +9,7 @@ from typing import Any
 from tests.acceptance.attacks import ATTACKS
 from tests.acceptance.attacks.requests import AN_ADMIN, JSON, Attack
 from tests.acceptance.contract import AnswerChecker
+from tests.acceptance.marks import TWO_WORKERS
 from tests.acceptance.service import Service
 from tests.acceptance.target import Target, register
 from tests.acceptance.wire import Answer, answer_from, connection
@@ -77,6 +78,7 @@ def checked(attack: Attack, answer: Answer, path: str, checker: AnswerChecker) -
     return checker.check(attack.method, pattern, answer.status, answer.headers, answer.body)
 
 
+@TWO_WORKERS
 async def test_every_attack_is_refused_and_changes_nothing(
     target: Target, checker: AnswerChecker, service: Service
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.marks import TWO_WORKERS
 from tests.acceptance.service import Service
 from tests.acceptance.service_process import INTERNAL_KEY, ROOT
 
@@ -38,6 +39,7 @@ async def run(*command: str, folder: Path) -> "subprocess.CompletedProcess[str]"
     )
 
 
+@TWO_WORKERS
 async def test_the_readme_s_curl_lines_work_as_pasted(service: Service, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not here")
@@ -65,6 +67,7 @@ def check(printed: str) -> None:
     assert (returned["available_seats"], returned["version"]) == (299, 4)
 
 
+@TWO_WORKERS
 async def test_the_documented_booking_service_books(service: Service, tmp_path: Path) -> None:
     (example,) = blocks("docs/api.md", "python")
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
