@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 
 from tests.acceptance.booking import Booking, booking
 from tests.acceptance.marks import TWO_WORKERS
@@ -61,16 +62,15 @@ async def test_a_seat_that_was_held_when_the_service_was_killed_is_sold_once_it_
 async def test_holds_nobody_asks_for_expire_once_whatever_the_number_of_nodes(
     database_url: str,
 ) -> None:
-    with running(Service(database_url, 2)) as one, running(Service(database_url, 1)) as other:
+    with ExitStack() as nodes:
+        one = nodes.enter_context(running(Service(database_url, 1)))
         async with one.connected():
             of = [await booking(one, total_capacity=40) for _ in range(5)]
             await asyncio.gather(*(its.placed(2) for its in of for _ in range(20)))
         # So that no worker knows of them any more.
         one.process.kill()
-        other.process.kill()
-        await asyncio.gather(
-            asyncio.to_thread(one.process.start), asyncio.to_thread(other.process.start)
-        )
+        one.process.start()
+        other = nodes.enter_context(running(Service(database_url, 2)))
         async with one.connected(), other.connected():
             await asyncio.gather(*(its.age() for its in of))
             aged_s = time.monotonic()
