@@ -47,7 +47,7 @@ async def service(shared_service: Service) -> AsyncIterator[Service]:
     shared_service.process.assert_no_traceback(seen)
 
 
-@pytest.fixture(scope="module", params=[2, 4], ids=["cluster-of-2", "cluster-of-4"])
+@pytest.fixture(scope="session", params=[2, 4], ids=["cluster-of-2", "cluster-of-4"])
 def workers(
     request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: str
 ) -> Iterator[Service]:

@@ -29,6 +29,7 @@ from tests.acceptance.cluster import (
     book,
     under_way,
 )
+from tests.acceptance.marks import CLUSTER_OF_2
 from tests.acceptance.service import Service, raw_socket, running
 from tests.until import until
 
@@ -39,6 +40,7 @@ LOGIN = (
 )
 
 
+@CLUSTER_OF_2
 async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Service) -> None:
     event = await cluster.clients.published_event(total_capacity=5000)
     event_id = event["event_id"]
@@ -63,6 +65,7 @@ async def test_a_service_that_was_killed_whole_is_back_with_its_data(cluster: Se
     assert (await cluster.database.ledger(event_id))[-1]["available_seats"] == 4400
 
 
+@CLUSTER_OF_2
 async def test_nobody_outlives_a_killed_supervisor(cluster: Service) -> None:
     event = await cluster.clients.published_event()
     moved = await cluster.clients.reserve(event["event_id"], 3)
@@ -155,6 +158,7 @@ def ready_until_it_is_not(port: int, probing: list[int]) -> Any:
             time.sleep(PROBE_EVERY_S)
 
 
+@CLUSTER_OF_2
 async def test_a_second_sigterm_ends_a_service_that_drains_for_long(cluster: Service) -> None:
     # A worker that is stopped does not stop.
     for pid in cluster.process.worker_pids().values():

@@ -31,6 +31,7 @@ from tests.acceptance.cluster import (
     longest_silence,
     under_way,
 )
+from tests.acceptance.marks import CLUSTER_OF_4
 from tests.acceptance.service import Service, raw_socket, running
 from tests.until import until
 
@@ -253,6 +254,7 @@ async def test_the_metrics_of_any_worker_are_those_of_all(cluster: Service) -> N
 # One node, one truth
 
 
+@CLUSTER_OF_4
 async def test_what_was_acknowledged_is_seen_by_the_next_request_anywhere(
     cluster: Service,
 ) -> None:
