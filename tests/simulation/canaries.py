@@ -426,20 +426,40 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     call_a_lost_answer_overloaded,
 )
 
+# Seeds that show what few others do, each tried first. What a change of the simulation makes of one
+# is no matter: a mutant that lives through its own meets all others, as one does that has none.
+SHOWN_BY: Mapping[Callable[[], Any], int] = {
+    no_unique_key: 15,
+    ask_the_ledger_before_the_state: 20,
+    call_a_lost_answer_overloaded: 23,
+    release_what_was_confirmed: 34,
+    free_expired_seats_twice: 38,
+    commit_on_a_fence_that_is_gone: 39,
+    stop_before_the_search_has_ended: 39,
+    remember_what_is_not_final: 53,
+    prolong_for_ever: 77,
+    take_rows_of_another_version: 191,
+    confirm_without_the_clock: 243,
+    retake_without_looking_at_the_seats: 274,
+}
+
 
 def caught_by(canary: Callable[[], Any]) -> str | None:
     """What noticed the mutant, or None."""
     with canary():
-        for trial in _trials():
+        for trial in _trials(SHOWN_BY.get(canary)):
             if found := trial():
                 return found
     return None
 
 
-def _trials() -> Iterator[Callable[[], str | None]]:
-    """Failures of a call and seeds in turn: a mutant that one of the two kinds misses altogether is
-    noticed by the other ten times sooner than after all of them.
+def _trials(first: int | None) -> Iterator[Callable[[], str | None]]:
+    """Failures of a call and seeds in turn, after the seed that is to be the `first`: a mutant that
+    one of the two kinds misses altogether is noticed by the other ten times sooner than after all
+    of them.
     """
+    if first is not None:
+        yield partial(_seed_notices, first)
     seeds = range(1, SEEDS_MAX + 1)
     for failure, seed in zip_longest(failures(), seeds):
         if failure is not None:
