@@ -11,11 +11,13 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-# In a test's id: the service that it shares, as the fixtures of tests/acceptance name it, or the
-# modules whose tests share a primary with its standby, a service for the client, or a browser.
+# In a test's id: the service that it shares, as the fixtures of tests/acceptance name it; the
+# modules whose tests share a service for the client, a browser, a data directory or a backup; or
+# one of those that share a primary with its standby.
 _SHARED = re.compile(
     r"\[(?:.*-)?(?P<service>\d-workers?|cluster-of-\d)[-\]]"
-    r"|(?P<module>test_standby\.py|acceptance/test_client_|tests/browser/)"
+    r"|(?P<modules>acceptance/test_client_|tests/browser/|integration/test_(?:backup|embedded))"
+    r"|integration/test_(?P<pair>standby|readiness)\.py"
 )
 
 
@@ -29,4 +31,6 @@ class SharedServices(LoadScopeScheduling):
 def group_of(nodeid: str) -> str:
     """The group of a test; of most, it is the only member."""
     shared = _SHARED.search(nodeid)
-    return nodeid if shared is None else shared["service"] or shared["module"]
+    if shared is None:
+        return nodeid
+    return shared["service"] or shared["modules"] or "pair"
