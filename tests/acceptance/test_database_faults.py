@@ -48,12 +48,12 @@ SELECT event_id, version, 'updated', 0, 0, 0, available_seats, status, 'by hand'
 
 @contextmanager
 def served(
-    folder: Path, settings: dict[str, str] | None = None
+    folder: Path, workers: int = 2, settings: dict[str, str] | None = None
 ) -> Iterator[tuple[Server, Service]]:
-    """A service with two workers on a server of its own."""
+    """A service on a server of its own."""
     with Server(folder) as server:
         server.create_database(DATABASE)
-        service = Service(server.dsn(DATABASE), 2, settings=settings)
+        service = Service(server.dsn(DATABASE), workers, settings=settings)
         assert service.process.run("migrate").returncode == 0
         with running(service):
             yield server, service
@@ -211,7 +211,7 @@ async def test_an_event_starts_by_the_database_s_clock(folder: Path, wrong_by: s
         # Durations are measured by another clock, which nobody sets.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    with served(folder, settings) as (_, service):
+    with served(folder, 1, settings) as (_, service):
         async with service.connected():
             local = (await service.api.send("GET", "/no/such/path")).json["error"]["timestamp"]
             off_s = (datetime.fromisoformat(local) - datetime.now(UTC)).total_seconds()

@@ -43,7 +43,7 @@ async def test_of_a_confirm_and_a_release_at_one_instant_one_wins(service: Servi
 async def test_a_seat_that_was_held_when_the_service_was_killed_is_sold_once_it_expired(
     database_url: str,
 ) -> None:
-    with running(Service(database_url, 2)) as service:
+    with running(Service(database_url, 1)) as service:
         async with service.connected():
             of = await booking(service, total_capacity=20)
             for _ in range(4):

@@ -89,15 +89,14 @@ async def test_a_crowd_at_the_opening_gets_every_seat_and_none_before_it(service
         sold = await crowd
 
     assert sum(sold) == 1000
-    rows = await service.database.rows(
-        "SELECT recorded_at FROM event_ledger WHERE event_id = $1 AND kind = 'reserved'"
-        " ORDER BY version",
-        event_id,
-    )
-    assert len(rows) == 1000
-    waited = rows[0]["recorded_at"] - opens
-    # On a machine of its own it is 50 ms; tests share theirs, and 750 ms were measured there.
-    assert timedelta(0) <= waited < timedelta(seconds=2)
+    ledger = await service.database.ledger(event_id)
+    (told,) = (row["recorded_at"] for row in ledger if row["kind"] == "updated")
+    sales = [row["recorded_at"] for row in ledger if row["kind"] == "reserved"]
+    assert len(sales) == 1000
+    assert min(sales) >= opens
+    # On a machine of its own it is 50 ms; tests share theirs, and 750 ms were measured there. On a
+    # busy one the new time may have passed before the service was told of it.
+    assert sales[0] - max(opens, told) < timedelta(seconds=2)
 
 
 async def test_a_pause_is_told_and_changes_nothing_that_was_sold(service: Service) -> None:

@@ -219,7 +219,7 @@ def everything_from(connection: socket.socket) -> bytes:
 
 
 async def test_the_embedded_database_is_the_services_own_and_goes_with_it(data_dir: Path) -> None:
-    with running(Service(None, 2, data_dir=data_dir)) as service:
+    with running(Service(None, 1, data_dir=data_dir)) as service:
         async with service.connected():
             event_id = (await service.clients.published_event())["event_id"]
             moved = await service.clients.reserve(event_id, 3, key="kept")
