@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from evently.commands.burst_figures import by_code, count_events, quantiles
-from evently.commands.burst_play import OnSale, problems
+from evently.commands.burst_play import OnSale, at_once, problems
 from evently.domain.value import value
 from evently_client import (
     EventServiceClient,
@@ -116,12 +116,8 @@ class HoldBurst:
             await asyncio.sleep(LOOK_S)
 
     async def _all_clients(self, one_client: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._order.clients, self._order.requests)):
-                    group.create_task(one_client())
-        except* EventServiceError as errors:
-            raise errors.exceptions[0] from None
+        clients = min(self._order.clients, self._order.requests)
+        await at_once(clients, one_client, EventServiceError)
 
     async def _one_client(self, advance: Callable[[int], object]) -> None:
         while self._begun < self._order.requests:

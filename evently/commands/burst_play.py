@@ -9,8 +9,8 @@ import random
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Literal, TypeAlias
 
 from evently.commands.burst_figures import by_code, count_events, quantiles
 from evently.domain.value import value
@@ -103,6 +103,24 @@ class OnSale:
         return found
 
 
+async def at_once(
+    clients: int,
+    one_client: Callable[[], Coroutine[Any, Any, None]],
+    wanted: type[EventServiceError],
+) -> None:
+    """Run so many clients together. Raises the first error of theirs that is `wanted`, as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(one_client())
+    except BaseExceptionGroup as errors:
+        # Not with `except*`: Python before 3.11.4 puts what is raised there into a group again.
+        first = errors.exceptions[0]
+        if isinstance(first, wanted):
+            raise first from None
+        raise
+
+
 async def problems(
     client: EventServiceClient, events: Sequence[OnSale], *, alone: bool
 ) -> list[str]:
@@ -158,12 +176,8 @@ class Burst:
     async def play(self, advance: Callable[[int], object] = lambda moves: None) -> Tally:
         """Make all moves; call `advance` with how many have ended. Raises Unauthorized."""
         started_s = time.perf_counter()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._order.clients, self._order.requests)):
-                    group.create_task(self._one_client(advance))
-        except* Unauthorized as errors:
-            raise errors.exceptions[0] from None
+        clients = min(self._order.clients, self._order.requests)
+        await at_once(clients, lambda: self._one_client(advance), Unauthorized)
         self.tally.seconds = time.perf_counter() - started_s
         return self.tally
 
