@@ -136,7 +136,11 @@ def resolve_by_one_select() -> Patches:
 @contextmanager
 def no_fence() -> Patches:
     def resolve(
-        self: Resolver, work: Sequence[Work], broken: Lane, resolved: Callable[[EventActor], None]
+        self: Resolver,
+        work: Sequence[Work],
+        broken: Lane,
+        resolved: Callable[[EventActor], None],
+        ended: Callable[[], None],
     ) -> None:
         for actor, _ in work:
             actor.overtaken()
