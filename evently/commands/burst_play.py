@@ -108,7 +108,7 @@ async def at_once(
     one_client: Callable[[], Coroutine[Any, Any, None]],
     wanted: type[EventServiceError],
 ) -> None:
-    """Run so many clients together. Raises the first error of theirs that is `wanted`, as it is."""
+    """Run so many clients together. Raises their first error by itself if it is `wanted`."""
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
