@@ -105,15 +105,26 @@ class Envelope:
 
     `scope` is its key, and whose that is. `checked` tells that the event's state was read since the
     request came, and then its key looked up, so that a refusal rests on a proven state. `attempts`
-    counts how often its batch could not be committed.
+    counts how often its batch could not be committed. `in_doubt` tells that its last batch may have
+    been committed all the same, which a look at its key will tell.
     """
 
-    __slots__ = ("_followers", "_future", "_text", "attempts", "checked", "request", "scope")
+    __slots__ = (
+        "_followers",
+        "_future",
+        "_text",
+        "attempts",
+        "checked",
+        "in_doubt",
+        "request",
+        "scope",
+    )
 
     def __init__(self, request: Request, future: "asyncio.Future[Answer]") -> None:
         self.request = request
         self.scope = request.scope
         self.checked = False
+        self.in_doubt = False
         self.attempts = 0
         self._text = ""
         self._future = future

@@ -182,7 +182,7 @@ class EventActor:
         self.known.take_over(state, proven=conclusive)
         rest = []
         for envelope in self._reading:
-            envelope.checked = True
+            envelope.checked, envelope.in_doubt = True, False
             known = noted.get(envelope.scope)
             if known is not None and not known.proven:
                 self._replies.fail(envelope, OutcomeUnknown(envelope.request.key))
@@ -315,6 +315,7 @@ class EventActor:
         for envelope, _ in planned.replies:
             envelope.attempts += 1
             envelope.checked = False
+            envelope.in_doubt |= not undone
             if envelope.attempts < ATTEMPTS_MAX or not undone:
                 back.append(envelope)
             else:

@@ -1,7 +1,10 @@
 """Gives an event's envelopes their answers, and remembers those that may be asked for again.
 
-Rule: an answer under a caller's key is remembered if it is the last word; a fault never is, but
-that an outcome is unknown.
+Rules:
+
+1. An answer under a caller's key is remembered if it is the last word; a fault never is, but that
+   an outcome is unknown.
+2. Whoever was tried and may have been carried out hears of no fault but that.
 """
 
 import asyncio
@@ -106,4 +109,6 @@ class Replies:
 
     def tell(self, envelope: Envelope, fault: Fault) -> None:
         """The same of one whose request stays open."""
+        if envelope.in_doubt:
+            fault = OutcomeUnknown(envelope.request.key)
         envelope.fail(self._unknown.told(self._event_id, envelope.request, fault))

@@ -224,6 +224,8 @@ class Checker:
             for attempt in attempts:
                 if attempt.end is End.OPEN:
                     self._violation(f"never answered: {attempt}")
+        for row in self._rows.values():
+            self._check_tried(row)
         for event_id, state in self.database.states.items():
             rows = self.database.ledger[event_id]
             if [row.version for row in rows] != list(range(1, len(rows) + 1)):
@@ -342,16 +344,26 @@ class Checker:
                 self._violation(f"nobody asked for {row}")
             return
         self._check_request(row, attempts)
-        attempts = [a for a in attempts if canonical(a.command) == row.record.request]
-        if all(attempt.end in FAILED for attempt in attempts):
-            tried = "; ".join(map(str, attempts))
-            self._violation(f"committed at {row.at_s:.3f} though every try failed: {tried}")
-        for attempt in attempts:
+        self._check_tried(row)
+        for attempt in self._tries_of(row):
             if attempt.end is not End.REFUSED:
                 continue
             # A refusal that is not final may be followed by a later try, but by none before it.
             if isinstance(attempt.answer, FINAL) or row.sent_s < attempt.ended_s:
                 self._violation(f"refused, then done at {row.at_s:.3f}: {attempt}")
+
+    def _check_tried(self, row: LedgerRow) -> None:
+        """Somebody may believe that it was done."""
+        tries = self._tries_of(row)
+        if tries and all(attempt.end in FAILED for attempt in tries):
+            tried = "; ".join(map(str, tries))
+            self._violation(f"committed at {row.at_s:.3f} though every try failed: {tried}")
+
+    def _tries_of(self, row: LedgerRow) -> list[Attempt]:
+        """The requests so far for what the row did."""
+        scope = (row.event_id, row.record.origin.caller, row.record.key)
+        tries = self._attempts.get(scope, [])
+        return [one for one in tries if canonical(one.command) == row.record.request]
 
     def _price_at(self, row: LedgerRow) -> Decimal:
         """The event's price at the version of the row."""

@@ -137,6 +137,28 @@ async def test_readers_keep_the_last_committed_state_meanwhile() -> None:
         assert (state.version, state.available_seats) == (2, 10)
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+@in_virtual_time
+async def test_a_look_that_fails_after_the_search_says_nothing_of_what_was_tried(
+    keyed: bool,
+) -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY, before_s=0.1))
+        # The actor's first read, and the one after the search.
+        worker.will("load", Step(), Step(Fate.UNAVAILABLE))
+        tried = worker.send(keyed=keyed)
+        await asyncio.sleep(0.05)
+        behind = worker.send(key="behind", keyed=keyed)
+
+        unknown, nothing_done = await faults_of(tried, behind)
+
+        assert isinstance(unknown, OutcomeUnknown)
+        assert unknown.key == "k"
+        assert isinstance(nothing_done, DatabaseUnavailable)
+        assert worker.ledger() == ["k"]
+
+
 # Its deadlines
 
 
