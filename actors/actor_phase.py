@@ -27,6 +27,12 @@ class Phase(Enum):
     EVICTED = auto()
 
 
+# A batch is in progress.
+IN_PROGRESS = frozenset({Phase.COMMITTING, Phase.UNRESOLVED})
+# The database is asked nothing.
+AT_REST = frozenset({Phase.UNREAD, Phase.READY, Phase.EVICTED})
+
+
 class Step(Enum):
     """What happens to an actor."""
 

@@ -140,6 +140,12 @@ class Envelope:
             self._text = canonical(self.request.command)
         return self._text
 
+    def tried(self, *, undone: bool) -> None:
+        """Its batch was not committed, or may have been unless it is `undone`: look it up."""
+        self.attempts += 1
+        self.checked = False
+        self.in_doubt |= not undone
+
     def join(self, future: "asyncio.Future[Answer]") -> None:
         """Let a repetition of the request wait for the same answer."""
         self._followers.append(future)
@@ -177,6 +183,9 @@ class OpenKeys:
 
     def __len__(self) -> int:
         return len(self._envelopes or ())
+
+    def __contains__(self, scope: CallerKey) -> bool:
+        return self._envelopes is not None and scope in self._envelopes
 
     def join(self, scope: CallerKey, request: Request, future: "asyncio.Future[Answer]") -> bool:
         """Let `future` have the answer of the open request under its key, if there is one.

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from actors.actor_phase import Phase, Step, after
+from actors.actor_phase import AT_REST, IN_PROGRESS, Phase, Step, after
 from actors.answers import committed, from_ledger
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
@@ -31,7 +31,7 @@ from actors.mailbox import MAILBOX_MAX, Mailbox
 from actors.replies import Replies
 from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, DueHolds, Noted
-from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded, RowLocked
+from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded
 from evently.domain.holds import Holds
 from evently.domain.outcomes import NO_ROOM, Answer, Done, NotFound
 from evently.domain.state import EventState
@@ -47,9 +47,6 @@ ATTEMPTS_MAX = 8
 # How long an event whose row another transaction holds refuses at once.
 PARKED_S = 1.0
 
-_IN_PROGRESS = frozenset({Phase.COMMITTING, Phase.UNRESOLVED})
-_AT_REST = frozenset({Phase.UNREAD, Phase.READY, Phase.EVICTED})
-
 
 class EventActor:
     """One event; an event that does not exist has no actor."""
@@ -58,7 +55,6 @@ class EventActor:
         "_clock",
         "_holds",
         "_mailbox",
-        "_parked_until_s",
         "_phase",
         "_plan",
         "_reading",
@@ -89,7 +85,6 @@ class EventActor:
         self._plan: Plan | None = None
         # None as long as it has no holds: most events have none.
         self._holds: HoldRows | None = None
-        self._parked_until_s = float("-inf")
         # Whether another transaction held the row when a batch was last sent.
         self.was_held = False
 
@@ -117,24 +112,22 @@ class EventActor:
     @property
     def busy(self) -> bool:
         """Whether a batch is in progress."""
-        return self._phase in _IN_PROGRESS
+        return self._phase in IN_PROGRESS
 
     @property
     def idle(self) -> bool:
         """Whether the actor could be evicted."""
-        return not self._mailbox and self._phase in _AT_REST
+        return not self._mailbox and self._phase in AT_REST
 
     def ask(self, request: Request, future: "asyncio.Future[Answer]") -> bool:
         """Admit a request; `future` gets its answer. Returns whether there is something to do.
 
-        A key that was answered, or is open, gets that answer. Raises Overloaded.
+        A key that was answered, or is open, gets that answer. Raises why nobody is let in.
         """
         now_s = self.touched_at_s = self._clock.monotonic()
-        if now_s < self._parked_until_s:
-            raise RowLocked("Event")
         envelope = Envelope(request, future)
         if not request.keyed:
-            self._mailbox.put(envelope)
+            self._mailbox.put(envelope, now_s)
             return True
         scope = envelope.scope
         remembered = self._replies.remembered(scope, now_s)
@@ -146,9 +139,13 @@ class EventActor:
             self.question()
         if self._replies.open.join(scope, request, future):
             return False
-        self._mailbox.put(envelope)
+        self._mailbox.put(envelope, now_s)
         self._replies.open.add(envelope)
         return True
+
+    def has_open(self, request: Request) -> bool:
+        """Whether a request under its key is open, with which a repetition waits."""
+        return request.keyed and request.scope in self._replies.open
 
     # What the database says
 
@@ -272,7 +269,8 @@ class EventActor:
             return None
         self.known.ask()
         read = NOTHING_READ if self._holds is None else self._holds.take()
-        planned = plan(state, self._take_next(), self._clock.now(), read)
+        taken = self._replies.take_wanted(self._mailbox, self._mailbox.portion(BATCH_MAX))
+        planned = plan(state, taken, self._clock.now(), read)
         for envelope, error in planned.failures:
             log.error("a command failed: %r", envelope, exc_info=error)
             self._replies.fail(envelope, CommandFailed())
@@ -313,9 +311,7 @@ class EventActor:
         self.known.doubt()
         back = []
         for envelope, _ in planned.replies:
-            envelope.attempts += 1
-            envelope.checked = False
-            envelope.in_doubt |= not undone
+            envelope.tried(undone=undone)
             if envelope.attempts < ATTEMPTS_MAX or not undone:
                 back.append(envelope)
             else:
@@ -344,10 +340,18 @@ class EventActor:
 
     def park(self, fault: Fault) -> None:
         """Refuse all who wait, and all who come for a while: another transaction holds the row."""
-        self._parked_until_s = self._clock.monotonic() + PARKED_S
         self.was_held = True
         self.refuse(fault)
+        self.keep_out(fault, self._clock.monotonic() + PARKED_S)
+
+    def keep_out(self, fault: Fault, until_s: float = float("inf")) -> None:
+        """Fail all who wait behind the batch and, until then or its end or `let_in`, who come."""
+        self._mailbox.shut(fault, until_s)
         self._fail_all(fault)
+
+    def let_in(self) -> None:
+        """Let those who come wait again."""
+        self._mailbox.open()
 
     def refuse(self, fault: Fault) -> None:
         """Fail the batch's callers: nothing of it was done, and nothing will be."""
@@ -381,12 +385,9 @@ class EventActor:
     def _step(self, step: Step) -> None:
         self._phase = after(self._phase, step)
 
-    def _take_next(self) -> list[Envelope]:
-        """What the next batch is planned from."""
-        return self._replies.take_wanted(self._mailbox, self._mailbox.portion(BATCH_MAX))
-
     def _release(self) -> tuple[Plan, Batch]:
         planned, self._plan = self._plan, None
+        self._mailbox.open()
         assert planned is not None, "no batch is in progress"
         assert planned.batch is not None, "what is in progress is a batch"
         return planned, planned.batch

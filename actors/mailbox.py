@@ -1,11 +1,14 @@
 """A bounded queue of envelopes in front of one actor.
 
-Rule: a full mailbox refuses at once, before any work; what was admitted once is never refused
-for want of room.
+Rule: a mailbox that is full, or shut, refuses at once, before any work; what was admitted once is
+never refused for want of room.
 """
 
+import math
+from copy import copy
+
 from actors.envelope import Envelope
-from evently.domain.errors import Overloaded
+from evently.domain.errors import Fault, Overloaded
 
 # A hot event is asked by every connection at once; 1000 booking clients must fit twice over.
 MAILBOX_MAX = 2048
@@ -14,19 +17,33 @@ MAILBOX_MAX = 2048
 class Mailbox:
     """What waits for one actor, oldest first."""
 
-    __slots__ = ("_envelopes", "_in_front", "_max", "_one_by_one")
+    __slots__ = ("_envelopes", "_fault", "_in_front", "_max", "_one_by_one", "_shut_until_s")
 
     def __init__(self, at_most: int = MAILBOX_MAX) -> None:
         # A list, not a deque: an empty deque takes 0.7 KB, and most mailboxes are empty.
         self._envelopes: list[Envelope] = []
         self._max = at_most
         self._in_front, self._one_by_one = 0, False
+        # Why it is shut, if it is.
+        self._fault: Fault | None = None
+        self._shut_until_s = 0.0
 
     def __len__(self) -> int:
         return len(self._envelopes)
 
-    def put(self, envelope: Envelope) -> None:
-        """Add the newest. Raises Overloaded when the mailbox is full."""
+    def shut(self, fault: Fault, until_s: float = math.inf) -> None:
+        """Raise `fault` for all who come until then, by the monotonic clock, or until `open`."""
+        self._shut_until_s, self._fault = until_s, copy(fault)
+
+    def open(self) -> None:
+        """Admit again what comes."""
+        self._fault = None
+
+    def put(self, envelope: Envelope, now_s: float) -> None:
+        """Add the newest. Raises Overloaded when the mailbox is full, or why it is shut."""
+        if self._fault is not None and now_s < self._shut_until_s:
+            # One that was raised keeps what it was raised for; thousands may come.
+            raise copy(self._fault)
         if len(self._envelopes) >= self._max:
             raise Overloaded("the event's mailbox is full")
         self._envelopes.append(envelope)

@@ -155,7 +155,7 @@ class Registry:
         try:
             if self._stopping:
                 raise Overloaded("the service is stopping")
-            if not self._committer.reachable:
+            if not (self._committer.reachable or self._repeats(event_id, request)):
                 raise DatabaseUnavailable("the database is out of reach")
             if self._pending >= self._pending_max:
                 raise Overloaded("too many requests wait")
@@ -172,6 +172,15 @@ class Registry:
         self._pending += 1
         future.add_done_callback(self._answered)
         return future
+
+    def _repeats(self, event_id: str, request: Request) -> bool:
+        """Whether a request under its key is open, whose outcome nobody was told yet.
+
+        It may be committed, so its repetition is not told that nothing was done.
+        """
+        actor = self._actors.get(event_id)
+        unknown = self._unknown.holds(event_id, request)
+        return actor is not None and actor.has_open(request) and not unknown
 
     def _answered(self, future: "asyncio.Future[Answer]") -> None:
         """Count one pending request less."""

@@ -13,6 +13,8 @@ Rules:
    deadline comes the callers hear that the outcome is unknown, whatever the search waits for just
    then, and it goes on for a while. An actor whose fate stays open is evicted: a fresh one starts
    from the database, and the check of version and fence makes whatever comes late harmless.
+4. While the database cannot be reached, nobody waits behind a batch: whoever is no part of it is
+   refused at once, as everywhere, until it can be asked again.
 """
 
 import asyncio
@@ -142,16 +144,28 @@ class _Search:
         lane = self._store.lane()
         try:
             while self._open:
+                fault = None
                 try:
                     await self._try(lane)
                 except (NotDone, FateUnknown, Fault) as error:
                     log.info("no answer yet: %r", error)
+                    if _is_out_of_reach(error):
+                        fault = DatabaseUnavailable(str(error))
+                self._keep_out(fault)
                 if not self._open or self._clock.monotonic() + pause_s > self._until_s:
                     return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
         finally:
             await lane.close()
+
+    def _keep_out(self, fault: Fault | None) -> None:
+        """Refuse with `fault` whoever waits behind a batch or comes, or let those who come wait."""
+        for actor, _ in self._open:
+            if fault is None:
+                actor.let_in()
+            else:
+                actor.keep_out(fault)
 
     async def _try(self, lane: Lane) -> None:
         try:
@@ -208,6 +222,11 @@ class _Search:
 
 
 Verdict = Callable[[EventActor], None]
+
+
+def _is_out_of_reach(error: Exception) -> bool:
+    """Whether the database cannot be asked at all, rather than keeps its answer back."""
+    return isinstance(error, NotDone | DatabaseUnavailable) and not isinstance(error, Locked)
 
 
 def _decide_again(actor: EventActor) -> None:

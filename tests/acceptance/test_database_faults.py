@@ -19,7 +19,6 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from actors.resolver import ANSWER_S, BACKGROUND_S
 from tests.acceptance.service import Service, from_now, running
 from tests.acceptance.service_api import Answer
 from tests.acceptance.service_clients import Heard
@@ -30,8 +29,6 @@ from tests.until import until
 
 # The service's own targets are 10 ms and 3 s; a busy machine is given some more.
 REFUSED_S = 1.0
-# Until a search that never ended is given up.
-SEARCHED_S = ANSWER_S + BACKGROUND_S + 5.0
 BACK_S = 10.0
 CLIENTS = 64
 # A new cluster with its log takes a hundred megabytes.
@@ -100,9 +97,9 @@ async def test_an_outage_is_answered_at_once_and_over_when_it_is_over(folder: Pa
             event_id = (await service.clients.published_event(total_capacity=5000))["event_id"]
             kept = await service.clients.reserve(event_id, 2, key="kept")
             server.end(signal.SIGKILL)
-            # Whoever comes first finds out; from then on nobody waits. If that was in the middle of
-            # a commit, its event is let go once the search for the outcome ends.
-            await until(_all_hear(service, event_id), SEARCHED_S, what="503 for everybody")
+            # Whoever comes first finds out; from then on nobody waits, behind a commit of unknown
+            # outcome neither: those of its batch alone hear of it after five seconds.
+            await until(_all_hear(service, event_id), what="503 for everybody")
             answers = await refusals(service, event_id)
             assert codes(answers) == UNAVAILABLE
             assert max(took_s for _, took_s in answers) < REFUSED_S

@@ -47,6 +47,7 @@ from tests.examples import (
 from tests.simulation.virtual_loop import in_virtual_time
 
 DOWN = DatabaseUnavailable("down")
+HELD = RowLocked("Event")
 
 
 class Desk:
@@ -576,9 +577,9 @@ async def test_a_parked_actor_refuses_all_who_wait_and_all_who_come_for_a_while(
     answers = desk.ask_all(BATCH_MAX + 2)
     desk.plan()
 
-    desk.actor.park(DOWN)
+    desk.actor.park(HELD)
 
-    assert {fault_of(answer) for answer in answers} == {DOWN}
+    assert {fault_of(answer) for answer in answers} == {HELD}
     desk.now_s = PARKED_S - 0.001
     with pytest.raises(RowLocked):
         desk.ask(request())

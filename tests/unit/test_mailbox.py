@@ -6,7 +6,7 @@ import pytest
 
 from actors.envelope import Envelope
 from actors.mailbox import Mailbox
-from evently.domain.errors import Overloaded
+from evently.domain.errors import DatabaseUnavailable, Overloaded
 from tests.examples import request
 
 
@@ -25,7 +25,7 @@ def test_a_mailbox_is_empty_and_false_at_first() -> None:
 def test_the_oldest_are_taken_first(envelopes: list[Envelope]) -> None:
     mailbox = Mailbox()
     for envelope in envelopes:
-        mailbox.put(envelope)
+        mailbox.put(envelope, 0.0)
 
     assert mailbox.take(3) == envelopes[:3]
     assert mailbox.take(3) == envelopes[3:]
@@ -34,7 +34,7 @@ def test_the_oldest_are_taken_first(envelopes: list[Envelope]) -> None:
 def test_a_mailbox_takes_as_many_as_its_bound(envelopes: list[Envelope]) -> None:
     mailbox = Mailbox(3)
     for envelope in envelopes[:3]:
-        mailbox.put(envelope)
+        mailbox.put(envelope, 0.0)
 
     assert len(mailbox) == 3
 
@@ -42,10 +42,32 @@ def test_a_mailbox_takes_as_many_as_its_bound(envelopes: list[Envelope]) -> None
 def test_a_full_mailbox_refuses_at_once_and_is_unchanged(envelopes: list[Envelope]) -> None:
     mailbox = Mailbox(3)
     for envelope in envelopes[:3]:
-        mailbox.put(envelope)
+        mailbox.put(envelope, 0.0)
 
     with pytest.raises(Overloaded):
-        mailbox.put(envelopes[3])
+        mailbox.put(envelopes[3], 0.0)
+
+    assert mailbox.take(9) == envelopes[:3]
+
+
+def test_a_mailbox_that_is_shut_refuses_until_its_time_or_until_it_is_open(
+    envelopes: list[Envelope],
+) -> None:
+    mailbox = Mailbox()
+    why = DatabaseUnavailable("down")
+    mailbox.shut(why, 2.0)
+
+    with pytest.raises(DatabaseUnavailable, match="down") as caught:
+        mailbox.put(envelopes[0], 1.9)
+    assert caught.value is not why, "each has its own traceback"
+    mailbox.put(envelopes[1], 2.0)
+    # What was admitted once is put back all the same.
+    mailbox.shut(why)
+    mailbox.put_back(envelopes[:1])
+    with pytest.raises(DatabaseUnavailable):
+        mailbox.put(envelopes[2], 1e9)
+    mailbox.open()
+    mailbox.put(envelopes[2], 0.0)
 
     assert mailbox.take(9) == envelopes[:3]
 
@@ -54,8 +76,8 @@ def test_what_is_put_back_comes_first_in_its_order_though_it_is_full(
     envelopes: list[Envelope],
 ) -> None:
     mailbox = Mailbox(2)
-    mailbox.put(envelopes[2])
-    mailbox.put(envelopes[3])
+    mailbox.put(envelopes[2], 0.0)
+    mailbox.put(envelopes[3], 0.0)
 
     mailbox.put_back(envelopes[:2])
 

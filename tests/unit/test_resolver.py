@@ -207,7 +207,7 @@ async def test_the_deadline_holds_for_many_events_of_one_statement() -> None:
 async def test_those_who_wait_behind_a_search_wait_until_their_deadline_and_no_longer() -> None:
     async with one_worker() as worker:
         worker.open()
-        worker.will("commit", LOST, Step(Fate.NOT_DONE, before_s=9.0))
+        worker.will("commit", LOST, Step(Fate.LOSE_STATEMENT, before_s=9.0))
         lost = worker.send()
         await asyncio.sleep(0.1)
         waits = worker.send(key="waits", wait_s=2.0)
@@ -240,7 +240,7 @@ async def test_the_search_goes_on_and_the_key_tells() -> None:
 async def test_an_actor_whose_fate_stays_open_is_let_go_and_a_fresh_one_starts() -> None:
     async with one_worker() as worker:
         worker.open()
-        worker.will("commit", LOST, *[GONE] * 100)
+        worker.will("commit", *[LOST] * 100)
         lost = worker.send()
         await asyncio.sleep(ANSWER_S + 1.0)
         waits = worker.send(key="waits", wait_s=60.0)
@@ -252,6 +252,103 @@ async def test_an_actor_whose_fate_stays_open_is_let_go_and_a_fresh_one_starts()
         assert worker.registry.alive == 0
         worker.steps["commit"].clear()
         assert isinstance(await worker.send(key="next"), Done)
+
+
+# A database that cannot be asked
+
+
+@in_virtual_time
+async def test_nobody_waits_behind_a_batch_while_the_database_is_out_of_reach() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        other = worker.open(EVENTS[0])
+        worker.will("commit", Step(Fate.LOSE_REPLY, after_s=0.1), GONE)
+        tried = worker.send()
+        await asyncio.sleep(0.05)
+        waiting = worker.send_all(("waits", "waits too"))
+        unkeyed = worker.send(key="unkeyed", keyed=False)
+
+        faults = await faults_of(*waiting, unkeyed)
+
+        assert {type(fault) for fault in faults} == {DatabaseUnavailable}
+        known_s = worker.loop.time()
+        assert known_s < 0.11
+        # Those who come, too, also under a key that was refused; other events have their own say.
+        for key in ("waits", "comes"):
+            (fault,) = await faults_of(worker.send(key=key))
+            assert isinstance(fault, DatabaseUnavailable)
+        assert worker.loop.time() == known_s
+        assert isinstance(await worker.send(other), Done)
+        # What was tried is told what became of it, and from then on all is as before.
+        assert await answer_of(tried) == (3, 9)
+        assert await answer_of(worker.send(key="waits")) == (4, 8)
+        await asyncio.sleep(BACKGROUND_S)
+        assert worker.ledger() == ["k", "waits"]
+
+
+@in_virtual_time
+async def test_a_repetition_is_never_told_that_nothing_was_done_while_its_first_is_sought() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        other = worker.open(EVENTS[0])
+        await worker.send(other, key="warm")
+        worker.will("commit", Step(Fate.LOSE_REPLY, after_s=0.1), *[GONE] * 100)
+        first = worker.send()
+        await asyncio.sleep(0.2)
+        again = worker.send()
+        # By now the whole worker knows.
+        await faults_of(worker.send(other))
+        assert not worker.registry.reachable
+        once_more = worker.send()
+        assert await worker.send(command=reserve(2)) == KeyReused("k")
+
+        faults = await faults_of(first, again, once_more)
+
+        assert [type(fault) for fault in faults] == [OutcomeUnknown] * 3
+        assert ANSWER_S <= worker.loop.time() < ANSWER_S + 0.2
+        # At once, now that somebody was told.
+        await faults_of(worker.send(other))
+        assert not worker.registry.reachable
+        told_s = worker.loop.time()
+        (fault,) = await faults_of(worker.send())
+        assert isinstance(fault, OutcomeUnknown)
+        assert worker.loop.time() == told_s
+        worker.steps["commit"].clear()
+        await asyncio.sleep(1.0)
+        answer = await worker.send()
+        assert isinstance(answer, Done)
+        assert answer.replayed
+        assert worker.ledger() == ["k"]
+
+
+@pytest.mark.parametrize("fate", [Fate.LOCKED, Fate.LOSE_STATEMENT])
+@in_virtual_time
+async def test_those_who_come_wait_again_once_the_database_can_be_asked(fate: Fate) -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, GONE, Step(fate), Step(fate))
+        worker.send()
+        await asyncio.sleep(0.01)
+        (fault,) = await faults_of(worker.send(key="comes"))
+        assert isinstance(fault, DatabaseUnavailable)
+        await asyncio.sleep(0.1)
+
+        assert await answer_of(worker.send(key="comes again")) == (4, 8)
+
+
+@in_virtual_time
+async def test_a_key_that_cannot_be_looked_up_is_a_database_out_of_reach() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY, after_s=0.1))
+        worker.will("recall", Step(), Step(Fate.UNAVAILABLE))
+        tried = worker.send()
+        await asyncio.sleep(0.05)
+
+        (fault,) = await faults_of(worker.send(key="waits"))
+
+        assert isinstance(fault, DatabaseUnavailable)
+        assert await answer_of(tried) == (3, 9)
 
 
 @in_virtual_time
