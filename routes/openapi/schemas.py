@@ -38,9 +38,17 @@ def all_schemas(endpoints: Sequence[Endpoint]) -> dict[str, Schema]:
 
 
 def query_schemas(query: type[BaseModel]) -> dict[str, Schema]:
-    """The schema of each query parameter, by name; a missing one is not null."""
+    """The schema of each query parameter, by name; a missing one is not null, but may be empty."""
     properties = query.model_json_schema(schema_generator=_Untitled)["properties"]
-    return {name: _never_null(schema) for name, schema in properties.items()}
+    return {name: _maybe_empty(schema) for name, schema in properties.items()}
+
+
+def _maybe_empty(schema: Schema) -> Schema:
+    """Without null; where that was a choice, the empty text is one: a blank filter is no filter."""
+    told = _never_null(schema)
+    if _nullable(schema) and "enum" in told:
+        return {**told, "enum": [*told["enum"], ""]}
+    return told
 
 
 class _Untitled(GenerateJsonSchema):

@@ -13,9 +13,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from routes.api import ENDPOINTS
 from routes.call import Call
-from routes.contract.errors import STATUS, Code, ErrorEnvelope
+from routes.contract.errors import STATUS, ApiError, Code, ErrorEnvelope
 from routes.contract.raw import Raw
-from routes.contract.validation import read_body
+from routes.contract.validation import read_body, read_query
 from routes.endpoint import Access, Endpoint
 from routes.handlers import documentation
 from routes.openapi.document import document, encoded_document
@@ -23,7 +23,7 @@ from routes.openapi.error_table import ERRORS, error_table, waiting
 from routes.openapi.examples import BODIES, FIELDS
 from routes.openapi.operations import error_codes
 from routes.openapi.prose import TAGS
-from routes.openapi.schemas import structs
+from routes.openapi.schemas import query_schemas, structs
 from routes.server.read_json import parse_json
 from routes.server.router import Router
 
@@ -292,6 +292,18 @@ def test_query_parameters_are_told_with_their_bounds(described: dict[str, Any]) 
     assert starts.is_valid("2030-06-01T20:00:00+02:00")
     assert not starts.is_valid("2030-06-01T20:00:00")
     assert not starts.is_valid("tomorrow")
+
+
+def test_an_empty_parameter_is_described_as_the_service_takes_it() -> None:
+    for query in {endpoint.query for endpoint in ENDPOINTS}:
+        for name, told in query_schemas(query).items():
+            try:
+                read_query(query, {name: ""})
+            except ApiError:
+                taken = False
+            else:
+                taken = True
+            assert Draft202012Validator(told).is_valid("") == taken, (query, name)
 
 
 def test_every_field_of_an_answer_is_always_there(described: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from routes.contract.account_bodies import Registration
 from routes.contract.bodies import (
+    AdminEventListQuery,
     EventChanges,
     EventListQuery,
     NewEvent,
@@ -17,6 +18,7 @@ from routes.contract.bodies import (
     VenueListQuery,
 )
 from routes.contract.errors import ApiError
+from routes.contract.hold_bodies import HoldListQuery
 from routes.contract.slips import NAME_MAX, UNKNOWN_MAX, is_slip, slips
 from routes.contract.texts import PHONE_MAX
 from routes.contract.validation import read_body, read_query
@@ -92,6 +94,9 @@ def test_an_optional_text_that_is_empty_is_not_there(blank: str) -> None:
     query = dict.fromkeys(("type", "event_type", "city", "date_from", "date_to", "ids"), blank)
     assert read_query(EventListQuery, query) == read_query(EventListQuery, {})
     assert read_query(VenueListQuery, {"search": blank}).search is None
+    admins = dict.fromkeys(("status", "search", "date_from", "date_to", "attention"), blank)
+    assert read_query(AdminEventListQuery, {**admins, "order": blank}) == AdminEventListQuery()
+    assert read_query(HoldListQuery, {"status": blank, "after": blank}) == HoldListQuery()
     assert problems(VenueChanges, {"name": blank}) == {"body.name": "name is required"}
 
 
