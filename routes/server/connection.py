@@ -17,12 +17,14 @@ Rules:
 3. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
    not become a flood of tracebacks. (aiohttp logs one for each, and names itself in the response.)
 4. After bytes that are not a request, or a head that is refused while it arrives
-   (`arriving_heads`), nothing more is parsed; it is read and dropped for a while (`rest`).
+   (`arriving_heads`), nothing more is parsed; it is read and dropped for a while (`rest`). So is
+   what comes behind a request whose answer is the last, before that is written.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -52,8 +54,8 @@ log = logging.getLogger(__name__)
 # Proxies and clients reuse a connection within this time; nginx's own default is the same. It
 # also bounds how long a client may take to send the head of its first request.
 KEEP_ALIVE_S = 75.0
-# The rest of a body that is not wanted, or what follows bytes that are no request, is read for this
-# long, so that the client gets to see the response.
+# The rest of a body that is not wanted, or what comes behind the last answer of a connection, is
+# read for this long, so that the client gets to see the response.
 LINGER_S = 2.0
 # Many clients send a short body right after its head, in a packet of its own. The fast path waits
 # this long for it; then the request goes to the dispatcher, which can deal with bodies that drip.
@@ -155,6 +157,23 @@ class Connection(web.RequestHandler):
         super()._process_keepalive()
         if transport is not None and self.transport is None:
             transport.abort()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer; after the last one, drop for a while what comes behind its request."""
+        written, lost = await super().finish_response(request, resp, start_time)
+        behind = self._messages or self._head.bytes
+        if behind and self.transport is not None and not (written.keep_alive or lost):
+            rest = self._rest = Rest(self.transport)
+            self._messages.clear()
+            self._head.forget()
+            if self._buffer_paused:
+                self._resume_reading_for_buffer()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lingering_time):
+                    await rest.readany()
+        return written, lost
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
         """Answer the pending request, then close; what is unfinished never will be answered.

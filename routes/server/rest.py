@@ -1,10 +1,14 @@
-"""What may still arrive after bytes that are no request, and when such a connection ends.
+"""What may still arrive behind the last answer of a connection, and when such a one ends.
+
+The last answer is that to bytes that are no request, or one that says so itself while more has come
+behind its request already.
 
 Theory of operation: a socket that is closed with bytes unread resets its connection, and the reset
 may overtake the answer, so that the client sees an error instead of what was wrong. So the answer
 is followed by the end of our side alone; what the client still sends is read and dropped until it
-closes its side, or has taken too long. aiohttp's request loop does the waiting: it reads the rest
-of a request's body after its answer, for a bounded time, and this stands where the body would.
+closes its side, or has taken too long. After bytes that are no request aiohttp's request loop does
+the waiting: it reads the rest of a request's body after its answer, for a bounded time, and this
+stands where the body would.
 """
 
 import asyncio

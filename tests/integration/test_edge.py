@@ -20,6 +20,7 @@ from routes.server.response import Response, head_of
 from tests.integration.one_dispatcher import Observed
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 KEEP_ALIVE = 0.2
 # Far beyond what the time-outs in these tests are, for a machine that is busy.
 PATIENCE_S = 20.0
@@ -179,6 +180,38 @@ async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
         await lost.wait()
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await read_answer(reader)
+
+
+@pytest.mark.parametrize(
+    ("asked", "closes"), [(LAST, False), (GET, True)], ids=["by the client", "by the server"]
+)
+async def test_the_last_answer_is_not_lost_to_what_comes_behind_its_request(
+    asked: bytes, closes: bool
+) -> None:
+    answered, begun = 0, asyncio.Event()
+
+    async def large(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal answered
+        answered += 1
+        begun.set()
+        while not request.protocol._messages:
+            await asyncio.sleep(0)
+        head = f"{head_of(200, '', '')}Content-Length: {len(MEGABYTE)}\r\n"
+        return Response(200, head, MEGABYTE, closes)
+
+    async with serving(large, PATIENCE_S) as port, connected(port, 4096) as (reader, writer):
+        writer.write(asked)
+        await begun.wait()
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        body = b""
+        while len(body) < len(MEGABYTE):
+            # A connection that was closed is reset by this, and what it had not sent yet is gone.
+            writer.write(GET)
+            body += await reader.read(4096)
+        assert body == MEGABYTE
+        assert await reader.read() == b""
+    assert answered == 1
 
 
 class Loud:
