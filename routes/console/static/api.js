@@ -235,5 +235,5 @@ export async function signOut() {
   if (token) await send("POST", "api/v1/auth/admin/logout", { body: { refresh_token: token }, bare: true });
 }
 
-/** @param {any} tokens of a login that replaces this one */
-export const goOnWith = (tokens) => keep(tokens);
+/** With the tokens of a login that replaces this one. */
+export { keep as goOnWith };

@@ -62,10 +62,7 @@ async function go() {
     else link.removeAttribute("aria-current");
   });
   const element = h("div.view");
-  if (!found) {
-    show(main, empty("There is nothing here", "The address may be old.", back()));
-    return;
-  }
+  if (!found) return show(main, empty("There is nothing here", "The address may be old.", back()));
   const [pattern, view, name] = found;
   title(name);
   const gone = leaving.signal;
@@ -95,7 +92,7 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 addEventListener("signedout", (event) => {
-  ended = Boolean(/** @type {CustomEvent} */ (event).detail.ended);
+  ended = /** @type {CustomEvent} */ (event).detail.ended;
   go();
 });
 go();
