@@ -139,7 +139,12 @@ async def test_a_duplicate_takes_the_blocks_along(service: Service, window: Wind
     await page.get_by_role("button", name="Create draft").click()
     # The line that was emptied is not sent, and what is wrong stands at its line all the same.
     await expect(page.get_by_label("Seats").nth(2)).to_be_focused()
-    await page.keyboard.type("6")
+    await page.keyboard.type("81")
+    await page.get_by_role("button", name="Create draft").click()
+    await expect(page.get_by_role("alert")).to_have_text(
+        "Blocks must not keep back more than “Seats”, 100"
+    )
+    await page.get_by_label("Seats").nth(2).fill("6")
     await page.get_by_role("button", name="Create draft").click()
     await expect(page.get_by_label("Details")).to_contain_text("Crew 6, Press 20")
     await shown(window, "kept", 26)

@@ -136,7 +136,7 @@ export function blockLines(blocks, zone) {
   /** @type {import("./form.js").Field[]} */
   const fields = blocks.flatMap((one, row) => PARTS.map(([name, label, type], at) => ({
     name: `holdbacks[${row}].${name}`, label, value: at > 1 && one[name] ? toLocal(one[name], zone) : one[name], optional: true, type,
-    size: `part ${name}${row ? " again" : ""}`,
+    size: `part part-${at}${row ? " again" : ""}`,
   })));
   return {
     fields,

@@ -58,8 +58,7 @@ async function go() {
   const [path, query] = (location.hash.slice(1) || "/events").split("?");
   const found = VIEWS.find(([pattern]) => pattern.test(path));
   links.forEach((link, at) => {
-    if (path.startsWith(NAVIGATION[at][0])) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.setAttribute("aria-current", path.startsWith(NAVIGATION[at][0]) ? "page" : "false");
   });
   const element = h("div.view");
   if (!found) return show(main, empty("There is nothing here", "The address may be old.", back()));

@@ -78,7 +78,7 @@ export function form(fields, how) {
     });
     const rest = Object.values(elsewhere);
     const wait = told.retryAfterS && told.status === 429 ? ` Try again in ${told.retryAfterS} s.` : "";
-    show(summary, rest.length ? rest.map((text) => h("p", text)) : !first && h("p", told.message + wait));
+    show(summary, rest.length ? rest.map((text) => h("p", inWords(text, { name: "holdbacks", label: "Blocks" }, fields))) : !first && h("p", told.message + wait));
     first?.focus();
     if (!(error instanceof ApiError)) throw error;
   }
