@@ -11,13 +11,15 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-# In a test's id: the service that it shares, as the fixtures of tests/acceptance name it; the
-# modules whose tests share a service for the client, a browser, a data directory or a backup; or
-# one of those that share a primary with its standby.
+# In a test's id: the service that it shares, as the fixtures of tests/acceptance name it; or the
+# modules whose tests share a service for the client, a data directory, a backup, or a primary with
+# its standby. The modules of the console's tests share two services, each with a browser: these
+# three take as long as the rest.
 _SHARED = re.compile(
     r"\[(?:.*-)?(?P<service>\d-workers?|cluster-of-\d)[-\]]"
+    r"|(?P<pair>integration/test_(?:standby|readiness)\.py)"
+    r"|(?P<events_lists_blocks>tests/browser/test_(?:blocks|events|lists)\.py)"
     r"|(?P<modules>acceptance/test_client_|tests/browser/|integration/test_(?:backup|embedded))"
-    r"|integration/test_(?P<pair>standby|readiness)\.py"
 )
 
 
@@ -33,4 +35,4 @@ def group_of(nodeid: str) -> str:
     shared = _SHARED.search(nodeid)
     if shared is None:
         return nodeid
-    return shared["service"] or shared["modules"] or "pair"
+    return shared["service"] or shared["modules"] or str(shared.lastgroup)

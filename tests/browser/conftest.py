@@ -1,4 +1,4 @@
-"""The console in a real browser: one service and one headless Chromium for all tests.
+"""The console in a real browser: one service and one headless Chromium for all tests of a process.
 
 Rules
 1. A test fails by an error in the console, a report of the page's policy, an answer that was not
@@ -32,7 +32,7 @@ expect.set_options(timeout=TAKES_S * 1000)
 
 @pytest.fixture(scope="session")
 def console_service(postgres: EmbeddedPostgres, template: str) -> Iterator[Service]:
-    """One service for all tests of the console; at the end every event is what its ledger says."""
+    """One service for the tests of a process; at the end every event is what its ledger says."""
     name = f"console_{uuid4().hex}"
     postgres.create_database(name, template)
     settings = {"EVENTLY_ACCESS_TOKEN_TTL_S": str(ACCESS_TOKEN_TTL_S)}

@@ -1,9 +1,12 @@
 """Seats that are kept back from sale, as an organiser writes them down."""
 
+import json
+
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.acceptance.service import Service
+from tests.acceptance.service import Service, from_now
+from tests.browser.people import log_in
 from tests.browser.test_events import shown
 from tests.browser.window import Window
 
@@ -105,3 +108,53 @@ async def test_seats_that_sell_meanwhile_do_not_hinder_a_change_of_blocks(
     await shown(window, "sold", 5)
     moved = page.locator(".history .moved").first
     await expect(moved).to_contain_text("2 sold; 77 free after")
+
+
+async def test_a_duplicate_takes_the_blocks_along(service: Service, window: Window) -> None:
+    headers = await log_in(service, await window.enter())
+    # A week later the clocks in London have been put back.
+    first = await window.create_event("With blocks", seats=100, starts="2035-10-24T19:00:00Z")
+    crew = {"name": "Crew", "quantity": 0, "release_at": from_now(-30 * 86_400)}
+    press = {"name": "Press", "quantity": 20, "release_at": "2035-10-23T09:00:00Z"}
+    sponsors = {"name": "Sponsors", "quantity": 10}
+    changed = await service.clients.change(
+        headers, {"event_id": first, "version": 1}, holdbacks=[sponsors, crew, press]
+    )
+    assert changed.status == 200, changed
+    await window.page.get_by_role("link", name="Duplicate").click()
+    await window.at("Duplicate")
+    page = window.page
+    await expect(page.get_by_label("Starts")).to_have_value("2035-10-31T20:00")
+    # Of one that is free already it is not known any more how many seats it had.
+    for label, values in (
+        ("Block", ["Sponsors", "Crew", "Press"]),
+        ("Seats", ["100", "10", "", "20"]),
+        ("Free again", ["", "", "2035-10-30T10:00"]),
+    ):
+        fields = page.get_by_label(label)
+        assert [await one.input_value() for one in await fields.all()] == values
+    await page.get_by_label("Block").first.fill("")
+    await page.get_by_label("Seats").nth(1).fill("")
+    window.expected.add(400)
+    await page.get_by_role("button", name="Create draft").click()
+    # The line that was emptied is not sent, and what is wrong stands at its line all the same.
+    await expect(page.get_by_label("Seats").nth(2)).to_be_focused()
+    await page.keyboard.type("81")
+    await page.get_by_role("button", name="Create draft").click()
+    await expect(page.get_by_role("alert")).to_have_text(
+        "Blocks must not keep back more than “Seats”, 100"
+    )
+    await page.get_by_label("Seats").nth(2).fill("6")
+    await page.get_by_role("button", name="Create draft").click()
+    await expect(page.get_by_label("Details")).to_contain_text("Crew 6, Press 20")
+    await shown(window, "kept", 26)
+    second = page.url.rpartition("/")[2]
+    (made,) = await service.database.rows(
+        "SELECT start_datetime, holdbacks::text FROM events WHERE event_id = $1", second
+    )
+    assert second != first
+    assert made["start_datetime"].isoformat() == "2035-10-31T20:00:00+00:00"
+    assert json.loads(made["holdbacks"]) == [
+        {"name": "Crew", "quantity": 6, "release_at": None},
+        {"name": "Press", "quantity": 20, "release_at": "2035-10-30T10:00:00+00:00"},
+    ]

@@ -1,5 +1,6 @@
 """How an organiser signs in, stays signed in and leaves."""
 
+import asyncio
 import re
 
 import pytest
@@ -27,20 +28,45 @@ async def test_signing_out_ends_the_login_on_the_service_as_well(
 ) -> None:
     email = await window.enter()
     token = await window.page.evaluate(KEPT)
-    await window.page.get_by_role("button", name="Sign out").click()
+    async with window.page.expect_response("**/auth/admin/logout") as answered:
+        await window.page.get_by_role("button", name="Sign out").click()
+    assert (await answered.value).status == 200
     await window.at("Sign in")
     assert await window.page.evaluate(KEPT) is None
-
-    async def ended() -> bool:
-        answer = await service.api.send("POST", REFRESH, body={"refresh_token": token})
-        return answer.status == 401
-
-    await until(ended, 5, "the end of the login")
+    answer = await service.api.send("POST", REFRESH, body={"refresh_token": token})
+    assert answer.status == 401
     window.expected.add(401)
     await window.sign_in(email, "a wrong password")
     await expect(window.page.get_by_text("Email or password is wrong")).to_be_visible()
     await window.sign_in(email)
     await window.at("My events")
+
+
+async def test_who_signs_out_while_a_token_is_renewed_stays_signed_out(window: Window) -> None:
+    await window.enter()
+    page = window.page
+    renewed, signed_out = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        renewed.set()
+        await signed_out.wait()
+        await route.fulfill(response=answer)
+
+    await page.route(f"**{REFRESH}", answer_late)
+    # What was kept in memory is gone, so the first question waits for another token.
+    await page.reload()
+    await renewed.wait()
+    await page.get_by_role("button", name="Sign out").click()
+    await window.at("Sign in")
+    async with page.expect_response(f"**{REFRESH}"):
+        signed_out.set()
+    # A page that is read anew knows of no login either.
+    asked = window.sent("POST", REFRESH)
+    await page.reload()
+    await window.at("Sign in")
+    assert await page.evaluate(KEPT) is None
+    assert window.sent("POST", REFRESH) == asked
 
 
 async def test_the_access_token_is_renewed_unseen_before_it_expires(window: Window) -> None:

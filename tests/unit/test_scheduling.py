@@ -21,7 +21,10 @@ STATE, WORKERS = "tests/acceptance/test_state.py", "tests/acceptance/test_worker
         ("tests/integration/test_backup.py::test_it[seed]", "integration/test_backup"),
         ("tests/acceptance/test_client_install.py::test_it_books", "acceptance/test_client_"),
         ("tests/acceptance/test_client_contract.py::test_it[fake]", "acceptance/test_client_"),
-        ("tests/browser/test_events.py::test_it", "tests/browser/"),
+        ("tests/browser/test_events.py::test_it", "events_lists_blocks"),
+        ("tests/browser/test_lists.py::test_it[dark]", "events_lists_blocks"),
+        ("tests/browser/test_sessions.py::test_it", "tests/browser/"),
+        ("tests/browser/test_of_tomorrow.py::test_it", "tests/browser/"),
     ],
 )
 def test_what_shares_a_service_shares_a_process(test: str, group: str) -> None:

@@ -25,8 +25,9 @@ export async function account({ element, gone }) {
     return;
   }
   const audit = h("section.panel");
+  const told = () => readAudit(audit, 1);
   const admins = h("section.panel", { hidden: !me.permissions.includes("admins:manage") });
-  await Promise.all([readAudit(audit, 1), admins.hidden ? null : readAdmins(admins, 1, me)]);
+  await Promise.all([told(), admins.hidden ? null : readAdmins(admins, 1, me)]);
   if (gone.aborted) return;
   show(element,
     h("h1", "Account"),
@@ -36,8 +37,8 @@ export async function account({ element, gone }) {
           form([
             { name: "name", label: "Name", value: me.name, more: { autocomplete: "name" } },
             { name: "phone_number", label: "Phone", value: me.phone_number, optional: true, type: "tel", more: { autocomplete: "tel" } },
-          ], { action: "Save", submit: async (values) => { await api.change("PUT", "me", values); announce("Saved"); await readAudit(audit, 1); } })),
-        panel("Password", h("p.muted", "Changing it signs you out everywhere else."), passwordForm(me, () => readAudit(audit, 1)))),
+          ], { action: "Save", submit: async (values) => { await api.change("PUT", "me", values); announce("Saved"); await told(); } })),
+        panel("Password", h("p.muted", "Changing it signs you out everywhere else."), passwordForm(me, told))),
       h("div",
         panel("Sessions", h("p", me.sessions === 1 ? "You are signed in here only." : `You have ${count(me.sessions, "open session")}.`),
           doing("Log out everywhere", async () => { await api.change("DELETE", "me/sessions"); await api.signOut().catch(() => {}); })),

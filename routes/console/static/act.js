@@ -122,47 +122,70 @@ export function changeNumber(event, field, done) {
   { action: "Save", changes: (values) => ({ [field]: numeric(values[field]) }) });
 }
 
+const PARTS = [["name", "Block", "text"], ["quantity", "Seats", "text"], ["release_at", "Free again", "datetime-local"]];
+
+/**
+ * The fields of a form for blocks, three to a line. `read` is what the lines say, but for those that are
+ * empty; `placed` has what is wrong with one of these blocks at its line.
+ * @param {any[]} blocks
+ * @param {string} zone that of their times
+ */
+export function blockLines(blocks, zone) {
+  /** @type {number[]} */
+  let rows = [];
+  /** @type {import("./form.js").Field[]} */
+  const fields = blocks.flatMap((one, row) => PARTS.map(([name, label, type], at) => ({
+    name: `holdbacks[${row}].${name}`, label, value: at > 1 && one[name] ? toLocal(one[name], zone) : one[name], optional: true, type,
+    size: `part part-${at}${row ? " again" : ""}`,
+  })));
+  return {
+    fields,
+    /** @param {Record<string, any>} values @param {string} zone */
+    read(values, zone) {
+      rows = [];
+      return blocks.flatMap((_, row) => {
+        const [name, seats, at] = PARTS.map(([part]) => values[`holdbacks[${row}].${part}`].trim());
+        const quantity = numeric(seats);
+        if (!name && !quantity) return [];
+        rows.push(row);
+        return { name, quantity, release_at: at ? fromLocal(at, zone) : null };
+      });
+    },
+    /** @template T @param {Promise<T>} work @returns {Promise<T>} */
+    placed: (work) => work.catch((error) => {
+      // The service counts the blocks, and the form its lines.
+      if (error instanceof api.ApiError) {
+        error.fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) =>
+          [name.replace(/\[(\d+)\]/, (_, at) => `[${rows[at]}]`), text]));
+      }
+      throw error;
+    }),
+  };
+}
+
 /**
  * Seats that are kept back, a line for each block; a line that is emptied goes.
  * @param {any} event
  * @param {(after: any) => void} done
- * @param {any[]} [lines] what was typed, where there is to be another one
+ * @param {any[]} [blocks] what was typed, where there is to be another one
  */
-export function changeBlocks(event, done, lines = event.holdbacks) {
+export function changeBlocks(event, done, blocks = event.holdbacks) {
   const zone = zoneOf(event);
-  const typed = [...lines.map((one) => [one.name, one.quantity, one.release_at ? toLocal(one.release_at, zone) : ""]), ["", "", ""]].slice(0, BLOCKS_MAX);
-  const parts = [["name", "Block", "text"], ["quantity", "Seats", "text"], ["release_at", "Free again", "datetime-local"]];
-  const fields = typed.flatMap((line, row) => parts.map(([name, label, type], at) => ({
-    name: `holdbacks[${row}].${name}`, label, value: line[at], optional: true, type, size: row ? "part again" : "part",
-    more: { autofocus: !at && row === typed.length - 1 },
-  })));
-  /** The lines that say something, each with its number. @param {(name: string) => any} valueOf */
-  const read = (valueOf) => typed.map((_, row) => {
-    const [name, quantity, at] = parts.map(([part]) => String(valueOf(`holdbacks[${row}].${part}`)).trim());
-    return { row, name, quantity: numeric(quantity), release_at: at ? fromLocal(at, zone) : null };
-  }).filter((one) => one.name || one.quantity);
+  const typed = [...blocks, {}].slice(0, BLOCKS_MAX);
+  const lines = blockLines(typed, zone);
+  lines.fields[PARTS.length * (typed.length - 1)].more = { autofocus: true };
   dialog("Seats held back", (close) => {
-    const element = form(fields, {
+    const element = form(lines.fields, {
       action: "Save",
       submit: async (values) => {
-        const blocks = read((name) => values[name]);
-        try {
-          const after = await apply(event, { holdbacks: blocks.map(({ row, ...block }) => block) });
-          close();
-          if (after) done(after);
-        } catch (error) {
-          // The service counts the blocks, and the form its lines.
-          if (error instanceof api.ApiError) {
-            error.fields = Object.fromEntries(Object.entries(error.fields).map(([name, text]) =>
-              [name.replace(/\[(\d+)\]/, (_, at) => `[${blocks[at].row}]`), text]));
-          }
-          throw error;
-        }
+        const after = await lines.placed(apply(event, { holdbacks: lines.read(values, zone) }));
+        close();
+        if (after) done(after);
       },
       secondary: typed.length < BLOCKS_MAX && h("button.quiet", { onclick: () => {
-        const data = new FormData(element);
+        const data = Object.fromEntries(new FormData(element));
         close();
-        changeBlocks(event, done, read((name) => data.get(name)));
+        changeBlocks(event, done, lines.read(data, zone));
       } }, "Another block"),
     });
     return [h("p.muted", `Seats in a block are not sold to the public until they are free again, if ever. Times are in ${zone}.`), element];

@@ -18,6 +18,8 @@ const channel = new BroadcastChannel("evently.console");
 /** The time by the service's clock, which opens and closes sales; up to a second late. */
 export const now = () => Date.now() + aheadMs;
 
+const kept = () => sessionStorage.getItem(KEPT);
+
 /** @type {string | null} */
 let access = null;
 /** When the access token is renewed, half-way through its life, by this tab's own clock. */
@@ -52,7 +54,7 @@ export class ApiError extends Error {
 }
 
 channel.onmessage = ({ data }) => {
-  const mine = sessionStorage.getItem(KEPT);
+  const mine = kept();
   if (data.asks) {
     const tokens = followed.get(data.asks);
     if (tokens) channel.postMessage({ used: data.asks, tokens });
@@ -72,7 +74,7 @@ function forget() {
 }
 
 /** Whether somebody is signed in here, as far as this tab knows. */
-export const signedIn = () => sessionStorage.getItem(KEPT) !== null;
+export const signedIn = () => kept() !== null;
 
 /**
  * @param {string} method
@@ -128,15 +130,17 @@ function renew() {
 
 async function renewInTurn() {
   const before = access;
-  const token = sessionStorage.getItem(KEPT);
+  const token = kept();
   if (!token) return false;
   // Another tab may have used this token a moment ago.
   channel.postMessage({ asks: token });
   if (before === null) await pause(ASK_OTHERS_MS);
-  if (sessionStorage.getItem(KEPT) !== token) return true;
+  if (kept() !== token) return signedIn();
   const response = await send("POST", "api/v1/auth/admin/refresh", { body: { refresh_token: token }, bare: true });
   if (response.ok) {
     const tokens = await response.json();
+    // Whoever has signed out meanwhile stays so.
+    if (kept() !== token) return signedIn();
     followed.set(token, tokens);
     keep(tokens);
     channel.postMessage({ used: token, tokens });
@@ -144,7 +148,7 @@ async function renewInTurn() {
   }
   if (response.status !== 401) await read(response);
   await pause(ASK_OTHERS_MS);
-  if (sessionStorage.getItem(KEPT) !== token) return true;
+  if (kept() !== token) return signedIn();
   forget();
   dispatchEvent(new CustomEvent("signedout", { detail: { ended: true } }));
   return false;
@@ -229,11 +233,11 @@ export async function signIn(how, body) {
 
 /** End this login on the service as well; the page forgets it in any case. */
 export async function signOut() {
-  const token = sessionStorage.getItem(KEPT);
+  const token = kept();
   forget();
   dispatchEvent(new CustomEvent("signedout", { detail: {} }));
   if (token) await send("POST", "api/v1/auth/admin/logout", { body: { refresh_token: token }, bare: true });
 }
 
-/** @param {any} tokens of a login that replaces this one */
-export const goOnWith = (tokens) => keep(tokens);
+/** With the tokens of a login that replaces this one. */
+export { keep as goOnWith };

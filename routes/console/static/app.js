@@ -58,14 +58,10 @@ async function go() {
   const [path, query] = (location.hash.slice(1) || "/events").split("?");
   const found = VIEWS.find(([pattern]) => pattern.test(path));
   links.forEach((link, at) => {
-    if (path.startsWith(NAVIGATION[at][0])) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.setAttribute("aria-current", path.startsWith(NAVIGATION[at][0]) ? "page" : "false");
   });
   const element = h("div.view");
-  if (!found) {
-    show(main, empty("There is nothing here", "The address may be old.", back()));
-    return;
-  }
+  if (!found) return show(main, empty("There is nothing here", "The address may be old.", back()));
   const [pattern, view, name] = found;
   title(name);
   const gone = leaving.signal;
@@ -95,7 +91,7 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 addEventListener("signedout", (event) => {
-  ended = Boolean(/** @type {CustomEvent} */ (event).detail.ended);
+  ended = /** @type {CustomEvent} */ (event).detail.ended;
   go();
 });
 go();

@@ -68,17 +68,18 @@ export function chart(bars, about) {
  * @param {boolean} [legend]
  */
 export function seatBar(seats, legend = false) {
+  /** @type {[string, string, number][]} */
   const parts = [["sold", "Sold", seats.sold], ["held", "Held", seats.held], ["kept", "Held back", seats.kept], ["free", "Free", seats.free]];
-  const label = parts.map(([, name, n]) => `${name} ${number(Number(n))}`).join(", ");
+  const label = parts.map(([, name, n]) => `${name} ${number(n)}`).join(", ");
   const bar = h("div.seats", { role: "img", "aria-label": label },
     parts.map(([kind, , n]) => {
       const part = h("span", { class: `seat-${kind}` });
       part.style.flexGrow = String(n);
-      return Number(n) > 0 && part;
+      return n > 0 && part;
     }));
   if (!legend) return bar;
   // Seats are held back by hand, and of most events none are.
   const told = parts.filter(([kind, , n]) => kind !== "kept" || n);
   return h("div", bar, h("dl.legend", told.map(([kind, name, n]) =>
-    h("div", { class: `of-${kind}` }, h("dt", name), h("dd", { "data-seats": kind }, number(Number(n)))))));
+    h("div", { class: `of-${kind}` }, h("dt", name), h("dd", { "data-seats": kind }, number(n))))));
 }

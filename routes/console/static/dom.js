@@ -13,7 +13,7 @@ function fill(element, [props, ...children]) {
   // The value of a select is chosen among its options, so they come first.
   add(element, plain ? children : [props, ...children]);
   for (const [name, value] of Object.entries(plain ? props : {})) {
-    if (value === null || value === undefined || value === false) continue;
+    if (value == null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
@@ -50,7 +50,7 @@ export const svg = (tag, ...given) => fill(document.createElementNS("http://www.
  */
 function add(parent, children) {
   for (const child of children) {
-    if (child === null || child === undefined || child === false) continue;
+    if (child == null || child === false) continue;
     if (Array.isArray(child)) add(parent, child);
     else parent.append(child instanceof Node ? child : String(child));
   }

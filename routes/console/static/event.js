@@ -6,7 +6,7 @@ import { doing } from "./form.js";
 import { clock, dayAndMonth, fromNow, money, moment, number, percent, span, zoneOf } from "./format.js";
 import { chart, seatBar } from "./chart.js";
 import { apply, cancel, changeBlocks, changeNumber, closeForGood, closing } from "./act.js";
-import { history } from "./history.js";
+import { history, valueOf } from "./history.js";
 import { every } from "./live.js";
 import { attentionFor, changeable, seatsOf, stateOf } from "./seats.js";
 
@@ -196,9 +196,7 @@ function facts(event, latest, saved) {
       fact("Price", money(event.base_price, event.currency), change("the price", () => changeNumber(latest(), "base_price", saved))),
       fact("Capacity", number(event.total_capacity), change("the capacity", () => changeNumber(latest(), "total_capacity", saved))),
       fact("Per booking", `${number(event.max_tickets_per_booking)} at most`),
-      fact("Held back",
-        event.holdbacks.map((one) => `${one.name} ${number(one.quantity)}`).join(", ") || "none",
-        change("blocks", () => changeBlocks(latest(), saved))),
+      fact("Held back", valueOf("holdbacks", event.holdbacks, event), change("blocks", () => changeBlocks(latest(), saved))),
       fact("Sales open", event.sales_start ? moment(event.sales_start, zone) : "once published"),
       fact("Sales close", event.sales_end ? moment(event.sales_end, zone) : "at the start")),
     event.description ? h("p.description", event.description) : h("p.muted", "No description."),

@@ -72,19 +72,18 @@ export function form(fields, how) {
     fields.forEach((field, at) => {
       const message = told.fields[field.name] || "";
       say(errors[at], inWords(message, field, fields));
-      controls[at].toggleAttribute("aria-invalid", Boolean(message));
       if (message) controls[at].setAttribute("aria-invalid", "true");
-      if (message && !first) first = controls[at];
+      if (message) first ||= controls[at];
       delete elsewhere[field.name];
     });
     const rest = Object.values(elsewhere);
     const wait = told.retryAfterS && told.status === 429 ? ` Try again in ${told.retryAfterS} s.` : "";
-    show(summary, rest.length ? rest.map((text) => h("p", text)) : !first && h("p", told.message + wait));
+    show(summary, rest.length ? rest.map((text) => h("p", inWords(text, { name: "holdbacks", label: "Blocks" }, fields))) : !first && h("p", told.message + wait));
     first?.focus();
     if (!(error instanceof ApiError)) throw error;
   }
 
-  const element = h("form.form", { novalidate: true, onsubmit: (event) => {
+  return h("form.form", { novalidate: true, onsubmit: (event) => {
     event.preventDefault();
     busy(button, async () => {
       errors.forEach((place) => say(place, ""));
@@ -104,7 +103,6 @@ export function form(fields, how) {
       }
     });
   } }, rows, how.more || null, summary, h("div.actions", button, how.secondary || null));
-  return element;
 }
 
 /**
@@ -121,7 +119,6 @@ export function dialog(title, content) {
   element.showModal();
   const first = /** @type {HTMLElement | null} */ (element.querySelector("[autofocus]") || element.querySelector("input, textarea, select, form button"));
   first?.focus();
-  return close;
 }
 
 /**

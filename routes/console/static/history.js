@@ -10,7 +10,7 @@ const NAMES = {
 };
 const MOVES = { reserved: "sold", confirmed: "sold from holds", returned: "returned", held: "held", hold_changed: "held anew", released: "released", expired: "expired" };
 
-function valueOf(field, value, event) {
+export function valueOf(field, value, event) {
   if (value === null || value === undefined) return "none";
   if (field === "base_price") return money(Number(value), event.currency);
   if (/_(datetime|start|end)$/.test(field)) return moment(value, event.timezone);
@@ -40,9 +40,8 @@ function step(field, before, after, event) {
  * @param {any} event
  */
 function changed(row, event) {
-  return row.changed_fields.filter((field) => field !== "status").map((field) => {
-    return step(field, row.previous, row.changes, event);
-  }).join(", ");
+  return row.changed_fields.filter((field) => field !== "status")
+    .map((field) => step(field, row.previous, row.changes, event)).join(", ");
 }
 
 function sentence(row, event) {

@@ -21,6 +21,9 @@ export function seatsOf(event) {
   return { sold: event.total_capacity - free - held - kept, held, kept, free };
 }
 
+/** When sales close. @param {any} event */
+const closesAt = (event) => Date.parse(event.sales_end || event.start_datetime);
+
 /**
  * The status as an organiser says it.
  * @param {any} event
@@ -33,7 +36,7 @@ export function stateOf(event, at = now()) {
   if (event.status === "completed") return { kind: "past", text: "Completed" };
   if (event.level === "paused") return { kind: "warn", text: "Paused" };
   if (event.sales_start && Date.parse(event.sales_start) > at) return { kind: "draft", text: `Opens ${fromNow(event.sales_start, at)}` };
-  const closes = Date.parse(event.sales_end || event.start_datetime);
+  const closes = closesAt(event);
   if (closes <= at) return { kind: "past", text: Date.parse(event.start_datetime) <= at ? "On now" : "Sales closed" };
   return event.status === "sold_out" ? { kind: "full", text: "Sold out" } : { kind: "live", text: "On sale" };
 }
@@ -45,7 +48,7 @@ export function stateOf(event, at = now()) {
  */
 export function changeable(event, at = now()) {
   if (event.status === "draft") return true;
-  const until = Math.max(Date.parse(event.start_datetime), Date.parse(event.sales_end || event.start_datetime));
+  const until = Math.max(Date.parse(event.start_datetime), closesAt(event));
   return (event.status === "published" || event.status === "sold_out") && until > at;
 }
 
@@ -67,7 +70,7 @@ export function attentionFor(event, at = now()) {
   if (opens > at) return opens - at <= DAY ? { kind: "live", text: `Sales open ${fromNow(event.sales_start, at)}` } : null;
   if (event.level === "paused") return { kind: "warn", text: "Sales are paused" };
   if (event.status === "sold_out" && kept) return { kind: "full", text: `Sold out, with ${count(kept, "seat")} held back` };
-  const closes = Date.parse(event.sales_end || event.start_datetime);
+  const closes = closesAt(event);
   if (closes <= at && free) return { kind: "past", text: `Sales have closed with ${count(free, "seat")} left` };
   if (free && free <= Math.max(10, Math.floor(event.total_capacity / 20))) return { kind: "warn", text: `Only ${count(free, "seat")} left` };
   if (starts > at && starts - at <= DAY) return { kind: "live", text: `Starts ${fromNow(event.start_datetime, at)}` };

@@ -13,7 +13,7 @@ export async function venues({ element, query, gone }) {
   const me = await api.get("me").catch(() => null);
   const list = h("div.results");
   const turn = turning("/venues", query, refresh);
-  const create = () => venueDialog(null, () => { announce("Venue created"); refresh(); });
+  const add = () => h("button.primary", { onclick: () => venueDialog(null, () => { announce("Venue created"); refresh(); }) }, "New venue");
 
   const mine = (venue) => me && (venue.created_by === me.admin_id || me.permissions.includes("venues:any_owner"));
 
@@ -29,14 +29,14 @@ export async function venues({ element, query, gone }) {
         h("td", `${venue.city}, ${venue.country}`),
         h("td.n", number(venue.capacity)),
         h("td.n", mine(venue) && h("button.link", { "aria-label": `Edit ${venue.name}`, onclick: () => venueDialog(venue, () => { announce("Saved"); refresh(); }) }, "Edit"))))))
-      : search ? empty("No venue is called that", `Nothing has “${search}” in its name, address or city.`, h("button.primary", { onclick: create }, "New venue"))
-        : empty("No venues yet", "Events take place at venues: add the first.", h("button.primary", { onclick: create }, "New venue")),
+      : search ? empty("No venue is called that", `Nothing has “${search}” in its name, address or city.`, add())
+        : empty("No venues yet", "Events take place at venues: add the first.", add()),
     pager(found, PAGE, (to) => turn({ page: to > 1 && to })));
   }
 
   await refresh();
   show(element,
-    h("div.head", h("h1", "Venues"), h("button.primary", { onclick: create }, "New venue")),
+    h("div.head", h("h1", "Venues"), add()),
     h("div.tools", searchBox(query, "venues", "Name, address or city", turn)), list);
 }
 
