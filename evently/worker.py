@@ -26,11 +26,12 @@ from aiohttp import web
 from evently.app import Node, running_services, server
 from evently.background import in_background
 from evently.logs import set_up_logs
-from evently.place import ALIVE, ALIVE_S, BACKLOG, PLACE_VARIABLE, READY, REPLACED, Place
+from evently.place import ALIVE, ALIVE_S, PLACE_VARIABLE, READY, REPLACED, Place
 from evently.settings import Settings, load_settings
 from evently.tracing import counting
 from routes.caches.revision import SharedRevision
 from routes.openapi.document import service_version
+from routes.server.acceptor import Acceptor
 from routes.server.connection import EdgeServer
 from routes.services import Services
 
@@ -118,12 +119,12 @@ async def _serving(
     edge = server(services)
     runner = web.ServerRunner(edge, handle_signals=False, shutdown_timeout=DRAIN_S)
     await runner.setup()
-    site = web.SockSite(runner, listener, backlog=BACKLOG)
-    await site.start()
+    acceptor = Acceptor(listener, edge)
+    acceptor.start()
     try:
         yield
     finally:
-        await site.stop()
+        await acceptor.stop()
         await ending.arrivals(edge)
         await runner.cleanup()
 
