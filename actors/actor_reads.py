@@ -5,13 +5,16 @@ Rules:
 1. All that ask in a turn of the committer share the reads.
 2. The keys are looked up after the states, and the rows of holds after both: what was written in
    between belongs to a later version or fence, which the commit's check finds.
+3. Rows that were read ahead (`actors/read_ahead.py`) are waited for, and not read again.
 """
 
 from collections.abc import Callable, Sequence
 
+from actors.actor_phase import Phase
 from actors.clock import DatabaseClock
 from actors.envelope import CallerKey
-from actors.event_actor import EventActor
+from actors.event_actor import BATCH_MAX, EventActor
+from actors.read_ahead import ReadAhead
 from actors.store import EventStore
 from evently.domain.commits import EventKey, FoundHolds, Noted
 from evently.domain.errors import AnswerLost, DatabaseUnavailable, Fault
@@ -36,19 +39,25 @@ class ActorReads:
         self._clock = clock
         self._went_back = went_back
         self._holding = holding
+        self.ahead = ReadAhead(store)
 
     async def inform(self, actors: Sequence[EventActor]) -> None:
         """Ask the database what the actors must know, and tell them, or why it does not answer."""
         await self._read_states(actors)
-        if asking := [actor for actor in actors if actor.wants_rows]:
-            await self._read_holds(asking)
+        if any(actor.wants_rows for actor in actors):
+            await self.ahead.done()
+            await self._read_holds(actors)
 
     async def _read_holds(self, actors: Sequence[EventActor]) -> None:
         named: dict[str, list[str]] = {}
         due: list[str] = []
+        asking: list[EventActor] = []
         for actor in actors:
-            its_holds, looks = actor.hold_questions()
-            named[actor.event_id] = its_holds
+            state = actor.state
+            if state is None or actor.phase is not Phase.READY or not actor.wants_rows:
+                continue
+            asking.append(actor)
+            named[actor.event_id], looks = actor.holds.questions(state.version, BATCH_MAX)
             if looks:
                 due.append(actor.event_id)
         asked = [(event_id, hold_id) for event_id, its in named.items() for hold_id in its]
@@ -56,10 +65,10 @@ class ActorReads:
             found = await self._store.find_holds(asked) if asked else FoundHolds({}, {})
             expired = await self._store.due_holds(due) if due else {}
         except Fault as fault:
-            for actor in actors:
+            for actor in asking:
                 actor.not_loaded(_of_a_read(fault))
             return
-        for actor in actors:
+        for actor in asking:
             event_id = actor.event_id
             rows = {hold_id: found.rows.get((event_id, hold_id)) for hold_id in named[event_id]}
             actor.holds_read(rows, found.versions.get(event_id), expired.get(event_id))

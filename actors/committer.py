@@ -24,7 +24,7 @@ from typing import Protocol
 from actors.actor_phase import Phase
 from actors.actor_reads import ActorReads
 from actors.clock import DatabaseClock
-from actors.event_actor import EventActor
+from actors.event_actor import BATCH_MAX, EventActor
 from actors.resolver import Resolver
 from actors.store import EventStore, Lane
 from evently.domain.commits import (
@@ -131,6 +131,7 @@ class Committer:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
+        await self._reads.ahead.done()
         await self._lane.close()
 
     @property
@@ -142,6 +143,8 @@ class Committer:
         """`actor` has something to do."""
         self._ready[actor] = None
         self._wake.set()
+        if actor.waiting <= BATCH_MAX:
+            self._reads.ahead.ask(actor)
 
     async def _run(self) -> None:
         # Each search is bounded, and wakes this up when it ends.
@@ -227,6 +230,8 @@ class Committer:
         if not work:
             return
         batches = [batch for _, batch in work]
+        for actor, _ in work:
+            self._reads.ahead.ask(actor)
         asked_at_s = self._clock.monotonic()
         started_s = time.perf_counter()
         try:

@@ -213,6 +213,7 @@ class EventActor:
         """Read the event before anything is answered: the database may have another history."""
         self._step(Step.QUESTIONED)
         self.known.question()
+        self._forget_rows()
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
@@ -223,17 +224,13 @@ class EventActor:
     def holds(self) -> HoldRows:
         """What it knows of its event's holds."""
         if self._holds is None:
-            self._holds = HoldRows(self._clock)
+            self._holds = HoldRows(self._clock, self._mailbox)
         return self._holds
 
     @property
     def wants_rows(self) -> bool:
         """Whether somebody may wait for the rows of holds."""
-        return self._holds is not None and self._holds.wanted and self._phase is Phase.READY
-
-    def hold_questions(self) -> tuple[list[str], bool]:
-        """The holds to read before the next plan, and whether expired ones are looked for."""
-        return self.holds.questions(self._mailbox.peek(BATCH_MAX))
+        return self._holds is not None and self._holds.wanted and len(self._mailbox) > 0
 
     def holds_read(self, rows: Holds, version: int | None, due: DueHolds | None) -> None:
         """Take over rows of this `version`; of another than the known one, read the event first.
@@ -244,15 +241,10 @@ class EventActor:
             return
         assert self.state is not None, "a state that is ready was read"
         if version in {None, self.state.version}:
-            self.holds.read(rows, due)
+            self.holds.read(rows, self.state.version, due)
         else:
             self._step(Step.UNPROVEN)
             self.known.doubt()
-
-    @property
-    def expires_now(self) -> bool:
-        """Whether it is time to look for holds that have expired, or to free a block."""
-        return self.state is not None and self.holds.has_due(self.state, self._clock.now())
 
     def look_for_expired(self) -> None:
         """Expire, before all that wait, the holds and blocks whose time has passed."""
@@ -268,7 +260,7 @@ class EventActor:
         if state is None or self._phase is not Phase.READY:
             return None
         self.known.ask()
-        read = NOTHING_READ if self._holds is None else self._holds.take()
+        read = NOTHING_READ if self._holds is None else self._holds.take(state.version)
         taken = self._replies.take_wanted(self._mailbox, self._mailbox.portion(BATCH_MAX))
         planned = plan(state, taken, self._clock.now(), read)
         for envelope, error in planned.failures:
@@ -286,6 +278,8 @@ class EventActor:
             return None
         self._step(Step.BATCH_SENT)
         self._plan = planned
+        if self._holds is not None:
+            self._holds.sent(planned.batch)
         return planned.batch
 
     def settle(self, now: datetime) -> None:
@@ -294,6 +288,8 @@ class EventActor:
         self.was_held = False
         in_part = self.known.questioned or planned.unproven
         self._step(Step.COMMITTED_IN_PART if in_part else Step.COMMITTED)
+        if in_part or not self._mailbox:
+            self._forget_rows()
         self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
         if batch.after.held_seats:
             self.holds.committed(batch.holds, first=not batch.base.held_seats)
@@ -306,8 +302,7 @@ class EventActor:
 
         Unless the batch is certainly `undone`, nobody is given up.
         """
-        planned, _ = self._release()
-        self._step(Step.NOT_COMMITTED)
+        planned, _ = self._not_committed()
         self.known.doubt()
         back = []
         for envelope, _ in planned.replies:
@@ -320,16 +315,14 @@ class EventActor:
 
     def no_room(self) -> None:
         """Refuse the change that needs room at its venue, which has none; decide the rest again."""
-        planned, _ = self._release()
-        self._step(Step.NOT_COMMITTED)
+        planned, _ = self._not_committed()
         *others, (last, _) = planned.replies
         self._mailbox.put_back([envelope for envelope, _ in others])
         self._replies.answer(last, NO_ROOM)
 
     def broken(self) -> None:
         """Decide one by one: the database calls the batch wrong, and one command makes it so."""
-        planned, batch = self._release()
-        self._step(Step.NOT_COMMITTED)
+        planned, batch = self._not_committed()
         if len(planned.replies) > 1:
             self._mailbox.put_back([envelope for envelope, _ in planned.replies])
             self._mailbox.set_apart(len(planned.replies), one_by_one=True)
@@ -355,8 +348,7 @@ class EventActor:
 
     def refuse(self, fault: Fault) -> None:
         """Fail the batch's callers: nothing of it was done, and nothing will be."""
-        planned, _ = self._release()
-        self._step(Step.NOT_COMMITTED)
+        planned, _ = self._not_committed()
         for envelope, _ in planned.replies:
             self._replies.fail(envelope, fault)
 
@@ -391,6 +383,15 @@ class EventActor:
         assert planned is not None, "no batch is in progress"
         assert planned.batch is not None, "what is in progress is a batch"
         return planned, planned.batch
+
+    def _not_committed(self) -> tuple[Plan, Batch]:
+        self._step(Step.NOT_COMMITTED)
+        self._forget_rows()
+        return self._release()
+
+    def _forget_rows(self) -> None:
+        if self._holds is not None:
+            self._holds.forget()
 
     def _fail_all(self, fault: Fault) -> None:
         waiting = (*self._reading, *self._replies.take_wanted(self._mailbox, len(self._mailbox)))

@@ -36,6 +36,6 @@ class Expiry:
             state = actor.state
             if state is None or not state.expires or not self._lives(actor):
                 self._holding.discard(actor)
-            elif actor.expires_now:
+            elif actor.holds.has_due(state):
                 actor.look_for_expired()
                 self._ready(actor)

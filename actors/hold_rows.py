@@ -2,11 +2,14 @@
 
 Rules:
 
-1. The rows of holds are good for one plan: the one in the turn in which they were read. They come
-   with the event's version then, and are used if that is the one that the plan starts from.
-2. Nothing of a hold is kept from one turn to the next, but the time at which the first of them
-   expires: no memory per hold, and no timer.
-3. Nobody hears that there are too few seats while a hold whose time has passed may have them. What
+1. The rows of holds are good for one plan. They come with the version that the event had when they
+   were read, and are used if that is the one that the plan starts from.
+2. Rows that are read while a batch is in progress are of the version before it or after it. What
+   the batch changes is put in place of the former, so both are rows of the version after it; if it
+   is not committed, they are dropped.
+3. Nothing of a hold is kept longer than until the next plan, but the time at which the first of
+   them expires: no memory per hold, and no timer.
+4. Nobody hears that there are too few seats while a hold whose time has passed may have them. What
    the database said of that is good until the next hold expires, or for HOPE_S, so that a stampede
    on an event whose seats are all held is no stampede of questions.
 """
@@ -15,9 +18,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from actors.clock import DatabaseClock
-from actors.envelope import Envelope
+from actors.mailbox import Mailbox
 from evently.domain.commands import HOLD_STEPS, Expire
-from evently.domain.commits import DueHolds
+from evently.domain.commits import Batch, DueHolds
 from evently.domain.holds import NO_HOLDS, Hold, Holds, HoldStatus
 from evently.domain.state import EventState
 from evently.domain.value import value
@@ -50,6 +53,7 @@ class HoldRows:
     """The holds of one event that has some, or has blocks to free.
 
     `wanted` if an envelope may wait that needs rows; `looks` while one is to expire what is due.
+    `batch` is the one in progress, for as long as rows may be read for the plan after it.
     """
 
     __slots__ = (
@@ -57,54 +61,89 @@ class HoldRows:
         "_due_s",
         "_hope_s",
         "_looked",
+        "_mailbox",
         "_next_expires_at",
         "_rows",
+        "_version",
+        "batch",
         "looks",
         "wanted",
     )
 
-    def __init__(self, clock: DatabaseClock) -> None:
+    def __init__(self, clock: DatabaseClock, mailbox: Mailbox) -> None:
         self._clock = clock
+        self._mailbox = mailbox
+        # What was read for the next plan, and of which version.
         self._rows = NO_HOLDS
+        self._version = 0
         self._looked = False
+        self.batch: Batch | None = None
         self._next_expires_at: datetime | None = None
         # When to look for holds that have expired, whoever asks, and whoever would be refused.
         self._due_s = self._hope_s = float("-inf")
         self.wanted = self.looks = False
 
-    def questions(self, waiting: Sequence[Envelope]) -> tuple[list[str], bool]:
-        """The holds that those who wait name, and whether expired ones are looked for."""
-        commands = [envelope.request.command for envelope in waiting]
+    def questions(self, version: int, at_most: int) -> tuple[list[str], bool]:
+        """The holds that the first who wait name, and whether expired ones are looked for.
+
+        Those that were read of this `version` need not be read again.
+        """
+        commands = [envelope.request.command for envelope in self._mailbox.peek(at_most)]
         named = [one.hold_id for one in commands if isinstance(one, HOLD_STEPS)]
         due = any(isinstance(one, Expire) for one in commands)
         self.wanted = due or bool(named)
-        return list(dict.fromkeys(named)), due
+        read = self._of(version)
+        return [hold_id for hold_id in dict.fromkeys(named) if hold_id not in read], due
 
-    def read(self, rows: Holds, due: DueHolds | None) -> None:
-        """Take over what was read for the next plan; `due` is None if nobody looked for it."""
-        self._rows, self._looked = rows, due is not None
+    def sent(self, batch: Batch) -> None:
+        """`batch` is in progress: what is read meanwhile is for the plan after it."""
+        self.batch = batch
+
+    def read_ahead(self, batch: Batch, rows: Holds, version: int | None) -> None:
+        """Take over what was read of this `version` while `batch` was in progress."""
+        if batch is not self.batch or version not in {batch.base.version, batch.after.version}:
+            return
+        changed = {hold.hold_id: hold for hold in batch.holds if hold.hold_id in rows}
+        self._rows = {**self._of(batch.after.version), **rows, **changed}
+
+    def forget(self) -> None:
+        """Drop what was read, and what is on its way: it may not be so."""
+        self._rows, self.batch = NO_HOLDS, None
+
+    def read(self, rows: Holds, version: int, due: DueHolds | None) -> None:
+        """Take over what was read of this `version`; `due` is None if nobody looked for it."""
+        self._rows, self._looked = {**self._of(version), **rows}, due is not None
         if due is not None:
             self.looks = False
-            self._rows = {**rows, **{hold.hold_id: hold for hold in due.holds}}
+            self._rows = {**self._rows, **{hold.hold_id: hold for hold in due.holds}}
             self._next_expires_at = due.next_expires_at
             self._due_s = self._when(due.next_expires_at)
             self._hope_s = min(self._clock.monotonic() + HOPE_S, self._due_s)
 
-    def take(self) -> HoldsRead:
-        """What was read for this plan, and is not there for the next one."""
+    def take(self, version: int) -> HoldsRead:
+        """What was read for the plan on this `version`, and is not there for the next one."""
         hopes = self._clock.monotonic() >= self._hope_s
-        taken = HoldsRead(self._rows, self._looked, hopes, self._next_expires_at)
-        self._rows, self._looked = NO_HOLDS, False
+        taken = HoldsRead(self._of(version), self._looked, hopes, self._next_expires_at)
+        self._looked = False
+        self.forget()
         return taken
+
+    def _of(self, version: int) -> Holds:
+        """What was read of this `version`; nothing is kept of another one."""
+        if version != self._version:
+            self._rows, self._version = NO_HOLDS, version
+        return self._rows
 
     @property
     def due(self) -> bool:
         """Whether it is time to look for holds that have expired."""
         return self._clock.monotonic() >= self._due_s
 
-    def has_due(self, state: EventState, now: datetime) -> bool:
+    def has_due(self, state: EventState) -> bool:
         """Whether it is time to look for holds that have expired, or to free a block of `state`."""
-        return (state.held_seats > 0 and self.due) or (state.releases(now) and not self.looks)
+        if state.held_seats > 0 and self.due:
+            return True
+        return state.releases(self._clock.now()) and not self.looks
 
     def looking(self) -> None:
         """Somebody looks: nobody else need until the answer is there."""

@@ -22,6 +22,7 @@ from actors.answers import answer_to
 from actors.committer import Committer, Work
 from actors.envelope import Envelope, Request
 from actors.event_actor import EventActor
+from actors.hold_rows import HoldRows
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
 from actors.unknown_outcomes import UnknownOutcomes
@@ -389,9 +390,23 @@ def read_a_hold_once_and_keep_it() -> Patches:
 @contextmanager
 def take_rows_of_another_version() -> Patches:
     def holds_read(self: EventActor, rows: Holds, version: int | None, due: Any) -> None:
-        self.holds.read(rows, due)
+        assert self.state is not None
+        self.holds.read(rows, self.state.version, due)
 
     with patch.object(EventActor, "holds_read", holds_read):
+        yield
+
+
+@contextmanager
+def read_ahead_and_miss_what_the_batch_changes() -> Patches:
+    original = HoldRows.read_ahead
+
+    def read_ahead(self: HoldRows, batch: Batch, rows: Holds, version: int | None) -> None:
+        original(self, batch, rows, version)
+        if batch is self.batch:
+            self._rows = {**self._rows, **rows}
+
+    with patch.object(HoldRows, "read_ahead", read_ahead):
         yield
 
 
@@ -432,6 +447,7 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     prolong_for_ever,
     read_a_hold_once_and_keep_it,
     take_rows_of_another_version,
+    read_ahead_and_miss_what_the_batch_changes,
     refuse_before_expired_holds_were_looked_for,
     sell_the_seats_of_a_block_twice,
     free_a_block_twice,
@@ -455,6 +471,7 @@ SHOWN_BY: Mapping[Callable[[], Any], int] = {
     remember_what_is_not_final: 53,
     prolong_for_ever: 77,
     take_rows_of_another_version: 191,
+    read_ahead_and_miss_what_the_batch_changes: 366,
     confirm_without_the_clock: 243,
     retake_without_looking_at_the_seats: 1085,
 }
