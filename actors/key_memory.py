@@ -9,13 +9,16 @@ Rules:
 """
 
 from collections import OrderedDict
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeAlias
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 import msgspec
 
 from actors.envelope import CallerKey
+from evently.domain.holds import Hold
 from evently.domain.outcomes import FINAL, Answer, Done
 from evently.domain.state import Status
 
@@ -30,9 +33,17 @@ REMEMBERED = (Done, *FINAL)
 
 _ENCODER = msgspec.msgpack.Encoder()
 
+# A hold, as a value that the collector does not follow.
+_HOLD_FIELDS = [field.name for field in fields(Hold)]
+_hold_values = attrgetter(*_HOLD_FIELDS)
+_KeptHold = msgspec.defstruct("_KeptHold", _HOLD_FIELDS, frozen=True, gc=False)
+
 
 class Move(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a seat move, field by field: to encode one takes as long as all the rest."""
+    """The answer to a move of seats, field by field: to encode one takes as long as all the rest.
+
+    `kept_hold` is the hold that they were moved into or out of, if there is one.
+    """
 
     request: str
     expires_at: float
@@ -41,6 +52,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
     status: Status
     committed_at: datetime
     unit_price: Decimal | None
+    kept_hold: Any
 
     @property
     def answer(self) -> Answer:
@@ -50,6 +62,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
             self.available_seats,
             self.status,
             self.committed_at,
+            hold=None if self.kept_hold is None else Hold(*_hold_values(self.kept_hold)),
             unit_price=self.unit_price,
         )
 
@@ -110,7 +123,7 @@ class KeyMemory:
 
 
 def _kept(request: str, answer: Answer, until_s: float) -> Remembered:
-    if isinstance(answer, Done) and answer.state is None and answer.hold is None:
+    if isinstance(answer, Done) and answer.state is None:
         return Move(
             request,
             until_s,
@@ -119,6 +132,7 @@ def _kept(request: str, answer: Answer, until_s: float) -> Remembered:
             answer.status,
             answer.committed_at,
             answer.unit_price,
+            None if answer.hold is None else _KeptHold(*_hold_values(answer.hold)),
         )
     return Encoded(request, until_s, type(answer), _ENCODER.encode(answer))
 

@@ -181,7 +181,18 @@ def _sold(
     """The seats of the hold are sold: out of it, or if its expiry was written, anew."""
     amount = hold.quantity * hold.unit_price if command.amount is None else command.amount
     held = hold.status is HoldStatus.HELD
-    sold = replace(hold, status=HoldStatus.CONFIRMED, closed_at=now, retaken=retaken, amount=amount)
+    sold = Hold(
+        hold.hold_id,
+        hold.quantity,
+        hold.unit_price,
+        HoldStatus.CONFIRMED,
+        hold.reference,
+        hold.held_at,
+        hold.expires_at,
+        now,
+        retaken,
+        amount,
+    )
     seat_delta, held_delta = (0, -hold.quantity) if held else (-hold.quantity, 0)
     return moved(state, LedgerKind.CONFIRMED, now, seat_delta, held_delta, amount, (sold,))
 
