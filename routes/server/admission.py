@@ -48,8 +48,10 @@ from routes.services import Services
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("evently.access")
 
-# One in so many successes of hot endpoints is logged; everything else is logged every time.
-HOT_LOG_EVERY = 1000
+# One in so many successes of hot endpoints is logged, and of their 503 those that come so far
+# apart: a flood of refusals must not become one of lines, which take a fifth of the time then.
+# Everything else is logged every time.
+HOT_LOG_EVERY, REFUSAL_LOG_S = 1000, 0.01
 # The route that is counted and logged for a request that no endpoint was found for.
 UNMATCHED = "unmatched"
 ID_CHARACTERS = 36
@@ -64,6 +66,7 @@ _IF_NONE_MATCH = istr("If-None-Match")
 _PUBLIC, _INTERNAL = Access.PUBLIC, Access.INTERNAL
 _NO_CONTENT, _NOT_MODIFIED = HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value
 _SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR.value
+_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE.value
 _READS = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
@@ -118,6 +121,8 @@ class Admission:
         self._observer = services.observer
         # Successes of hot endpoints since the last one that was logged.
         self._unlogged = 0
+        # When the next 503 of a hot endpoint is logged, by the clock of `perf_counter`.
+        self._next_refusal_s = 0.0
 
     def succeeded(self, endpoint: Endpoint, call: Call, answer: Answer) -> Ready:
         """The response to a call that its handler answered; 304 if the client has it already."""
@@ -162,6 +167,10 @@ class Admission:
             if self._unlogged < HOT_LOG_EVERY:
                 return
             self._unlogged = 0
+        if hot and status == _UNAVAILABLE:
+            if started_s + seconds < self._next_refusal_s:
+                return
+            self._next_refusal_s = started_s + seconds + REFUSAL_LOG_S
         if access_log.isEnabledFor(logging.INFO):
             _log(call, route, status, seconds)
 

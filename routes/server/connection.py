@@ -11,12 +11,13 @@ Rules:
 
 1. The requests of a connection are answered in their order: a message is offered to the fast path
    only while no other request of the connection is pending.
-2. A client that does not read its responses gets no further ones, and is cut off in the end.
+2. What one turn of the loop has no time for is read in the next ones (`loop_turns`).
+3. A client that does not read its responses gets no further ones, and is cut off in the end.
    When the server stops, what is still arriving is waited for, then cut off; what has arrived is
    answered.
-3. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
+4. Bytes that are not a request are answered 400 and counted, but not logged: a flood of them must
    not become a flood of tracebacks. (aiohttp logs one for each, and names itself in the response.)
-4. After bytes that are not a request, or a head that is refused while it arrives
+5. After bytes that are not a request, or a head that is refused while it arrives
    (`arriving_heads`), nothing more is parsed; it is read and dropped for a while (`rest`). So is
    what comes behind a request whose answer is the last, before that is written.
 """
@@ -46,6 +47,7 @@ from routes.server.arriving_heads import (
     too_long,
 )
 from routes.server.fast_path import Exchange, FastPath
+from routes.server.loop_turns import READS_MAX, LoopTurns
 from routes.server.response import JSON, NO_STORE, Response, head_of
 from routes.server.rest import Rest
 
@@ -72,6 +74,7 @@ class Connection(web.RequestHandler):
         super().__init__(server, **kwargs)
         self._observer = server.observer
         self._fast_path = server.fast_path
+        self._turns = server.turns
         self._body_grace_s = server.body_grace_s
         # The request that the fast path is answering, if its handler waits for something.
         self._exchange: Exchange | None = None
@@ -116,6 +119,24 @@ class Connection(web.RequestHandler):
         return begun or between or self.unfinished
 
     def data_received(self, data: bytes) -> None:
+        """Read what was received, in this turn of the loop or in one of the next."""
+        if self._turns.take():
+            self._read(data)
+        elif self.transport is not None:
+            self.transport.pause_reading()
+            self._turns.put_off(self._read_late, data)
+
+    def _read_late(self, data: bytes) -> None:
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.resume_reading()
+            try:
+                self._read(data)
+            except Exception:
+                transport.abort()
+                raise
+
+    def _read(self, data: bytes) -> None:
         """Have aiohttp parse and queue what was received, without waking its request loop."""
         if self._rest is not None:
             return
@@ -333,17 +354,19 @@ class EdgeServer(web.Server):
         body_grace_s: float = BODY_GRACE_S,
         heads_bytes_max: int = ARRIVING_BYTES_MAX,
         linger_s: float = LINGER_S,
+        reads_max: int = READS_MAX,
     ) -> None:
         super().__init__(dispatcher, handler_cancellation=True)
         self.fast_path = fast_path
         self.observer = observer
         self.body_grace_s = body_grace_s
         self.heads = ArrivingHeads(heads_bytes_max)
+        self.turns = LoopTurns(reads_max)
         self._keep_alive_s = keep_alive_s
         self._linger_s = linger_s
 
     async def arrived(self, within_s: float) -> None:
-        """Wait until no connection expects more, or `within_s` have passed.
+        """Wait until all is read and no connection expects more, or `within_s` have passed.
 
         A client whose connection was accepted just before the listener closed may need a while to
         send its request; if it were closed before, that request would be lost.
@@ -351,8 +374,8 @@ class EdgeServer(web.Server):
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
         # To set an event for this would cost every request of the server's life a little.
-        while loop.time() < deadline_s and any(  # noqa: ASYNC110
-            map(_expects_more, self._connections)
+        while loop.time() < deadline_s and (  # noqa: ASYNC110
+            self.turns.waiting or any(map(_expects_more, self._connections))
         ):
             await asyncio.sleep(ARRIVAL_LOOK_S)
 

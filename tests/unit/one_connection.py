@@ -23,6 +23,7 @@ from routes.server.admission import Admission
 from routes.server.connection import BODY_GRACE_S, LINGER_S, EdgeServer
 from routes.server.dispatch import Dispatcher
 from routes.server.fast_path import FastPath
+from routes.server.loop_turns import READS_MAX
 from routes.server.targets import Targets
 from routes.services import Lifecycle, Services
 from tests.examples import EVENT, NOW, PRICE, published
@@ -70,6 +71,7 @@ class Wire(asyncio.Transport):
         self.closed = False
         self.ended = False
         self.aborted = False
+        self.paused = False
         self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: Any) -> None:
@@ -95,15 +97,23 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        assert not self.closed, "nothing is read after the end"
+        self.paused = False
 
 
 class Client:
     """A client and its connection to a service whose events are in the test's hand."""
 
-    def __init__(self, body_grace_s: float = BODY_GRACE_S, linger_s: float = LINGER_S) -> None:
+    def __init__(
+        self,
+        body_grace_s: float = BODY_GRACE_S,
+        linger_s: float = LINGER_S,
+        reads_max: int = READS_MAX,
+    ) -> None:
         self.events = Events()
         self.lifecycle = Lifecycle()
         metrics = make_metrics()
@@ -128,6 +138,7 @@ class Client:
             FastPath(Targets(ENDPOINTS), admission),
             body_grace_s=body_grace_s,
             linger_s=linger_s,
+            reads_max=reads_max,
         )
         self.wire = Wire()
         self.connection = self.wire.protocol = self.server()
