@@ -27,8 +27,9 @@ from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.errors import AnswerLost, Fault, Overloaded
 from evently.domain.outcomes import Answer
 
-# Moves of large requests that are with the actors at once.
-IN_PROGRESS_MAX = 256
+# Moves of large requests that are with the actors at once: one full batch is committed while the
+# next one fills.
+IN_PROGRESS_MAX = 512
 # Moves that wait here: half a second of work, and as many as may wait in the actors.
 WAITING_MAX = 8192
 # A commit that takes longer is one that hangs: on a lock, a connection, or the database.

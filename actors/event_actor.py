@@ -38,8 +38,8 @@ from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
 
-# Moves of one event in one batch. The row lock lasts as long as the statement; see docs.
-BATCH_MAX = 64
+# Moves of one event in one batch, as many as a statement takes; see docs/performance.md.
+BATCH_MAX = 256
 # How old committed state may be to be read without a statement that proves it.
 SNAPSHOT_MAX_AGE_S = 0.25
 # How often a batch may be overtaken by another writer before its commands are given up.
