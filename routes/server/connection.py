@@ -62,8 +62,7 @@ LINGER_S = 2.0
 # Many clients send a short body right after its head, in a packet of its own. The fast path waits
 # this long for it; then the request goes to the dispatcher, which can deal with bodies that drip.
 BODY_GRACE_S = 0.05
-# How often a server that stops looks whether all requests have arrived: a look at a thousand
-# connections takes 0.2 ms.
+# How often a server that stops looks whether all has arrived: 1000 connections take it 0.2 ms.
 ARRIVAL_LOOK_S = 0.02
 
 
@@ -129,7 +128,8 @@ class Connection(web.RequestHandler):
     def _read_late(self, data: bytes) -> None:
         transport = self.transport
         if transport is not None and not transport.is_closing():
-            transport.resume_reading()
+            if not (self._reading_paused or self._buffer_paused):
+                transport.resume_reading()
             try:
                 self._read(data)
             except Exception:

@@ -7,8 +7,9 @@ import pytest
 
 from evently.domain.errors import Overloaded
 from routes.server.admission import REFUSAL_LOG_S
+from routes.server.connection import Connection
 from routes.server.loop_turns import LoopTurns
-from tests.unit.one_connection import MOVE, RESERVE, Client, Wire, request, until
+from tests.unit.one_connection import MOVE, READ, RESERVE, Client, Wire, request, until
 
 MAX = 4
 
@@ -119,6 +120,23 @@ async def test_connections_whose_request_waits_are_not_read_from() -> None:
     await until(lambda: clients.asked == 5)
 
     assert not any(wire.paused for wire in clients.wires)
+
+
+async def test_a_connection_that_is_paused_for_another_reason_stays_so() -> None:
+    clients = await crowd(3)
+    last = clients.wires[2]
+    assert isinstance(last.protocol, Connection)
+    for wire in clients.wires:
+        assert wire.protocol is not None
+        wire.protocol.data_received(request("GET", READ))
+    # As by a body that nobody reads.
+    last.protocol._reading_paused = True
+
+    await until(lambda: last.written.startswith(b"HTTP/1.1 200"))
+    assert last.paused
+
+    last.protocol.resume_reading(resume_parser=False)
+    assert not last.paused
 
 
 async def test_nothing_is_read_of_a_client_that_has_hung_up_meanwhile() -> None:
