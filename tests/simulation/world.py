@@ -514,6 +514,7 @@ async def _bury(worker: Worker) -> None:
         registry._ticker,
         committer._task,
         committer._probe,
+        committer._reads.ahead._task,
         registry._reader._task,
     )
     tasks = [task for task in (*its, *resolver._tasks) if task is not None]
