@@ -22,7 +22,7 @@ from actors.resolver import Resolver
 from actors.state_reader import StateFuture, StateReader
 from actors.store import EventStore
 from actors.unknown_outcomes import UnknownOutcomes
-from evently.domain.errors import DatabaseUnavailable, Fault, Overloaded
+from evently.domain.errors import DatabaseUnavailable, Fault, OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
@@ -155,7 +155,7 @@ class Registry:
         try:
             if self._stopping:
                 raise Overloaded("the service is stopping")
-            if not (self._committer.reachable or self._repeats(event_id, request)):
+            if not (self._committer.reachable or self._joins(event_id, request)):
                 raise DatabaseUnavailable("the database is out of reach")
             if self._pending >= self._pending_max:
                 raise Overloaded("too many requests wait")
@@ -165,7 +165,9 @@ class Registry:
             if actor.ask(request, future):
                 self._committer.ready(actor)
         except Fault as fault:
-            told = self._unknown.told(event_id, request, fault)
+            # What an open request may do yet is not undone, whatever its repetition meets.
+            heard = OutcomeUnknown(request.key) if self._has_open(event_id, request) else fault
+            told = self._unknown.told(event_id, request, heard)
             if told is fault:
                 raise
             raise told from fault
@@ -173,14 +175,13 @@ class Registry:
         future.add_done_callback(self._answered)
         return future
 
-    def _repeats(self, event_id: str, request: Request) -> bool:
-        """Whether a request under its key is open, whose outcome nobody was told yet.
+    def _joins(self, event_id: str, request: Request) -> bool:
+        """Whether it waits with the open request under its key, which nobody has given up yet."""
+        return self._has_open(event_id, request) and not self._unknown.holds(event_id, request)
 
-        It may be committed, so its repetition is not told that nothing was done.
-        """
+    def _has_open(self, event_id: str, request: Request) -> bool:
         actor = self._actors.get(event_id)
-        unknown = self._unknown.holds(event_id, request)
-        return actor is not None and actor.has_open(request) and not unknown
+        return actor is not None and actor.has_open(request)
 
     def _answered(self, future: "asyncio.Future[Answer]") -> None:
         """Count one pending request less."""

@@ -179,15 +179,15 @@ class _Search:
                     return
                 try:
                     await self._run_again(lane, [work])
-                except (KeyTaken, Broken) as its_error:
-                    self._known(work, _fenced(its_error))
+                except (KeyTaken, Broken):
+                    self._known(work, _decide_again)
                 except Locked:
                     continue
 
     def _blocked(self, error: StoreError) -> None:
         if isinstance(error, NotDone):
             raise error
-        self._known(self._open[0], _fenced(error))
+        self._known(self._open[0], _decide_again)
 
     async def _run_again(self, lane: Lane, work: Sequence[Work]) -> None:
         done = await lane.commit([batch for _, batch in work])
@@ -231,8 +231,3 @@ def _is_out_of_reach(error: Exception) -> bool:
 
 def _decide_again(actor: EventActor) -> None:
     actor.overtaken(undone=False)
-
-
-def _fenced(error: StoreError) -> Verdict:
-    """What an error says of a batch that neither run of the statement can commit."""
-    return _decide_again if isinstance(error, KeyTaken) else EventActor.broken

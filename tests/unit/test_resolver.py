@@ -392,11 +392,47 @@ async def test_an_error_of_one_event_is_pinned_to_it(fate: Fate) -> None:
         answers = [worker.send(event_id) for event_id in EVENTS[:2]]
         await asyncio.wait(answers)
 
-        assert await answer_of(answers[1]) == (3, 9)
-        if fate is Fate.KEY_TAKEN:
-            assert await answer_of(answers[0]) == (3, 9)
-        else:
-            assert [type(fault) for fault in await faults_of(answers[0])] == [CommandFailed]
+        assert [await answer_of(answer) for answer in answers] == [(3, 9)] * 2
+        assert [len(call.batches) for call in worker.calls("commit")] == [2, 2, 1, 1, 1]
+
+
+@in_virtual_time
+async def test_a_batch_that_is_called_wrong_when_it_is_repeated_may_be_committed() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY), Step(Fate.BROKEN))
+
+        assert await answer_of(worker.send()) == (3, 9)
+        assert worker.ledger() == ["k"]
+
+
+@in_virtual_time
+async def test_a_command_that_is_called_wrong_every_time_fails() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        worker.will("commit", LOST, Step(Fate.BROKEN), Step(Fate.BROKEN))
+
+        assert [type(fault) for fault in await faults_of(worker.send())] == [CommandFailed]
+        assert worker.ledger() == []
+
+
+@pytest.mark.parametrize("bound", [{"pending_max": 1}, {}], ids=["full", "stopping"])
+@in_virtual_time
+async def test_a_repetition_for_which_there_is_no_room_is_not_told_that_nothing_was_done(
+    bound: dict[str, int],
+) -> None:
+    async with one_worker(**bound) as worker:
+        worker.open()
+        worker.will("commit", Step(Fate.LOSE_REPLY), Step(Fate.NOT_DONE))
+        first = worker.send()
+        await asyncio.sleep(0.05)
+        stopping = None if bound else asyncio.create_task(worker.registry.stop())
+        await asyncio.sleep(0)
+
+        assert [type(fault) for fault in await faults_of(worker.send())] == [OutcomeUnknown]
+        assert await answer_of(first) == (3, 9)
+        if stopping is not None:
+            await stopping
 
 
 async def both_workers(worker: OneWorker, *moves: tuple[str, int]) -> "asyncio.Task[Answer]":
