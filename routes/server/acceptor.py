@@ -8,7 +8,7 @@ Rules:
 
 1. No more than ACCEPTED_MAX are accepted in a turn, so that those who are connected go on.
 2. Where the process may not open another file, the others wait in the kernel's queue.
-3. Whoever had connected when it stops was accepted.
+3. Whoever had connected when it stops was accepted, unless the kernel reported an error just then.
 """
 
 import asyncio
@@ -50,11 +50,11 @@ class Acceptor:
 
     async def stop(self) -> None:
         """Accept those who wait, and nobody any more; then close the socket."""
-        if self._paused is not None:
-            self._paused.cancel()
         self._loop.remove_reader(self._listener)
         while self._accept(ACCEPTED_MAX):
             pass
+        if self._paused is not None:
+            self._paused.cancel()
         self._listener.close()
         if self._beginning:
             await asyncio.wait(self._beginning)
@@ -69,9 +69,10 @@ class Acceptor:
             except ConnectionAbortedError:
                 continue
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                self._pause(error)
+                if error.errno in _EXHAUSTED:
+                    self._pause(error)
+                else:
+                    log.warning("a connection was not accepted: %s", error)
                 return False
             self._begin(connection)
         return True

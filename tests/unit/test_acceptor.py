@@ -1,12 +1,14 @@
 """How the connections of a listening socket are accepted, on the loop that the workers run on."""
 
 import asyncio
+import errno
 import os
 import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
+from unittest.mock import patch
 
 import pytest
 import uvloop
@@ -134,6 +136,44 @@ def test_without_another_file_the_others_wait(caplog: pytest.LogCaptureFixture) 
         await door.acceptor.stop()
 
     uvloop.run(play())
+
+
+def test_whatever_the_last_accept_meets_it_stops(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        door = Door()
+        with door.connect(), no_more_files():
+            await door.acceptor.stop()
+            # Nothing begins again once the pause is over.
+            await asyncio.sleep(0.05)
+
+    with caplog.at_level("ERROR", "asyncio"):
+        uvloop.run(play())
+    assert [record.name for record in caplog.records] == ["routes.server.acceptor"]
+
+
+def test_an_error_of_one_connection_ends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        door = Door()
+        client = door.connect()
+        with patch.object(door.acceptor, "_listener", Refusing(door.acceptor._listener)):
+            assert not door.acceptor._accept(1)
+        door.acceptor.start()
+
+        assert await heard(client) == b"hello"
+        await door.acceptor.stop()
+
+    uvloop.run(play())
+    assert "was not accepted" in caplog.text
+
+
+class Refusing:
+    """A listening socket whose next connection has an error."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+
+    def accept(self) -> None:
+        raise PermissionError(errno.EPERM, "a firewall does not let it in")
 
 
 @contextmanager
