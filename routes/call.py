@@ -20,7 +20,8 @@ class Call:
     `params` holds the path's ids in canonical form, `body` and `query` instances of the
     endpoint's models, `caller` the name of the internal key or admin; `sent` are the request's
     headers, `headers` are sent with the answer. `moves` counts the requests in this one, and
-    `failed` those of them that met a fault.
+    `failed` those of them that met a fault. It was `shed` if there was no room for it, or no
+    database.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Call:
         "request_id",
         "sent",
         "services",
+        "shed",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class Call:
         self.headers: dict[str, str] = {}
         self.moves = 1
         self.failed = 0
+        self.shed = False
         self._admin: Admin | None = None
 
     @property

@@ -32,7 +32,7 @@ from yarl import URL
 from routes.auth.internal_keys import SERVICE_PREFIX
 from routes.call import Call
 from routes.contract.answers import encode, etag_of
-from routes.contract.errors import repeated
+from routes.contract.errors import Code, repeated
 from routes.contract.fields import NoQuery
 from routes.contract.headers import refuse_duplicates
 from routes.contract.ids import random_id
@@ -48,8 +48,8 @@ from routes.services import Services
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("evently.access")
 
-# One in so many successes of hot endpoints is logged, and of their 503 those that come so far
-# apart: a flood of refusals must not become one of lines, which take a fifth of the time then.
+# One in so many successes of hot endpoints is logged, and of what they shed, the refusals that come
+# so far apart: a flood of them must not become one of lines, which take a fifth of the time then.
 # Everything else is logged every time.
 HOT_LOG_EVERY, REFUSAL_LOG_S = 1000, 0.01
 # The route that is counted and logged for a request that no endpoint was found for.
@@ -66,7 +66,7 @@ _IF_NONE_MATCH = istr("If-None-Match")
 _PUBLIC, _INTERNAL = Access.PUBLIC, Access.INTERNAL
 _NO_CONTENT, _NOT_MODIFIED = HTTPStatus.NO_CONTENT.value, HTTPStatus.NOT_MODIFIED.value
 _SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR.value
-_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE.value
+_SHED = frozenset({Code.OVERLOADED, Code.DATABASE_UNAVAILABLE})
 _READS = frozenset({"GET", "HEAD"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
@@ -121,7 +121,7 @@ class Admission:
         self._observer = services.observer
         # Successes of hot endpoints since the last one that was logged.
         self._unlogged = 0
-        # When the next 503 of a hot endpoint is logged, by the clock of `perf_counter`.
+        # When the next refusal of a hot endpoint is logged, by the clock of `perf_counter`.
         self._next_refusal_s = 0.0
 
     def succeeded(self, endpoint: Endpoint, call: Call, answer: Answer) -> Ready:
@@ -145,6 +145,7 @@ class Admission:
         name_request(call)
         error = error_for(error, f"{call.method} {route}", reads=call.method in _READS)
         self._observer.refused(error.code)
+        call.shed = error.code in _SHED
         call.headers.pop("ETag", None)
         call.headers.update(error.headers)
         head = head_of(error.status, JSON, NO_STORE)
@@ -167,7 +168,7 @@ class Admission:
             if self._unlogged < HOT_LOG_EVERY:
                 return
             self._unlogged = 0
-        if hot and status == _UNAVAILABLE:
+        if hot and call.shed:
             if started_s + seconds < self._next_refusal_s:
                 return
             self._next_refusal_s = started_s + seconds + REFUSAL_LOG_S

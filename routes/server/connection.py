@@ -25,7 +25,6 @@ Rules:
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -74,6 +73,8 @@ class Connection(web.RequestHandler):
         self._observer = server.observer
         self._fast_path = server.fast_path
         self._turns = server.turns
+        # Pieces that wait for a turn: one, or two where aiohttp reads on by itself.
+        self._put_off = 0
         self._body_grace_s = server.body_grace_s
         # The request that the fast path is answering, if its handler waits for something.
         self._exchange: Exchange | None = None
@@ -119,13 +120,15 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Read what was received, in this turn of the loop or in one of the next."""
-        if self._turns.take():
+        if not self._put_off and self._turns.take(len(data)):
             self._read(data)
         elif self.transport is not None:
             self.transport.pause_reading()
+            self._put_off += 1
             self._turns.put_off(self._read_late, data)
 
     def _read_late(self, data: bytes) -> None:
+        self._put_off -= 1
         transport = self.transport
         if transport is not None and not transport.is_closing():
             if not (self._reading_paused or self._buffer_paused):
@@ -186,14 +189,12 @@ class Connection(web.RequestHandler):
         written, lost = await super().finish_response(request, resp, start_time)
         behind = self._messages or self._head.bytes
         if behind and self.transport is not None and not (written.keep_alive or lost):
-            rest = self._rest = Rest(self.transport)
+            self._rest = Rest(self.transport)
             self._messages.clear()
             self._head.forget()
             if self._buffer_paused:
                 self._resume_reading_for_buffer()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._lingering_time):
-                    await rest.readany()
+            await self._rest.linger(self._lingering_time)
         return written, lost
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's
@@ -268,7 +269,9 @@ class Connection(web.RequestHandler):
 
     def _body_is_late(self) -> None:
         self._body_timer = None
-        if self._waiter is not None and not self._waiter.done():
+        if self._put_off:  # It may have come, and waits for its turn.
+            self._body_timer = self._loop.call_later(self._body_grace_s, self._body_is_late)
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _stop_waiting_for_body(self) -> None:
@@ -375,7 +378,8 @@ class EdgeServer(web.Server):
         deadline_s = loop.time() + within_s
         # To set an event for this would cost every request of the server's life a little.
         while loop.time() < deadline_s and (  # noqa: ASYNC110
-            self.turns.waiting or any(map(_expects_more, self._connections))
+            self.turns.waiting
+            or any(cast("Connection", one).expects_more for one in self._connections)
         ):
             await asyncio.sleep(ARRIVAL_LOOK_S)
 
@@ -394,7 +398,3 @@ class EdgeServer(web.Server):
 def _as_message(error: ApiError) -> _ErrInfo:
     """What aiohttp's loop takes for a message, and hands to `handle_error`."""
     return _ErrInfo(error.status, error, error.message)
-
-
-def _expects_more(connection: web.RequestHandler) -> bool:
-    return isinstance(connection, Connection) and connection.expects_more

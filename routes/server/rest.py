@@ -13,6 +13,7 @@ stands where the body would.
 
 import asyncio
 from asyncio import Transport
+from contextlib import suppress
 
 
 class Rest:
@@ -40,6 +41,12 @@ class Rest:
         self.lingers = True
         cancelled: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         return await cancelled
+
+    async def linger(self, seconds: float) -> None:
+        """Do the same, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.readany()
 
     def set_exception(self, exc: BaseException) -> None:
         """aiohttp says that nobody will read any more."""

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 
-from evently.domain.errors import Overloaded
+from evently.domain.errors import OutcomeUnknown, Overloaded
 from routes.server.admission import REFUSAL_LOG_S
 from routes.server.connection import Connection
 from routes.server.loop_turns import LoopTurns
-from tests.unit.one_connection import MOVE, READ, RESERVE, Client, Wire, request, until
+from tests.unit.one_connection import MOVE, READ, RESERVE, Client, Wire, done, request, until
 
 MAX = 4
 
@@ -18,7 +18,7 @@ async def test_so_many_are_read_in_a_turn_and_the_others_in_their_order() -> Non
     turns, read, others = LoopTurns(MAX), [], []
 
     def received(piece: bytes) -> None:
-        if turns.take():
+        if turns.take(1):
             read.append(piece)
         else:
             turns.put_off(read.append, piece)
@@ -38,7 +38,7 @@ async def test_so_many_are_read_in_a_turn_and_the_others_in_their_order() -> Non
 
 async def test_what_comes_later_is_not_read_before_what_waits() -> None:
     turns = LoopTurns(MAX)
-    assert [turns.take() for _ in range(MAX + 1)] == [True] * MAX + [False]
+    assert [turns.take(1) for _ in range(MAX + 1)] == [True] * MAX + [False]
     late: list[bytes] = []
     for piece in (b"1", b"2", b"3", b"4", b"5"):
         turns.put_off(late.append, piece)
@@ -46,16 +46,30 @@ async def test_what_comes_later_is_not_read_before_what_waits() -> None:
     await asyncio.sleep(0)
     # There is room for none in this turn, and one still waits.
     assert late == [b"1", b"2", b"3", b"4"]
-    assert not turns.take()
+    assert not turns.take(1)
     await asyncio.sleep(0)
     assert late[-1] == b"5"
-    assert turns.take()
+    assert turns.take(1)
+
+
+@pytest.mark.parametrize(("size", "read"), [(7, False), (8, True)])
+async def test_no_more_bytes_wait_than_may(size: int, read: bool) -> None:
+    turns = LoopTurns(2, waiting_bytes_max=10)
+    assert [turns.take(100) for _ in range(2)] == [True, True]
+    late: list[bytes] = []
+    turns.put_off(late.append, b"123")
+
+    assert turns.take(size) is read
+    # What was read does not count any more.
+    await until(lambda: turns.waiting == 0)
+    assert [turns.take(size) for size in (1, 1, 10)] == [True, False, False]
+    assert turns.take(11)
 
 
 async def test_with_few_a_turn_is_asked_for_by_every_second_read() -> None:
     turns = LoopTurns(2)
     for _ in range(10):
-        assert turns.take()
+        assert turns.take(1)
         await asyncio.sleep(0)
 
 
@@ -68,7 +82,7 @@ async def test_a_piece_that_cannot_be_read_holds_up_nobody(
 ) -> None:
     turns = LoopTurns(2)
     read: list[bytes] = []
-    while turns.take():
+    while turns.take(1):
         pass
     turns.put_off(_raise, b"bad")
     turns.put_off(read.append, b"good")
@@ -161,6 +175,39 @@ async def test_a_server_that_stops_waits_until_all_is_read() -> None:
     assert clients.asked == 5
 
 
+async def test_a_body_that_waits_for_its_turn_is_not_a_late_one() -> None:
+    clients = await crowd(4)
+    last = clients.wires[3]
+    assert last.protocol is not None
+    head, _, body = request("POST", RESERVE, MOVE).partition(b"\r\n\r\n")
+    last.protocol.data_received(head + b"\r\n\r\n")
+    for wire in clients.wires[:3]:
+        assert wire.protocol is not None
+        wire.protocol.data_received(request("POST", RESERVE, MOVE))
+    last.protocol.data_received(body)
+    assert last.paused
+    assert isinstance(last.protocol, Connection)
+    last.protocol._body_is_late()
+    assert last.protocol.awaits_body
+
+    await until(lambda: clients.asked == 4)
+
+
+async def test_what_aiohttp_reads_on_by_itself_needs_no_turn_and_keeps_its_order() -> None:
+    clients = await crowd(3)
+    clients.send()
+    last = clients.wires[2]
+    assert last.protocol is not None
+    assert last.paused
+    last.protocol.data_received(b"")
+    last.protocol.data_received(request("GET", READ))
+    assert clients.first.server.turns.waiting == 3
+
+    await until(lambda: clients.asked == 3)
+    clients.first.events.asked[2][1].set_result(done(3))
+    await until(lambda: last.written.count(b"HTTP/1.1 200") == 2)
+
+
 async def test_a_flood_of_refusals_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
     client = (await crowd(1)).first
     client.events.fault = Overloaded("full")
@@ -173,7 +220,13 @@ async def test_a_flood_of_refusals_is_no_flood_of_lines(caplog: pytest.LogCaptur
     assert client.statuses() == [503] * 20
     assert 1 <= told < 20
 
-    await asyncio.sleep(2 * REFUSAL_LOG_S)
+    client.events.fault = OutcomeUnknown("k")
     client.reserve()
     await until(lambda: len(client.statuses()) == 21)
     assert len(caplog.records) == told + 1
+
+    client.events.fault = Overloaded("full")
+    await asyncio.sleep(2 * REFUSAL_LOG_S)
+    client.reserve()
+    await until(lambda: len(client.statuses()) == 22)
+    assert len(caplog.records) == told + 2
