@@ -48,7 +48,7 @@ def answer_to(outcome: Outcome, now: datetime) -> Answer:
             outcome.retried,
             hold,
             False,
-            outcome.state.details.base_price if priced else None,
+            outcome.state.unit_price if priced else None,
         )
     if isinstance(outcome, Unchanged):
         return Done(

@@ -56,7 +56,7 @@ def place(state: EventState, command: PlaceHold, now: datetime) -> Outcome:
     hold = Hold(
         command.hold_id,
         command.seats,
-        state.details.base_price,
+        state.unit_price,
         HoldStatus.HELD,
         command.reference,
         now,
@@ -137,7 +137,7 @@ def _change(state: EventState, command: ChangeHold, now: datetime, hold: Hold) -
         return HoldNotActive(hold.hold_id, hold.status_at(now))
     if more > state.available_seats:
         return too_few(state, more)
-    price = state.details.base_price
+    price = state.unit_price
     if more > 0 and price != hold.unit_price:
         return HoldPriceChanged(hold.hold_id, hold.unit_price, price)
     expires_at = hold.expires_at

@@ -49,7 +49,7 @@ def reserve(state: EventState, command: Reserve, now: datetime) -> Outcome:
         return too_few(state, command.seats)
     if is_stale(state, command):
         return stale(state, command.version, now)
-    money = command.seats * state.details.base_price if amount is None else amount
+    money = command.seats * state.unit_price if amount is None else amount
     return moved(state, LedgerKind.RESERVED, now, -command.seats, 0, money, (), command.version)
 
 
@@ -63,7 +63,7 @@ def _take_from_block(state: EventState, command: Reserve, name: str, now: dateti
         return InsufficientSeats(seats, block.quantity, holdback=block.name)
     if is_stale(state, command):
         return stale(state, command.version, now)
-    money = seats * state.details.base_price if command.amount is None else command.amount
+    money = seats * state.unit_price if command.amount is None else command.amount
     left = with_seats(blocks, [block], block.quantity - seats)
     return moved(state, LedgerKind.RESERVED, now, 0, 0, money, (), command.version, left)
 

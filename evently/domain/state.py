@@ -117,6 +117,11 @@ class EventState:
         return self.status is not _DRAFT and not self.cancelled_as_draft
 
     @property
+    def unit_price(self) -> Decimal:
+        """What a seat costs that is sold or held at this version."""
+        return self.details.base_price
+
+    @property
     def sold(self) -> int:
         """Seats that have been sold and not returned."""
         kept = self.held_seats + self.details.held_back_seats

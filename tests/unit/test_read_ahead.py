@@ -6,7 +6,7 @@ import pytest
 
 from evently.domain.commands import Confirm, Release
 from evently.domain.holds import HoldStatus
-from evently.domain.outcomes import Done, HoldNotActive
+from evently.domain.outcomes import Answer, Done, HoldNotActive
 from tests.examples import EVENT, hold, hold_id
 from tests.memory_store import Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
@@ -28,6 +28,19 @@ def reads(worker: OneWorker) -> int:
     return len(worker.calls("find_holds"))
 
 
+async def confirming(worker: OneWorker) -> "list[asyncio.Task[Answer]]":
+    """A is being confirmed, slowly; B waits, and its row was read ahead."""
+    await opened(worker)
+    worker.will("commit", Step(before_s=1.0))
+    answers = []
+    for key, name in (("1", A), ("2", B)):
+        answers.append(worker.send(command=Confirm(name), key=key))
+        await asyncio.sleep(A_WHILE_S)
+    assert reads(worker) == 2
+    assert not answers[0].done()
+    return answers
+
+
 def done(answer: object) -> Done:
     assert isinstance(answer, Done)
     return answer
@@ -36,16 +49,7 @@ def done(answer: object) -> Done:
 @in_virtual_time
 async def test_the_rows_of_the_next_batch_are_read_while_this_one_is_committed() -> None:
     async with one_worker() as worker:
-        await opened(worker)
-        worker.will("commit", Step(before_s=1.0))
-        first = worker.send(command=Confirm(A), key="1")
-        await asyncio.sleep(A_WHILE_S)
-        second = worker.send(command=Confirm(B), key="2")
-        await asyncio.sleep(A_WHILE_S)
-        assert reads(worker) == 2
-        assert not first.done()
-
-        for answer in (first, second):
+        for answer in await confirming(worker):
             assert done(await answer).hold is not None
 
         assert reads(worker) == 2
@@ -72,15 +76,9 @@ async def test_a_row_that_the_batch_changes_is_read_as_it_leaves_it(slow: Step) 
 @in_virtual_time
 async def test_rows_are_read_again_if_another_owner_was_first() -> None:
     async with one_worker() as worker:
-        await opened(worker)
-        rows = dict(worker.database.holds[EVENT])
-        worker.will("commit", Step(before_s=1.0))
-        first = worker.send(command=Confirm(A), key="1")
-        await asyncio.sleep(A_WHILE_S)
-        second = worker.send(command=Confirm(B), key="2")
-        await asyncio.sleep(A_WHILE_S)
-        assert reads(worker) == 2
-        worker.write(EVENT, ("other", Release(B)), holds=rows)
+        first, second = await confirming(worker)
+        rows = worker.database.holds[EVENT]
+        worker.write(EVENT, ("other", Release(B)), holds=dict(rows))
 
         assert done(await first).hold is not None
         assert await second == HoldNotActive(B, HoldStatus.RELEASED)
@@ -123,17 +121,11 @@ async def test_nobody_hears_of_a_read_ahead_that_fails(fate: Fate) -> None:
 @in_virtual_time
 async def test_what_was_read_of_a_history_that_may_be_gone_is_read_again() -> None:
     async with one_worker() as worker:
-        await opened(worker)
-        worker.will("commit", Step(before_s=1.0))
-        first = worker.send(command=Confirm(A), key="1")
-        await asyncio.sleep(A_WHILE_S)
-        second = worker.send(command=Confirm(B), key="2")
-        await asyncio.sleep(A_WHILE_S)
-        assert reads(worker) == 2
+        answers = await confirming(worker)
         for forget in worker.store.forgets:
             forget()
 
-        for answer in (first, second):
+        for answer in answers:
             assert done(await answer).hold is not None
 
         assert reads(worker) == 3
