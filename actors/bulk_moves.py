@@ -8,8 +8,9 @@ Rules:
 
 1. Each move is a request of its own, with its own key, deadline and result; nothing holds them
    together. The moves of one request reach an event in their order.
-2. A move for which there is no room, or whose deadline passes here, is not done; its caller hears
-   so, unless the outcome under its key was unknown before.
+2. A move for which there is no room is not done. If another try under its key waits here, its
+   outcome is unknown; else it goes to its actor at once, as one whose deadline has passed, and
+   hears what became of another try there, if there is one.
 3. When the caller hangs up, the moves that wait here are dropped; the others end as a single move
    does whose caller hangs up.
 4. A request whose moves are not answered for SLOW_S leaves its places to others, so that an event
@@ -17,14 +18,15 @@ Rules:
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias, cast
 
 from actors.envelope import Request
 from actors.unknown_outcomes import UnknownOutcomes
-from evently.domain.errors import AnswerLost, Fault, Overloaded
+from evently.domain.errors import AnswerLost, OutcomeUnknown
 from evently.domain.outcomes import Answer
 
 # Moves of large requests that are with the actors at once: one full batch is committed while the
@@ -32,6 +34,8 @@ from evently.domain.outcomes import Answer
 IN_PROGRESS_MAX = 512
 # Moves that wait here: half a second of work, and as many as may wait in the actors.
 WAITING_MAX = 8192
+# How long ago the deadline of a move was for which there is no room.
+LATE_S = 0.001
 # A commit that takes longer is one that hangs: on a lock, a connection, or the database.
 SLOW_S = 1.0
 
@@ -44,18 +48,35 @@ _UNANSWERED = AnswerLost("there is no answer yet")
 
 
 class _BulkRequest:
-    """One request: which of its moves were let in, and what became of them."""
+    """One request: which of its moves were let in, and what became of them.
 
-    __slots__ = ("asked", "future", "let_in", "moves", "places", "results", "slow", "timer")
+    There was room for the first `fitting` of them.
+    """
+
+    __slots__ = (
+        "asked",
+        "fitting",
+        "future",
+        "let_in",
+        "moves",
+        "open",
+        "places",
+        "results",
+        "slow",
+        "timer",
+    )
 
     def __init__(
-        self, moves: Sequence[Move], results: list[Result], future: "asyncio.Future[Results]"
+        self, moves: Sequence[Move], fitting: int, future: "asyncio.Future[Results]"
     ) -> None:
         self.moves = moves
-        self.results = results
+        self.fitting = fitting
+        self.results: list[Result] = [_UNANSWERED] * len(moves)
         self.future = future
+        # Moves that have not ended.
+        self.open = len(moves)
         self.let_in = 0
-        # Those that were let in and have no answer, by their place among the moves.
+        # Those that were asked and have no answer, by their place among the moves.
         self.asked: dict[int, asyncio.Future[Answer]] = {}
         # How many of the moves in progress are its own; none of them counts once it is slow.
         self.places = 0
@@ -64,8 +85,15 @@ class _BulkRequest:
 
     @property
     def waiting(self) -> int:
-        """Moves that were not let in."""
-        return len(self.moves) - self.let_in
+        """Moves that are to be let in."""
+        return self.fitting - self.let_in
+
+    def ended(self, place: int, result: Result) -> None:
+        """Note what became of one move; after the last one, tell the caller of all."""
+        self.results[place] = result
+        self.open -= 1
+        if not (self.open or self.future.done()):
+            self.future.set_result(self.results)
 
 
 class BulkMoves:
@@ -74,7 +102,6 @@ class BulkMoves:
     def __init__(
         self,
         submit: "Callable[[str, Request], asyncio.Future[Answer]]",
-        monotonic: Callable[[], float],
         unknown: UnknownOutcomes,
         *,
         in_progress_max: int = IN_PROGRESS_MAX,
@@ -82,7 +109,6 @@ class BulkMoves:
         slow_s: float = SLOW_S,
     ) -> None:
         self._submit = submit
-        self._monotonic = monotonic
         self._unknown = unknown
         self._in_progress_max = in_progress_max
         self._waiting_max = waiting_max
@@ -90,26 +116,41 @@ class BulkMoves:
         self._queue: deque[_BulkRequest] = deque()
         self._in_progress = 0
         self._waiting = 0
+        # How many moves wait under each key.
+        self._waiting_keys: Counter[tuple[str, str, str]] = Counter()
         self._loop = asyncio.get_running_loop()
 
     @property
     def waiting(self) -> int:
-        """Moves that were not let in."""
+        """Moves that are to be let in."""
         return self._waiting
 
     def submit(self, moves: Sequence[Move]) -> "asyncio.Future[Results]":
         """What becomes of each of `moves`, in their order, once all have ended."""
         future: asyncio.Future[Results] = self._loop.create_future()
-        fitting = moves[: self._waiting_max - self._waiting]
-        results: list[Result] = [_UNANSWERED] * len(fitting)
-        results += [self._overloaded(move, "too many moves wait") for move in moves[len(fitting) :]]
-        request = _BulkRequest(fitting, results, future)
+        fitting = min(len(moves), self._waiting_max - self._waiting)
+        request = _BulkRequest(moves, fitting, future)
         future.add_done_callback(partial(self._ended, request))
-        self._waiting += request.waiting
+        for event_id, move in moves[:fitting]:
+            self._wait(event_id, move)
         self._queue.append(request)
         self._let_in()
-        self._look_for_end(request)
+        for place in range(fitting, len(moves)):
+            self._ask_late(request, place, *moves[place])
         return future
+
+    def _wait(self, event_id: str, move: Request) -> None:
+        self._waiting += 1
+        if move.keyed:
+            self._waiting_keys[(event_id, *move.scope)] += 1
+
+    def _wait_no_more(self, event_id: str, move: Request) -> None:
+        self._waiting -= 1
+        if move.keyed:
+            name = (event_id, *move.scope)
+            self._waiting_keys[name] -= 1
+            if not self._waiting_keys[name]:
+                del self._waiting_keys[name]
 
     def _let_in(self) -> None:
         """Hand on moves as far as there are places."""
@@ -120,22 +161,29 @@ class BulkMoves:
                 continue
             place = request.let_in
             request.let_in += 1
-            self._waiting -= 1
-            try:
-                self._ask(request, place)
-            except Exception as raised:  # noqa: BLE001 - rule 1: whatever it is, the others go on
-                request.results[place] = raised
-                self._look_for_end(request)
+            event_id, move = request.moves[place]
+            self._wait_no_more(event_id, move)
+            self._ask(request, place, event_id, move)
 
-    def _ask(self, request: _BulkRequest, place: int) -> None:
-        event_id, move = request.moves[place]
-        if move.deadline_s < self._monotonic():
-            raise self._overloaded((event_id, move), "the deadline passed while the move waited")
-        answer = self._submit(event_id, move)
+    def _ask_late(self, request: _BulkRequest, place: int, event_id: str, move: Request) -> None:
+        """Ask what became of another try of a move for which there is no room."""
+        if move.keyed and (event_id, *move.scope) in self._waiting_keys:
+            fault = OutcomeUnknown(move.key)
+            request.ended(place, self._unknown.told(event_id, move, fault))
+        else:
+            late = replace(move, deadline_s=self._loop.time() - LATE_S)
+            self._ask(request, place, event_id, late)
+
+    def _ask(self, request: _BulkRequest, place: int, event_id: str, move: Request) -> None:
+        try:
+            answer = self._submit(event_id, move)
+        except Exception as raised:  # noqa: BLE001 - rule 1: whatever it is, the others go on
+            request.ended(place, raised)
+            return
         request.asked[place] = answer
         if request.timer is None:
             request.timer = self._loop.call_later(self._slow_s, self._is_slow, request)
-        if not request.slow:
+        if place < request.fitting and not request.slow:
             request.places += 1
             self._in_progress += 1
         answer.add_done_callback(partial(self._answered, request, place))
@@ -144,32 +192,24 @@ class BulkMoves:
         self, request: _BulkRequest, place: int, answer: "asyncio.Future[Answer]"
     ) -> None:
         del request.asked[place]
-        if not request.slow:
+        if place < request.fitting and not request.slow:
             request.places -= 1
             self._in_progress -= 1
         if answer.cancelled():
-            request.results[place] = AnswerLost("nobody waited for the answer")
+            request.ended(place, AnswerLost("nobody waited for the answer"))
         else:
             raised = cast("Exception | None", answer.exception())
-            request.results[place] = answer.result() if raised is None else raised
-        self._look_for_end(request)
+            request.ended(place, answer.result() if raised is None else raised)
         self._let_in()
-
-    def _overloaded(self, move: Move, why: str) -> Fault:
-        event_id, request = move
-        return self._unknown.told(event_id, request, Overloaded(why))
-
-    def _look_for_end(self, request: _BulkRequest) -> None:
-        if not (request.waiting or request.asked or request.future.done()):
-            request.future.set_result(request.results)
 
     def _ended(self, request: _BulkRequest, future: "asyncio.Future[Results]") -> None:
         """All is answered, or the caller has hung up."""
         if request.timer is not None:
             request.timer.cancel()
         if future.cancelled():
-            self._waiting -= request.waiting
-            request.let_in = len(request.moves)
+            for event_id, move in request.moves[request.let_in : request.fitting]:
+                self._wait_no_more(event_id, move)
+            request.let_in = request.fitting
             for answer in request.asked.values():
                 answer.cancel()
 

@@ -1,7 +1,7 @@
 """A bounded queue of envelopes in front of one actor.
 
-Rule: a mailbox that is full, or shut, refuses at once, before any work; what was admitted once is
-never refused for want of room.
+Rule: a mailbox that is full, or shut, refuses at once, before any work, and so it does what comes
+after its deadline; what was admitted once is never refused for want of room.
 """
 
 import math
@@ -40,10 +40,12 @@ class Mailbox:
         self._fault = None
 
     def put(self, envelope: Envelope, now_s: float) -> None:
-        """Add the newest. Raises Overloaded when the mailbox is full, or why it is shut."""
+        """Add the newest. Raises why it is shut, or Overloaded if it is late or finds no room."""
         if self._fault is not None and now_s < self._shut_until_s:
             # One that was raised keeps what it was raised for; thousands may come.
             raise copy(self._fault)
+        if envelope.request.deadline_s < now_s:
+            raise Overloaded("the deadline passed before the command came")
         if len(self._envelopes) >= self._max:
             raise Overloaded("the event's mailbox is full")
         self._envelopes.append(envelope)

@@ -241,7 +241,7 @@ async def running_services(
 
 
 def _bulk_moves(events: Events, registry: Registry, metrics: Metrics) -> BulkMoves:
-    moves = BulkMoves(events.submit, registry.clock.monotonic, registry.unknown)
+    moves = BulkMoves(events.submit, registry.unknown)
     metrics.watch(
         "evently_bulk_moves_waiting",
         "Moves of large requests that wait behind others",

@@ -25,7 +25,7 @@ from actors.envelope import Request
 from actors.peers.link import LinkDown, LinkLost, PeerLink
 from actors.peers.ring import Ring
 from actors.registry import Registry
-from evently.domain.errors import Fault
+from evently.domain.errors import Fault, OutcomeUnknown
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
@@ -90,7 +90,11 @@ class Forwarder:
             self._detour(future, self._try(order, event_id, replace(request, doubtful=True)))
         elif link.open:
             failed = partial(self._failed, event_id, request, future)
-            link.submit(event_id, request, future, failed)
+            try:
+                link.submit(event_id, request, future, failed)
+            except OutcomeUnknown as fault:
+                self._unknown.told(event_id, request, fault)
+                raise
         else:
             self._detour(future, self._try(order, event_id, request))
         return future

@@ -1,7 +1,11 @@
 """The way to one other worker: asks its events, and reads them.
 
-Rule: a link says whether a request was sent. What was not sent may go elsewhere; what was sent
-and not answered may have been done.
+Rules:
+
+1. A link says whether a request was sent. What was not sent may go elsewhere; what was sent and not
+   answered may have been done.
+2. What does not fit a link is not done, but another try under its key may be on its way: only the
+   worker that is asked could tell. That worker's own bound comes first, unless it reads nothing.
 """
 
 import asyncio
@@ -26,12 +30,13 @@ from actors.peers.frames import (
     ReadFrame,
     StateFrame,
 )
-from evently.domain.errors import Fault, Overloaded
+from evently.domain.errors import Fault, OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
-# Requests on their way to one worker; its own bound on what may wait is the same.
-PENDING_MAX = 8192
+# Requests on their way to one worker, 60 MB. It refuses what is beyond 8192 itself, and a watchdog
+# kills one that is silent for 2.5 s: no more come meanwhile, those that were given up included.
+PENDING_MAX = 65_536
 # A worker that refused a connection is not asked again for this long.
 RETRY_S = 0.1
 # A Unix socket connects at once or never.
@@ -70,8 +75,9 @@ class _Waiting:
 class PeerLink:
     """A connection to one worker, made when it is needed and made again when it broke."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pending_max: int = PENDING_MAX) -> None:
         self._path = path
+        self._pending_max = pending_max
         self._stream: FrameStream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._down_until_s = float("-inf")
@@ -99,13 +105,20 @@ class PeerLink:
         """Whether `submit` and `look_up` may be called."""
         return self._stream is not None and self._stream.open
 
+    @property
+    def _full(self) -> bool:
+        return len(self._waiting) >= self._pending_max
+
     def submit(
         self, event_id: str, request: Request, future: "asyncio.Future[Answer]", failed: Failed
     ) -> None:
         """Send a request over the open link; its answer will be in `future`.
 
-        `failed` is called instead where there is none. Raises Overloaded.
+        `failed` is called instead where there is none. Raises Overloaded, or OutcomeUnknown for a
+        request that may have been sent before.
         """
+        if request.keyed and self._full:
+            raise OutcomeUnknown(request.key)
         frame = ask_frame(self._new_id(), event_id, request)
         self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, failed))
 
@@ -130,7 +143,7 @@ class PeerLink:
 
     def _send(self, frame: AskFrame | ReadFrame, waiting: _Waiting) -> None:
         assert self._stream is not None, "the link is open"
-        if len(self._waiting) >= PENDING_MAX:
+        if self._full:
             raise Overloaded("too many requests are on their way to another worker")
         self._waiting[frame.id] = waiting
         self._stream.send(frame)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from actors.bulk_moves import BulkMoves
+from actors.bulk_moves import BulkMoves, Result, _BulkRequest
 from evently.domain.errors import OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Answer
 
@@ -30,11 +30,13 @@ def mix_up_the_results_of_a_request() -> Iterator[None]:
 
 @contextmanager
 def answer_a_request_before_its_last_move() -> Iterator[None]:
-    def _look_for_end(self: BulkMoves, request: Any) -> None:
-        if not request.future.done():
-            request.future.set_result(request.results)
+    original = _BulkRequest.ended
 
-    with patch.object(BulkMoves, "_look_for_end", _look_for_end):
+    def ended(self: _BulkRequest, place: int, result: Result) -> None:
+        self.open = 1
+        original(self, place, result)
+
+    with patch.object(_BulkRequest, "ended", ended):
         yield
 
 

@@ -77,7 +77,7 @@ class BulkClient:
             origin = Origin(move.caller, "request")
             request = Request(move.command, move.key, move.keyed, origin, by_s)
             asked.append((move.event_id, request))
-            worker.heard[id(request)] = partial(self._hear, attempts[-1], heard, place)
+            worker.heard[id(origin)] = partial(self._hear, attempts[-1], heard, place)
         try:
             results = await worker.bulk.submit(asked)
         except asyncio.CancelledError:

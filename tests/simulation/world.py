@@ -266,12 +266,11 @@ class World:
 
         def submit(event_id: str, request: Request) -> "asyncio.Future[Answer]":
             future = registry.submit(event_id, request)
-            future.add_done_callback(heard[id(request)])
+            future.add_done_callback(heard[id(request.origin)])
             return future
 
         bulk = BulkMoves(
             submit,
-            self.loop.time,
             registry.unknown,
             in_progress_max=self.chance.choice((1, 3, 256)),
             waiting_max=self.chance.choice((4, 256)),

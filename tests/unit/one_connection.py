@@ -122,9 +122,7 @@ class Client:
             Services,
             SimpleNamespace(
                 events=self.events,
-                bulk_moves=BulkMoves(
-                    self.events.submit, self.events.clock.monotonic, UnknownOutcomes()
-                ),
+                bulk_moves=BulkMoves(self.events.submit, UnknownOutcomes()),
                 lifecycle=self.lifecycle,
                 internal_keys=InternalKeys({"booking": [KEY]}),
                 observer=metrics,

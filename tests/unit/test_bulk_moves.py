@@ -1,6 +1,8 @@
 """Moves of large requests: which are let in, which wait, and what becomes of each."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from evently.domain.outcomes import Answer, Done, InsufficientSeats, KeyReused
 from tests.examples import EVENT, request, reserve
 from tests.simulation.virtual_loop import in_virtual_time
 from tests.unit.one_connection import done, until
-from tests.unit.one_worker import one_worker
+from tests.unit.one_worker import CALL_S, one_worker
 
 LATER_S = 60.0
 
@@ -35,11 +37,14 @@ class Actors:
         return future
 
     def bulk(self, **bounds: Any) -> BulkMoves:
-        return BulkMoves(self.submit, lambda: self.now_s, self.unknown, **bounds)
+        return BulkMoves(self.submit, self.unknown, **bounds)
 
     @property
     def keys(self) -> list[str]:
         return [request.key for _, request, _ in self.asked]
+
+    def has_asked(self, place: int) -> bool:
+        return len(self.asked) > place
 
     def answer(self, place: int, answer: Answer | None = None) -> None:
         self.asked[place][2].set_result(answer or done(place))
@@ -99,52 +104,105 @@ async def test_as_many_as_the_bound_are_in_progress_and_the_next_follows_one_tha
     assert bulk.waiting == 0
 
 
-async def test_a_move_that_does_not_fit_is_not_done_and_those_before_it_are(
+async def test_a_move_for_which_there_is_no_room_is_asked_at_once_as_one_that_is_late(
     actors: Actors,
 ) -> None:
     bulk = actors.bulk(in_progress_max=1, waiting_max=3)
     full, refused = bulk.submit(moves("abc")), bulk.submit(moves("de"))
     assert bulk.waiting == 3
+    assert actors.keys == ["a", "e"]
+    (_, first, _), (_, late, answer) = actors.asked
+    assert first.deadline_s == LATER_S
+    assert late.deadline_s < asyncio.get_running_loop().time()
+    assert late == replace(request(key="e"), deadline_s=late.deadline_s)
+
+    # It takes no place of those that fit.
+    answer.set_exception(Overloaded("late"))
     await asyncio.sleep(0)
+    assert actors.keys == ["a", "e"]
     assert not refused.done()
-    await actors.answer_all(4)
+    actors.answer(0)
+    for place in (2, 3, 4):
+        await until(partial(actors.has_asked, place))
+        actors.answer(place)
 
     assert kinds(await full) == [Done] * 3
     assert kinds(await refused) == [Done, Overloaded]
-    assert actors.keys == ["a", "b", "c", "d"]
+    assert actors.keys == ["a", "e", "b", "c", "d"]
+    assert bulk.waiting == 0
 
 
 async def test_a_request_of_which_nothing_fits_is_answered_at_once(actors: Actors) -> None:
     bulk = actors.bulk(in_progress_max=1, waiting_max=1)
     bulk.submit(moves("a"))
     bulk.submit(moves("b"))
+    actors.raises = {key: Overloaded("late") for key in "cd"}
 
     assert kinds(await bulk.submit(moves("cd"))) == [Overloaded, Overloaded]
 
 
-async def test_a_move_whose_deadline_passes_while_it_waits_is_never_asked(actors: Actors) -> None:
-    bulk = actors.bulk(in_progress_max=1)
-    results = bulk.submit([*moves("a"), *moves("b", deadline_s=1.0), *moves("c")])
-    actors.now_s = 1.5
-    actors.answer(0)
-    await until(lambda: len(actors.asked) == 2)
-    actors.answer(1)
-
-    assert kinds(await results) == [Done, Overloaded, Done]
-    assert actors.keys == ["a", "c"]
-
-
-async def test_a_key_of_unknown_outcome_hears_of_nothing_else_here(actors: Actors) -> None:
-    bulk = actors.bulk(in_progress_max=1, waiting_max=1)
-    for event_id, unknown in moves("bc"):
-        actors.unknown.told(event_id, unknown, OutcomeUnknown(unknown.key))
+async def test_what_waits_here_is_unknown_to_a_repetition_for_which_there_is_no_room(
+    actors: Actors,
+) -> None:
+    bulk = actors.bulk(in_progress_max=1, waiting_max=2)
     bulk.submit(moves("a"))
-    late = bulk.submit(moves("b", deadline_s=1.0))
-    assert kinds(await bulk.submit(moves("cd"))) == [OutcomeUnknown, Overloaded]
-    actors.now_s = 1.5
-    actors.answer(0)
+    first, gone = bulk.submit(moves("b")), bulk.submit(moves("c"))
 
-    assert kinds(await late) == [OutcomeUnknown]
+    assert kinds(await bulk.submit(moves("b"))) == [OutcomeUnknown]
+    assert actors.unknown.holds(*moves("b")[0])
+    gone.cancel()
+    await asyncio.sleep(0)
+    # There is room for one again, and what its caller gave up waits no more.
+    bulk.submit(moves("d"))
+    actors.raises = {"c": Overloaded("late"), "b": Overloaded("late")}
+    assert kinds(await bulk.submit(moves("c"))) == [Overloaded]
+    del actors.raises["b"]
+    actors.answer(0)
+    await until(lambda: "b" in actors.keys)
+    actors.answer(actors.keys.index("b"))
+    assert kinds(await first) == [Done]
+
+
+async def test_a_name_that_is_made_for_a_move_is_nobodys_repetition(actors: Actors) -> None:
+    bulk = actors.bulk(in_progress_max=1, waiting_max=1)
+    unkeyed = [(EVENT, request(key="u", keyed=False, deadline_s=LATER_S))]
+    bulk.submit(moves("a"))
+    bulk.submit(unkeyed)
+    actors.raises = {"u": Overloaded("late")}
+
+    assert kinds(await bulk.submit(unkeyed)) == [Overloaded]
+
+
+@in_virtual_time
+async def test_a_move_whose_deadline_passes_while_it_waits_is_not_done() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        bulk = BulkMoves(worker.registry.submit, UnknownOutcomes(), in_progress_max=1)
+        wanted = [(EVENT, request(key=key, deadline_s=LATER_S)) for key in "ac"]
+        late = (EVENT, request(key="b", deadline_s=CALL_S / 2))
+        results = await bulk.submit([wanted[0], late, wanted[1]])
+
+        assert kinds(results) == [Done, Overloaded, Done]
+        assert worker.ledger() == ["a", "c"]
+
+
+@in_virtual_time
+async def test_a_repetition_for_which_there_is_no_room_waits_with_an_open_try() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        await worker.send(key="before")
+        bulk = BulkMoves(
+            worker.registry.submit, UnknownOutcomes(), in_progress_max=1, waiting_max=1
+        )
+        first = bulk.submit([(EVENT, request(key="k"))])
+        bulk.submit([(EVENT, request(key="full"))])
+        again = bulk.submit([(EVENT, request(key=key)) for key in ("k", "before", "other")])
+
+        (done_once,), repeated = await first, await again
+        assert isinstance(done_once, Done)
+        assert kinds(repeated) == [Done, Done, Overloaded]
+        assert [one.replayed for one in repeated if isinstance(one, Done)] == [True, True]
+        assert "other" not in worker.ledger()
 
 
 @pytest.mark.parametrize("raised", [Overloaded("full"), ZeroDivisionError("a bug")])
@@ -211,9 +269,7 @@ async def test_a_single_move_does_not_wait_behind_somebodys_hundreds() -> None:
     async with one_worker() as worker:
         worker.open(capacity=2000)
         await worker.send(key="first")
-        bulk = BulkMoves(
-            worker.registry.submit, worker.loop.time, UnknownOutcomes(), in_progress_max=64
-        )
+        bulk = BulkMoves(worker.registry.submit, UnknownOutcomes(), in_progress_max=64)
         hundreds = [
             bulk.submit(
                 [
@@ -235,7 +291,7 @@ async def test_a_single_move_does_not_wait_behind_somebodys_hundreds() -> None:
 async def test_two_moves_of_a_request_with_one_key_are_one_move_and_its_replay() -> None:
     async with one_worker() as worker:
         worker.open()
-        bulk = BulkMoves(worker.registry.submit, worker.loop.time, UnknownOutcomes())
+        bulk = BulkMoves(worker.registry.submit, UnknownOutcomes())
         first, second, other = await bulk.submit(
             [
                 (EVENT, request(reserve(), "k")),
@@ -256,7 +312,7 @@ async def test_two_moves_of_a_request_with_one_key_are_one_move_and_its_replay()
 async def test_what_does_not_fit_a_mailbox_is_refused_alone() -> None:
     async with one_worker(mailbox_max=2) as worker:
         worker.open()
-        bulk = BulkMoves(worker.registry.submit, worker.loop.time, UnknownOutcomes())
+        bulk = BulkMoves(worker.registry.submit, UnknownOutcomes())
         results = await bulk.submit(
             [(EVENT, request(reserve(), f"k{number}")) for number in range(3)]
         )

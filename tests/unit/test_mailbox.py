@@ -99,3 +99,16 @@ def test_what_is_set_apart_one_by_one_stays_so_until_all_were_taken() -> None:
     assert [mailbox.portion(64) for _ in range(2)] == [1, 64]
     mailbox.set_apart(5)
     assert mailbox.portion(64) == 5
+
+
+def test_what_comes_after_its_deadline_is_not_let_in() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    envelope = Envelope(request(deadline_s=2.0), asyncio.Future(loop=loop))
+    mailbox = Mailbox()
+
+    with pytest.raises(Overloaded, match="deadline"):
+        mailbox.put(envelope, 2.001)
+    assert not mailbox
+    mailbox.put(envelope, 2.0)
+    assert len(mailbox) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from actors.peers.link import LinkDown, LinkLost, PeerLink
 from evently.domain.commands import Reserve, Return
+from evently.domain.errors import OutcomeUnknown, Overloaded
 from evently.domain.outcomes import (
     Done,
 )
@@ -77,3 +78,28 @@ async def test_closing_a_link_gives_up_what_is_under_way(cluster: Cluster) -> No
     link.close()
     with pytest.raises(LinkLost):
         await asked
+
+
+async def test_what_does_not_fit_a_link_is_no_proof_against_an_earlier_try(
+    cluster: Cluster,
+) -> None:
+    event_id = await cluster.event(0)
+    cluster.workers[0].crash()
+    silent = Silent(await cluster.registry(), cluster.path(0))
+    await silent.start()
+    cluster._stack.push_async_callback(silent.stop)
+    asking = cluster.workers[1]
+    link = asking.links[0] = PeerLink(cluster.path(0), pending_max=1)
+    first = ask_for(Return(1, None), "key")
+    waiting = asyncio.create_task(asking.forwarder.ask(event_id, first))
+    await until(lambda: len(link._waiting) == 1)
+
+    with pytest.raises(OutcomeUnknown):
+        await asking.forwarder.ask(event_id, first)
+    assert asking.registry.unknown.holds(event_id, first)
+    with pytest.raises(Overloaded):
+        await asking.forwarder.ask(event_id, ask_for(Return(1, None)))
+    with pytest.raises(Overloaded):
+        await asking.forwarder.read(event_id)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
