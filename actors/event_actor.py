@@ -19,11 +19,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from actors.actor_phase import AT_REST, IN_PROGRESS, Phase, Step, after
-from actors.answers import committed, from_ledger
+from actors.answers import committed
 from actors.batch import Plan, plan
 from actors.clock import DatabaseClock
 from actors.envelope import CallerKey, Envelope, Request
 from actors.expire_request import expiry
+from actors.hold_memory import HoldMemory
 from actors.hold_rows import NOTHING_READ, HoldRows
 from actors.key_memory import KeyMemory
 from actors.known_state import KnownState
@@ -33,7 +34,7 @@ from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, DueHolds, Noted
 from evently.domain.errors import CommandFailed, Fault, OutcomeUnknown, Overloaded
 from evently.domain.holds import Holds
-from evently.domain.outcomes import NO_ROOM, Answer, Done, NotFound
+from evently.domain.outcomes import NO_ROOM, Answer, Done
 from evently.domain.state import EventState
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class EventActor:
 
     __slots__ = (
         "_clock",
+        "_hold_memory",
         "_holds",
         "_mailbox",
         "_phase",
@@ -71,6 +73,7 @@ class EventActor:
         clock: DatabaseClock,
         keys: KeyMemory,
         unknown: UnknownOutcomes,
+        hold_memory: HoldMemory,
         mailbox_max: int = MAILBOX_MAX,
     ) -> None:
         self.event_id = event_id
@@ -85,6 +88,7 @@ class EventActor:
         self._plan: Plan | None = None
         # None as long as it has no holds: most events have none.
         self._holds: HoldRows | None = None
+        self._hold_memory = hold_memory
         # Whether another transaction held the row when a batch was last sent.
         self.was_held = False
 
@@ -177,21 +181,9 @@ class EventActor:
         conclusive = state is not None and state.version >= newest
         self._step(Step.READ if conclusive else Step.INCONCLUSIVE)
         self.known.take_over(state, proven=conclusive)
-        rest = []
-        for envelope in self._reading:
-            envelope.checked, envelope.in_doubt = True, False
-            known = noted.get(envelope.scope)
-            if known is not None and not known.proven:
-                self._replies.fail(envelope, OutcomeUnknown(envelope.request.key))
-            elif known is not None:
-                self._replies.answer(envelope, from_ledger(envelope.request, known))
-            elif state is None:
-                self._replies.answer(envelope, NotFound())
-            elif envelope.attempts and envelope.request.deadline_s < self.known.asked_at_s:
-                # Nothing under its key is there, so its last try was not committed.
-                self._replies.fail(envelope, Overloaded("the deadline passed while it was tried"))
-            else:
-                rest.append(envelope)
+        self._saw(state)
+        there = state is not None
+        rest = self._replies.looked_up(self._reading, noted, self.known.asked_at_s, there=there)
         self._reading = ()
         self._mailbox.put_back(rest)
         # What failed once is decided without newcomers, whose keys nobody has looked up.
@@ -207,13 +199,19 @@ class EventActor:
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
         if self.idle and self.known.refresh(state, asked_at_s):
+            self._saw(state)
             self._step(Step.REFRESHED)
+
+    def _saw(self, state: EventState | None) -> None:
+        if self._holds is not None:
+            self._holds.saw(state)
 
     def question(self) -> None:
         """Read the event before anything is answered: the database may have another history."""
         self._step(Step.QUESTIONED)
         self.known.question()
         self._forget_rows()
+        self._saw(None)
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
@@ -224,7 +222,7 @@ class EventActor:
     def holds(self) -> HoldRows:
         """What it knows of its event's holds."""
         if self._holds is None:
-            self._holds = HoldRows(self._clock, self._mailbox)
+            self._holds = HoldRows(self._clock, self._mailbox, self._hold_memory)
         return self._holds
 
     @property
@@ -292,7 +290,9 @@ class EventActor:
             self._forget_rows()
         self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
         if batch.after.held_seats:
-            self.holds.committed(batch.holds, first=not batch.base.held_seats)
+            self.holds.committed(batch)
+            if self.known.questioned:
+                self._saw(None)
             if self.holds.due:
                 self.look_for_expired()
         self._replies.settle(planned.replies, now)

@@ -7,8 +7,9 @@ Rules:
 2. Rows that are read while a batch is in progress are of the version before it or after it. What
    the batch changes is put in place of the former, so both are rows of the version after it; if it
    is not committed, they are dropped.
-3. Nothing of a hold is kept longer than until the next plan, but the time at which the first of
-   them expires: no memory per hold, and no timer.
+3. Its open holds are remembered by the worker (`hold_memory`) while every version of the event is
+   this actor's: a chain. Where a version is found that is not, a new chain begins, of which nothing
+   is remembered. There is no timer, only the time at which the first of them expires.
 4. Nobody hears that there are too few seats while a hold whose time has passed may have them. What
    the database said of that is good until the next hold expires, or for HOPE_S, so that a stampede
    on an event whose seats are all held is no stampede of questions.
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from actors.clock import DatabaseClock
+from actors.hold_memory import HoldMemory
 from actors.mailbox import Mailbox
 from evently.domain.commands import HOLD_STEPS, Expire
 from evently.domain.commits import Batch, DueHolds
@@ -47,6 +49,7 @@ NOTHING_READ = HoldsRead(NO_HOLDS, looked=False, hopes=True, next_expires_at=Non
 HOPE_S = 1.0
 
 _NEVER = float("inf")
+_NO_VERSION = 0
 
 
 class HoldRows:
@@ -57,11 +60,14 @@ class HoldRows:
     """
 
     __slots__ = (
+        "_chain",
+        "_chain_version",
         "_clock",
         "_due_s",
         "_hope_s",
         "_looked",
         "_mailbox",
+        "_memory",
         "_next_expires_at",
         "_rows",
         "_version",
@@ -70,9 +76,12 @@ class HoldRows:
         "wanted",
     )
 
-    def __init__(self, clock: DatabaseClock, mailbox: Mailbox) -> None:
+    def __init__(self, clock: DatabaseClock, mailbox: Mailbox, memory: HoldMemory) -> None:
         self._clock = clock
         self._mailbox = mailbox
+        self._memory = memory
+        # The versions that were made here one after the other, and the newest of them, if any.
+        self._chain, self._chain_version = 0, _NO_VERSION
         # What was read for the next plan, and of which version.
         self._rows = NO_HOLDS
         self._version = 0
@@ -86,14 +95,25 @@ class HoldRows:
     def questions(self, version: int, at_most: int) -> tuple[list[str], bool]:
         """The holds that the first who wait name, and whether expired ones are looked for.
 
-        Those that were read of this `version` need not be read again.
+        Those that were read of this `version`, or are remembered, need not be read.
         """
         commands = [envelope.request.command for envelope in self._mailbox.peek(at_most)]
         named = [one.hold_id for one in commands if isinstance(one, HOLD_STEPS)]
         due = any(isinstance(one, Expire) for one in commands)
         self.wanted = due or bool(named)
-        read = self._of(version)
-        return [hold_id for hold_id in dict.fromkeys(named) if hold_id not in read], due
+        rows = self._of(version)
+        unread = [hold_id for hold_id in dict.fromkeys(named) if hold_id not in rows]
+        if version == self._chain_version:
+            self._rows = rows = {**rows, **self._recall(unread)}
+            return [hold_id for hold_id in unread if hold_id not in rows], due
+        if self.batch is not None and self.batch.base.version == self._chain_version:
+            # They are asked for in the middle of the batch, after which they are remembered still.
+            unread = [one for one in unread if not self._memory.knows(self._chain, one)]
+        return unread, due
+
+    def _recall(self, hold_ids: Sequence[str]) -> dict[str, Hold]:
+        found = ((hold_id, self._memory.recall(self._chain, hold_id)) for hold_id in hold_ids)
+        return {hold_id: hold for hold_id, hold in found if hold is not None}
 
     def sent(self, batch: Batch) -> None:
         """`batch` is in progress: what is read meanwhile is for the plan after it."""
@@ -155,11 +175,20 @@ class HoldRows:
         self._due_s = self._hope_s = float("-inf")
         self.looks = False
 
-    def committed(self, holds: Sequence[Hold], *, first: bool) -> None:
-        """These holds were committed; they are the `first` if none were held before."""
-        if first:
+    def saw(self, state: EventState | None) -> None:
+        """The event was read, or is in question: only the version made here last ends no chain."""
+        if state is None or state.version != self._chain_version:
+            self._chain_version = _NO_VERSION
+
+    def committed(self, batch: Batch) -> None:
+        """The batch was committed."""
+        if batch.base.version != self._chain_version:
+            self._chain = self._memory.new_chain()
+        self._chain_version = batch.after.version
+        self._memory.note(self._chain, batch.holds)
+        if not batch.base.held_seats:
             self._due_s = _NEVER
-        ends = [hold.expires_at for hold in holds if hold.status is HoldStatus.HELD]
+        ends = [hold.expires_at for hold in batch.holds if hold.status is HoldStatus.HELD]
         if ends:
             self._due_s = min(self._due_s, self._when(min(ends)))
 

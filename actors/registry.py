@@ -16,6 +16,7 @@ from actors.committer import CommitObserver, Committer
 from actors.envelope import Request
 from actors.event_actor import SNAPSHOT_MAX_AGE_S, EventActor
 from actors.expiry import TICK_S, Expiry
+from actors.hold_memory import HOLDS_MAX, HoldMemory
 from actors.key_memory import KeyMemory
 from actors.mailbox import MAILBOX_MAX
 from actors.resolver import Resolver
@@ -58,10 +59,12 @@ class Registry:
         pending_max: int = PENDING_MAX,
         snapshot_max_age_s: float = SNAPSHOT_MAX_AGE_S,
         idle_s: float = IDLE_S,
+        holds_max: int = HOLDS_MAX,
     ) -> None:
         self._actors: OrderedDict[str, EventActor] = OrderedDict()
         self._clock = clock
         self._keys = KeyMemory()
+        self._holds = HoldMemory(holds_max)
         self._unknown = UnknownOutcomes()
         self._mailbox_max = mailbox_max
         self._actors_max = actors_max
@@ -269,7 +272,8 @@ class Registry:
     def _activate(self, event_id: str) -> EventActor:
         if len(self._actors) >= self._actors_max and not self.sweep(0.0, self._evicted_max):
             raise Overloaded("too many events are busy")
-        actor = EventActor(event_id, self._clock, self._keys, self._unknown, self._mailbox_max)
+        memories = self._keys, self._unknown, self._holds
+        actor = EventActor(event_id, self._clock, *memories, self._mailbox_max)
         self._actors[event_id] = actor
         return actor
 

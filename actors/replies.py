@@ -8,17 +8,18 @@ Rules:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from actors.answers import answer_to
+from actors.answers import answer_to, from_ledger
 from actors.clock import DatabaseClock
 from actors.envelope import CallerKey, Envelope, OpenKeys, Request, canonical, repeated
 from actors.key_memory import KeyMemory, Remembered
 from actors.mailbox import Mailbox
 from actors.unknown_outcomes import UnknownOutcomes
+from evently.domain.commits import Noted
 from evently.domain.errors import Fault, OutcomeUnknown, Overloaded
-from evently.domain.outcomes import Answer, KeyReused, Outcome, Unchanged
+from evently.domain.outcomes import Answer, KeyReused, NotFound, Outcome, Unchanged
 
 
 class Replies:
@@ -71,6 +72,32 @@ class Replies:
             if envelope.request.deadline_s < now_s:
                 # It was tried before, and only a read can tell that nothing came of that.
                 self.tell(envelope, OutcomeUnknown(envelope.request.key))
+
+    def looked_up(
+        self,
+        envelopes: Sequence[Envelope],
+        noted: Mapping[CallerKey, Noted],
+        asked_at_s: float,
+        *,
+        there: bool,
+    ) -> list[Envelope]:
+        """Answer those whose key was `noted`, and all if the event is not `there`; the others."""
+        rest = []
+        for envelope in envelopes:
+            envelope.checked, envelope.in_doubt = True, False
+            known = noted.get(envelope.scope)
+            if known is not None and not known.proven:
+                self.fail(envelope, OutcomeUnknown(envelope.request.key))
+            elif known is not None:
+                self.answer(envelope, from_ledger(envelope.request, known))
+            elif not there:
+                self.answer(envelope, NotFound())
+            elif envelope.attempts and envelope.request.deadline_s < asked_at_s:
+                # Nothing under its key is there, so its last try was not committed.
+                self.fail(envelope, Overloaded("the deadline passed while it was tried"))
+            else:
+                rest.append(envelope)
+        return rest
 
     def settle(self, outcomes: Sequence[tuple[Envelope, Outcome]], now: datetime) -> None:
         """Answer what came of a batch that was committed at `now`, or had nothing to commit."""

@@ -59,8 +59,12 @@ class Played(msgspec.Struct, frozen=True):
     @property
     def errors(self) -> int:
         """What a client sees as errors: bad answers except conflicts, and broken sockets."""
-        bad = self.status - self.conflicts
-        return bad + self.connect + self.read + self.write + self.timeout
+        return self.status - self.conflicts + sum(self.broken.values())
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """Requests without an answer, by what failed."""
+        return {name: getattr(self, name) for name in ("connect", "read", "write", "timeout")}
 
 
 def get(path: str, headers: Sequence[str] = ()) -> str:
@@ -84,6 +88,16 @@ def _request(method: str, path: str, headers: Sequence[str], body: str) -> str:
     return "\r\n".join(lines) + "\r\n\r\n" + body
 
 
+def new_tag() -> str:
+    """What the keys of one run begin with."""
+    return secrets.token_hex(6)
+
+
+def keys_of(tag: str, number: int) -> list[str]:
+    """The keys of the first `number` requests of one thread, as play.lua makes them."""
+    return [f"{tag}-000-{place:09d}" for place in range(1, number + 1)]
+
+
 def play(
     port: int,
     requests: Sequence[str],
@@ -92,11 +106,15 @@ def play(
     connections: int,
     seconds: int,
     mode: Mode = "flat out",
+    tag: str = "",
 ) -> Played:
-    """Send `requests`, in their order and again, for `seconds`. Raises LoadFailed."""
+    """Send `requests`, in their order and again, for `seconds`. Raises LoadFailed.
+
+    With a `tag` from `new_tag` one thread sends them, under the keys that `keys_of` gives.
+    """
     written = folder / "requests"
     written.write_bytes("\0".join(requests).encode("latin-1"))
-    threads = min(connections, max(1, usable_cpus() // 4))
+    threads = 1 if tag else min(connections, max(1, usable_cpus() // 4))
     done = subprocess.run(  # noqa: S603 - our own program and arguments
         [  # noqa: S607 - wherever it is installed
             "wrk",
@@ -108,7 +126,7 @@ def play(
             f"http://127.0.0.1:{port}",
             "--",
             str(written),
-            secrets.token_hex(6),
+            tag or new_tag(),
             mode,
         ],
         capture_output=True,

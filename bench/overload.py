@@ -49,7 +49,8 @@ def _offer(ours: Service, folder: Path, peak: float, times: int) -> Overload:
         answered=played.requests / (played.duration_us / 1e6),
         accepted=played.good_per_second,
         refused=played.status,
-        broken=played.errors - played.status,
+        broken=sum(played.broken.values()),
+        broken_how=", ".join(f"{how}: {some}" for how, some in played.broken.items() if some),
         accepted_p99_ms=None if accepted_s is None else accepted_s * 1000,
     )
 

@@ -222,7 +222,7 @@ def _overload(results: Results) -> list[str]:
             thousands(found.accepted),
             f"{found.accepted / found.peak:.2f}",
             thousands(found.refused),
-            f"{found.broken}",
+            f"{found.broken} ({found.broken_how})" if found.broken else "0",
             _decimal(found.accepted_p99_ms, 1),
         ]
         for found in results.overload

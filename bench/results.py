@@ -121,7 +121,8 @@ class Bookings(msgspec.Struct, frozen=True):
 class Overload(msgspec.Struct, frozen=True):
     """One event that was offered `times` its `peak`; all rates are per second.
 
-    `answered` and `refused` count refusals, `broken` requests without an answer.
+    `answered` and `refused` count refusals, `broken` requests without an answer; `broken_how` names
+    what wrk calls them.
     `accepted_p99_ms` is the latency of accepted bookings, measured by the service.
     """
 
@@ -133,6 +134,7 @@ class Overload(msgspec.Struct, frozen=True):
     refused: int
     broken: int
     accepted_p99_ms: float | None
+    broken_how: str = ""
 
 
 class Storm(msgspec.Struct, frozen=True):

@@ -14,10 +14,12 @@ from typing import TypeAlias
 from bench.ceiling import Ceiling
 from bench.database import HELD, HOT, LIMIT_EVENTS, SEATS_OUT, BenchDatabase, event_id, hold_id
 from bench.failures import LoadFailed
-from bench.load import KEY, VERSION, Body, Mode, Played, get, play, post
+from bench.load import KEY, VERSION, Body, Mode, Played, get, keys_of, new_tag, play, post
 from bench.processes import cpu_s, forget_peak, peak_mb
 from bench.results import Sample, Side
-from bench.service import Service
+from bench.service import CALLER, Service
+from evently.domain.holds import hold_id_of
+from routes.auth.internal_keys import SERVICE_PREFIX
 
 LIST = "/api/v1/events?page=1&limit=20"
 # The paths of the bare server, which has the bodies of the service's answers.
@@ -26,14 +28,16 @@ BARE_SMALL, BARE_MOVED, BARE_LIST = "/small", "/moved", "/list"
 MIX = {"availability": 5, "detail": 2, "list": 2, "reserve": 1}
 # Long enough that no order of the kinds repeats within a second.
 MIX_REQUESTS = 10_000
+CONNECTIONS = 64
 # The events that moves are spread over.
 SPREAD = 1000
 # The moves of a request for many, and the connections that send such requests: as many moves are
 # under way as with 1600 connections.
 MANY, MANY_CONNECTIONS = 100, 16
-# Holds that are there to be confirmed, for so long; and how many a second are confirmed at most.
+# Holds that another has placed, to be confirmed, for so long; and how many a second are confirmed
+# at most, and for how long: the service remembers some 65 000 of those that it has placed.
 HOLDS, HOLD_S = 300_000, 7200.0
-CONFIRMS_MAX = 15_000
+CONFIRMS_MAX, CONFIRMING_S_MAX = 20_000, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Row:
     title: str
     side: Side
     measure: Measure
-    connections: int = 64
+    connections: int = CONNECTIONS
     quick: bool = False
     cold: bool = False
 
@@ -131,8 +135,8 @@ def _hold(scene: Scene) -> Sequence[str]:
     return [post(path, {"quantity": 1, "duration_s": 7200}, _headers(scene.ours))]
 
 
-def _confirm(scene: Scene, number: int) -> str:
-    path = f"/internal/events/{event_id(HELD)}/holds/{hold_id(number)}/confirm"
+def _confirm(scene: Scene, number: int, hold: str) -> str:
+    path = f"/internal/events/{event_id(number)}/holds/{hold}/confirm"
     return post(path, {}, _headers(scene.ours))
 
 
@@ -221,13 +225,43 @@ def _ours(write: Write, mode: Mode = "flat out", moves: int = 1) -> Measure:
     return measure
 
 
-def _confirms() -> Measure:
-    """Each hold once: every run takes the next of them."""
+def _confirms_of_others() -> Measure:
+    """Holds that the service has to read first: every run takes the next of them."""
     numbers = itertools.count(1)
 
+    def write(scene: Scene, most: int) -> Sequence[str]:
+        return [_confirm(scene, HELD, hold_id(one)) for one in itertools.islice(numbers, most)]
+
+    return _each_once(write)
+
+
+def _confirms() -> Measure:
+    """Holds that the service has placed just before: every run confirms its own."""
+
+    def write(scene: Scene, most: int) -> Sequence[str]:
+        keys: list[str] = []
+        while len(keys) < most:
+            tag = new_tag()
+            placed = play(
+                *(scene.ours.port, _hold(scene), scene.folder),
+                connections=CONNECTIONS,
+                seconds=1,
+                tag=tag,
+            )
+            keys += keys_of(tag, placed.requests)
+        event, caller = event_id(HOT), f"{SERVICE_PREFIX}{CALLER}"
+        return [_confirm(scene, HOT, hold_id_of(event, caller, key)) for key in keys[:most]]
+
+    return _each_once(write)
+
+
+def _each_once(write: Callable[[Scene, int], Sequence[str]]) -> Measure:
+    """Each of the requests that `write` gives, of which no more than a number are needed."""
+
     def measure(scene: Scene, connections: int, seconds: int) -> Sample:
+        seconds = min(seconds, CONFIRMING_S_MAX)
         most = seconds * CONFIRMS_MAX
-        requests = [_confirm(scene, number) for number in itertools.islice(numbers, most)]
+        requests = write(scene, most)
         sample = _ours(lambda _: requests)(scene, connections, seconds)
         if sample.asked > most:
             raise LoadFailed(f"{sample.asked} confirms of {most} holds: some were confirmed twice")
@@ -341,6 +375,13 @@ MAIN = (
     Row("return", "return, one event", "ours", _ours(_return)),
     Row("hold", "hold, one event", "ours", _ours(_hold), quick=True),
     Row("confirm", "confirm, one event", "ours", _confirms(), quick=True),
+    Row(
+        "confirm-read",
+        "confirm, one event, of holds of others",
+        "ours",
+        _confirms_of_others(),
+        quick=True,
+    ),
     Row("mix", f"90% reads, 10% moves, {SPREAD} events", "ours", _ours(_mix(SPREAD))),
     Row("paced", "reserve, one event, about 600 a second", "ours", _ours(_hot, "paced")),
     Row("availability", _AVAILABILITY, "ours", _ours(_availability()), 256),

@@ -118,7 +118,7 @@ class Run:
         limited = any(row.side == "database" for row in rows)
         if limited:
             database.make(LIMIT, LIMIT_EVENTS)
-        if any(row.key == "confirm" for row in rows):
+        if any(row.key == "confirm-read" for row in rows):
             database.add_holds(name, HELD, holds=HOLDS, seats=1, due_s=HOLD_S)
         with (
             Service(dsn, self._workers, self._folder) as ours,

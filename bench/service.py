@@ -30,6 +30,8 @@ CALL_S = 30.0
 ANSWERS = 24
 # In the first second after its start, a worker answers no read from memory.
 SETTLE_S = 1.5
+# Whose key it is.
+CALLER = "booking"
 LOG, LOG_TAIL = "service.log", 4000
 
 
@@ -54,7 +56,7 @@ class Service:
             f"{PREFIX}DATABASE_URL": self._dsn,
             f"{PREFIX}PORT": str(self.port),
             f"{PREFIX}WORKERS": str(self._workers),
-            f"{PREFIX}INTERNAL_API_KEYS": f"booking:{self.key}",
+            f"{PREFIX}INTERNAL_API_KEYS": f"{CALLER}:{self.key}",
             f"{PREFIX}JWT_SECRET": secrets.token_urlsafe(48),
             f"{PREFIX}LOG_FORMAT": "json",
         }

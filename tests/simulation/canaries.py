@@ -411,6 +411,18 @@ def read_ahead_and_miss_what_the_batch_changes() -> Patches:
 
 
 @contextmanager
+def remember_holds_across_another_owner() -> Patches:
+    original = HoldRows.committed
+
+    def committed(self: HoldRows, batch: Batch) -> None:
+        self._chain_version = batch.base.version
+        original(self, batch)
+
+    with patch.object(HoldRows, "committed", committed):
+        yield
+
+
+@contextmanager
 def refuse_before_expired_holds_were_looked_for() -> Patches:
     with patch.object(batch, "_lacks_seats", lambda outcome: False):
         yield
@@ -448,6 +460,7 @@ CANARIES: tuple[Callable[[], Any], ...] = (
     read_a_hold_once_and_keep_it,
     take_rows_of_another_version,
     read_ahead_and_miss_what_the_batch_changes,
+    remember_holds_across_another_owner,
     refuse_before_expired_holds_were_looked_for,
     sell_the_seats_of_a_block_twice,
     free_a_block_twice,
@@ -470,10 +483,10 @@ SHOWN_BY: Mapping[Callable[[], Any], int] = {
     stop_before_the_search_has_ended: 39,
     remember_what_is_not_final: 53,
     prolong_for_ever: 77,
-    take_rows_of_another_version: 191,
-    read_ahead_and_miss_what_the_batch_changes: 366,
-    confirm_without_the_clock: 243,
-    retake_without_looking_at_the_seats: 1085,
+    take_rows_of_another_version: 173,
+    read_ahead_and_miss_what_the_batch_changes: 529,
+    confirm_without_the_clock: 366,
+    retake_without_looking_at_the_seats: 1788,
 }
 
 

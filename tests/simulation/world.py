@@ -260,6 +260,7 @@ class World:
             pending_max=self.chance.choice((8, 256)),
             actors_max=self.chance.choice((1, 8)),
             idle_s=self.chance.choice((0.0, 300.0)),
+            holds_max=self.chance.choice((0, 0, 2, 64)),
         )
         registry.start()
         heard: dict[int, Callable[[asyncio.Future[Answer]], None]] = {}

@@ -10,6 +10,7 @@ import pytest
 from actors.clock import DatabaseClock
 from actors.envelope import Request, canonical
 from actors.event_actor import ATTEMPTS_MAX, BATCH_MAX, PARKED_S, SNAPSHOT_MAX_AGE_S, EventActor
+from actors.hold_memory import HoldMemory
 from actors.key_memory import KeyMemory
 from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.commits import Batch, Noted
@@ -59,7 +60,7 @@ class Desk:
         clock = DatabaseClock(lambda: self.now_s)
         clock.tell(NOW, clock.monotonic())
         self.unknown = UnknownOutcomes()
-        self.actor = EventActor(EVENT, clock, self.keys, self.unknown, mailbox_max)
+        self.actor = EventActor(EVENT, clock, self.keys, self.unknown, HoldMemory(), mailbox_max)
 
     def ask(self, wanted: Request) -> "asyncio.Future[Answer]":
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -631,7 +632,7 @@ async def test_a_key_of_unknown_outcome_hears_of_no_other_fault_until_it_is_answ
     assert isinstance(fault_of(first), OutcomeUnknown)
 
     # A fresh actor, as the registry makes it.
-    desk.actor = EventActor(EVENT, desk.actor._clock, desk.keys, desk.unknown)
+    desk.actor = EventActor(EVENT, desk.actor._clock, desk.keys, desk.unknown, HoldMemory())
     again, other = desk.ask(request()), desk.ask(request(key="other"))
     desk.actor.questions()
     desk.actor.not_loaded(DOWN)

@@ -1,4 +1,4 @@
-"""Rows of holds that are read while the batch before is committed."""
+"""Rows of holds that are read while the batch before is committed; none of them is remembered."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ def done(answer: object) -> Done:
 
 @in_virtual_time
 async def test_the_rows_of_the_next_batch_are_read_while_this_one_is_committed() -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         for answer in await confirming(worker):
             assert done(await answer).hold is not None
 
@@ -58,7 +58,7 @@ async def test_the_rows_of_the_next_batch_are_read_while_this_one_is_committed()
 @in_virtual_time
 @pytest.mark.parametrize("slow", [Step(before_s=1.0), Step(after_s=1.0)], ids=["before", "after"])
 async def test_a_row_that_the_batch_changes_is_read_as_it_leaves_it(slow: Step) -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         await opened(worker)
         worker.will("commit", slow)
         first = worker.send(command=Confirm(A), key="1")
@@ -75,7 +75,7 @@ async def test_a_row_that_the_batch_changes_is_read_as_it_leaves_it(slow: Step) 
 
 @in_virtual_time
 async def test_rows_are_read_again_if_another_owner_was_first() -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         first, second = await confirming(worker)
         rows = worker.database.holds[EVENT]
         worker.write(EVENT, ("other", Release(B)), holds=dict(rows))
@@ -86,7 +86,7 @@ async def test_rows_are_read_again_if_another_owner_was_first() -> None:
 
 @in_virtual_time
 async def test_a_read_that_the_commit_does_not_wait_for_is_not_made_twice() -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         await opened(worker)
         worker.will("commit", Step(before_s=1.0))
         worker.will("find_holds", Step(before_s=CALL_S), Step(before_s=1.5))
@@ -104,7 +104,7 @@ async def test_a_read_that_the_commit_does_not_wait_for_is_not_made_twice() -> N
 @in_virtual_time
 @pytest.mark.parametrize("fate", [Fate.UNAVAILABLE, Fate.BUG], ids=["unavailable", "bug"])
 async def test_nobody_hears_of_a_read_ahead_that_fails(fate: Fate) -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         await opened(worker)
         worker.will("commit", Step(before_s=1.0))
         worker.will("find_holds", Step(before_s=CALL_S), Step(fate))
@@ -120,7 +120,7 @@ async def test_nobody_hears_of_a_read_ahead_that_fails(fate: Fate) -> None:
 
 @in_virtual_time
 async def test_what_was_read_of_a_history_that_may_be_gone_is_read_again() -> None:
-    async with one_worker() as worker:
+    async with one_worker(holds_max=0) as worker:
         answers = await confirming(worker)
         for forget in worker.store.forgets:
             forget()
