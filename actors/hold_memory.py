@@ -5,8 +5,8 @@ their rows first takes as long as to commit.
 
 Rules:
 
-1. What is remembered of a hold is its row for as long as its event's versions are a chain that one
-   actor has committed: whoever else changes a hold makes a version. `HoldRows` knows its chain.
+1. What is remembered of a hold is its row for as long as the commits of its event are a chain that
+   one actor has made: whoever else changes a hold makes a version. `HoldRows` knows its chain.
 2. Only open holds are remembered, and the oldest are the first to go.
 3. As in `key_memory`, nothing here is followed by Python's garbage collector.
 """
@@ -26,7 +26,7 @@ HOLDS_MAX = 65_536
 
 
 class _Kept(msgspec.Struct, frozen=True, gc=False):
-    """An open hold, but for its id, and the chain that its version is of."""
+    """An open hold, but for its id, and the chain of the commit that left it so."""
 
     chain: int
     quantity: int
@@ -48,11 +48,11 @@ class HoldMemory:
         return len(self._holds)
 
     def new_chain(self) -> int:
-        """The number of a chain of versions of which nothing is remembered yet."""
+        """The number of a chain of commits of which nothing is remembered yet."""
         return next(self._chains)
 
     def note(self, chain: int, holds: Sequence[Hold]) -> None:
-        """Remember what these holds are since a version of this chain; nothing of closed ones."""
+        """Remember what these holds are since a commit of this chain; nothing of closed ones."""
         for hold in holds:
             self._holds.pop(hold.hold_id, None)
             if hold.status is HoldStatus.HELD:
@@ -73,7 +73,7 @@ class HoldMemory:
         return kept is not None and kept.chain == chain
 
     def recall(self, chain: int, hold_id: str) -> Hold | None:
-        """The hold as it is at the newest version of this chain; None if that is not known."""
+        """The hold as the newest commit of this chain left it; None if that is not known."""
         kept = self._holds.get(hold_id)
         if kept is None or kept.chain != chain:
             return None

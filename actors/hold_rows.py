@@ -7,9 +7,9 @@ Rules:
 2. Rows that are read while a batch is in progress are of the version before it or after it. What
    the batch changes is put in place of the former, so both are rows of the version after it; if it
    is not committed, they are dropped.
-3. Its open holds are remembered by the worker (`hold_memory`) while every version of the event is
-   this actor's: a chain. Where a version is found that is not, a new chain begins, of which nothing
-   is remembered. There is no timer, only the time at which the first of them expires.
+3. Its open holds are remembered by the worker (`hold_memory`) while every commit of the event is
+   this actor's: a chain. Where one is found that is not, a new chain begins, of which nothing is
+   remembered. There is no timer, only the time at which the first of them expires.
 4. Nobody hears that there are too few seats while a hold whose time has passed may have them. What
    the database said of that is good until the next hold expires, or for HOPE_S, so that a stampede
    on an event whose seats are all held is no stampede of questions.
@@ -49,7 +49,8 @@ NOTHING_READ = HoldsRead(NO_HOLDS, looked=False, hopes=True, next_expires_at=Non
 HOPE_S = 1.0
 
 _NEVER = float("inf")
-_NO_VERSION = 0
+# Every event has been at another place.
+_NOWHERE = (0, 0)
 
 
 class HoldRows:
@@ -61,7 +62,7 @@ class HoldRows:
 
     __slots__ = (
         "_chain",
-        "_chain_version",
+        "_chain_at",
         "_clock",
         "_due_s",
         "_hope_s",
@@ -80,8 +81,8 @@ class HoldRows:
         self._clock = clock
         self._mailbox = mailbox
         self._memory = memory
-        # The versions that were made here one after the other, and the newest of them, if any.
-        self._chain, self._chain_version = 0, _NO_VERSION
+        # The commits that were made here one after the other, and what the last of them made.
+        self._chain, self._chain_at = 0, _NOWHERE
         # What was read for the next plan, and of which version.
         self._rows = NO_HOLDS
         self._version = 0
@@ -103,10 +104,10 @@ class HoldRows:
         self.wanted = due or bool(named)
         rows = self._of(version)
         unread = [hold_id for hold_id in dict.fromkeys(named) if hold_id not in rows]
-        if version == self._chain_version:
+        if version == self._chain_at[0]:
             self._rows = rows = {**rows, **self._recall(unread)}
             return [hold_id for hold_id in unread if hold_id not in rows], due
-        if self.batch is not None and self.batch.base.version == self._chain_version:
+        if self.batch is not None and self.batch.base.place == self._chain_at:
             # They are asked for in the middle of the batch, after which they are remembered still.
             unread = [one for one in unread if not self._memory.knows(self._chain, one)]
         return unread, due
@@ -176,15 +177,15 @@ class HoldRows:
         self.looks = False
 
     def saw(self, state: EventState | None) -> None:
-        """The event was read, or is in question: only the version made here last ends no chain."""
-        if state is None or state.version != self._chain_version:
-            self._chain_version = _NO_VERSION
+        """The event was read, or is in question: what was not made here ends the chain."""
+        if state is None or state.place != self._chain_at:
+            self._chain_at = _NOWHERE
 
     def committed(self, batch: Batch) -> None:
         """The batch was committed."""
-        if batch.base.version != self._chain_version:
+        if batch.base.place != self._chain_at:
             self._chain = self._memory.new_chain()
-        self._chain_version = batch.after.version
+        self._chain_at = batch.after.place
         self._memory.note(self._chain, batch.holds)
         if not batch.base.held_seats:
             self._due_s = _NEVER

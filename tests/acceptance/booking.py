@@ -5,8 +5,10 @@ from typing import Any
 from tests.acceptance.service import Service
 from tests.acceptance.service_api import Answer
 
-# As if the holds had been placed so long ago that their time has passed.
+# As if the holds had been placed so long ago that their time has passed. The fence tells workers
+# that what they remember of them is not so; nobody else changes a hold without a version.
 AGE = """
+WITH moved AS (UPDATE events SET fence = fence + 1 WHERE event_id = $1)
 UPDATE event_holds
    SET held_at = held_at - interval '1 hour', expires_at = expires_at - interval '1 hour'
  WHERE event_id = $1 AND status = 'held'

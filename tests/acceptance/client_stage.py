@@ -22,15 +22,11 @@ from evently_client import (
 )
 from evently_client.testing import Break, FakeEventService
 from evently_client.transport import Answer, HttpTransport, Request
+from tests.acceptance.booking import AGE
 from tests.acceptance.place import Place
 from tests.acceptance.service_process import INTERNAL_KEY
 
 PRICE = Decimal("25.50")
-AGE = """
-UPDATE event_holds
-   SET held_at = held_at - interval '1 hour', expires_at = expires_at - interval '1 hour'
- WHERE event_id = $1 AND status = 'held'
-"""
 
 
 class Stage(Protocol):

@@ -415,7 +415,7 @@ def remember_holds_across_another_owner() -> Patches:
     original = HoldRows.committed
 
     def committed(self: HoldRows, batch: Batch) -> None:
-        self._chain_version = batch.base.version
+        self._chain_at = batch.base.place
         original(self, batch)
 
     with patch.object(HoldRows, "committed", committed):
