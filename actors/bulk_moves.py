@@ -8,9 +8,9 @@ Rules:
 
 1. Each move is a request of its own, with its own key, deadline and result; nothing holds them
    together. The moves of one request reach an event in their order.
-2. A move for which there is no room is not done. If another try under its key waits here, its
-   outcome is unknown; else it goes to its actor at once, as one whose deadline has passed, and
-   hears what became of another try there, if there is one.
+2. A move for which there is no room is not done. If another try under its key waits here, or did a
+   moment ago, its outcome is unknown; else it goes to its actor at once, as one whose deadline has
+   passed, and hears what became of another try there, if there is one.
 3. When the caller hangs up, the moves that wait here are dropped; the others end as a single move
    does whose caller hangs up.
 4. A request whose moves are not answered for SLOW_S leaves its places to others, so that an event
@@ -18,7 +18,7 @@ Rules:
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +34,8 @@ from evently.domain.outcomes import Answer
 IN_PROGRESS_MAX = 512
 # Moves that wait here: half a second of work, and as many as may wait in the actors.
 WAITING_MAX = 8192
+# How long the keys that wait are not looked for again while there is no room, for that takes 2 ms.
+NAMES_S = 0.25
 # How long ago the deadline of a move was for which there is no room.
 LATE_S = 0.001
 # A commit that takes longer is one that hangs: on a lock, a connection, or the database.
@@ -43,6 +45,9 @@ Move: TypeAlias = tuple[str, Request]
 # What became of a move: its answer, or what was raised instead.
 Result: TypeAlias = Answer | Exception
 Results: TypeAlias = Sequence[Result]
+
+# An event, who asks, and their key.
+_Name: TypeAlias = tuple[str, str, str]
 
 _UNANSWERED = AnswerLost("there is no answer yet")
 
@@ -116,8 +121,9 @@ class BulkMoves:
         self._queue: deque[_BulkRequest] = deque()
         self._in_progress = 0
         self._waiting = 0
-        # How many moves wait under each key.
-        self._waiting_keys: Counter[tuple[str, str, str]] = Counter()
+        # The keys that waited when there was last no room, and those that came since; until when.
+        self._names: set[_Name] = set()
+        self._names_until_s = float("-inf")
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -131,26 +137,29 @@ class BulkMoves:
         fitting = min(len(moves), self._waiting_max - self._waiting)
         request = _BulkRequest(moves, fitting, future)
         future.add_done_callback(partial(self._ended, request))
-        for event_id, move in moves[:fitting]:
-            self._wait(event_id, move)
-        self._queue.append(request)
-        self._let_in()
+        if not moves:
+            future.set_result([])
+        if fitting:
+            self._waiting += fitting
+            if self._names:
+                self._names.update(_name(*move) for move in moves[:fitting])
+            self._queue.append(request)
+            self._let_in()
         for place in range(fitting, len(moves)):
             self._ask_late(request, place, *moves[place])
         return future
 
-    def _wait(self, event_id: str, move: Request) -> None:
-        self._waiting += 1
-        if move.keyed:
-            self._waiting_keys[(event_id, *move.scope)] += 1
-
-    def _wait_no_more(self, event_id: str, move: Request) -> None:
-        self._waiting -= 1
-        if move.keyed:
-            name = (event_id, *move.scope)
-            self._waiting_keys[name] -= 1
-            if not self._waiting_keys[name]:
-                del self._waiting_keys[name]
+    def _may_wait(self, event_id: str, move: Request) -> bool:
+        """Whether another try under its key waits here, or did a moment ago."""
+        now_s = self._loop.time()
+        if not now_s < self._names_until_s:
+            self._names_until_s = now_s + NAMES_S
+            self._names = {
+                _name(*waiting)
+                for request in self._queue
+                for waiting in request.moves[request.let_in : request.fitting]
+            }
+        return _name(event_id, move) in self._names
 
     def _let_in(self) -> None:
         """Hand on moves as far as there are places."""
@@ -161,13 +170,14 @@ class BulkMoves:
                 continue
             place = request.let_in
             request.let_in += 1
-            event_id, move = request.moves[place]
-            self._wait_no_more(event_id, move)
-            self._ask(request, place, event_id, move)
+            self._waiting -= 1
+            self._ask(request, place, *request.moves[place])
+        if self._names and not self._waiting:
+            self._names, self._names_until_s = set(), float("-inf")
 
     def _ask_late(self, request: _BulkRequest, place: int, event_id: str, move: Request) -> None:
         """Ask what became of another try of a move for which there is no room."""
-        if move.keyed and (event_id, *move.scope) in self._waiting_keys:
+        if move.keyed and self._may_wait(event_id, move):
             fault = OutcomeUnknown(move.key)
             request.ended(place, self._unknown.told(event_id, move, fault))
         else:
@@ -181,11 +191,12 @@ class BulkMoves:
             request.ended(place, raised)
             return
         request.asked[place] = answer
-        if request.timer is None:
-            request.timer = self._loop.call_later(self._slow_s, self._is_slow, request)
-        if place < request.fitting and not request.slow:
-            request.places += 1
-            self._in_progress += 1
+        if place < request.fitting:
+            if request.timer is None:
+                request.timer = self._loop.call_later(self._slow_s, self._is_slow, request)
+            if not request.slow:
+                request.places += 1
+                self._in_progress += 1
         answer.add_done_callback(partial(self._answered, request, place))
 
     def _answered(
@@ -207,8 +218,9 @@ class BulkMoves:
         if request.timer is not None:
             request.timer.cancel()
         if future.cancelled():
-            for event_id, move in request.moves[request.let_in : request.fitting]:
-                self._wait_no_more(event_id, move)
+            if request.waiting:
+                self._waiting -= request.waiting
+                self._queue.remove(request)
             request.let_in = request.fitting
             for answer in request.asked.values():
                 answer.cancel()
@@ -218,3 +230,7 @@ class BulkMoves:
         self._in_progress -= request.places
         request.places = 0
         self._let_in()
+
+
+def _name(event_id: str, move: Request) -> _Name:
+    return event_id, move.origin.caller, move.key

@@ -6,6 +6,7 @@ it is open waits for the same answer.
 
 import asyncio
 import json
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
@@ -200,7 +201,7 @@ class OpenKeys:
             return True
         first.join(future)
         if request.doubtful:
-            first.request = request
+            first.request = replace(first.request, doubtful=True)
         return True
 
     def add(self, envelope: Envelope) -> None:

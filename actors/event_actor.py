@@ -181,7 +181,7 @@ class EventActor:
         conclusive = state is not None and state.version >= newest
         self._step(Step.READ if conclusive else Step.INCONCLUSIVE)
         self.known.take_over(state, proven=conclusive)
-        self._saw(state)
+        self.saw(state)
         there = state is not None
         rest = self._replies.looked_up(self._reading, noted, self.known.asked_at_s, there=there)
         self._reading = ()
@@ -199,10 +199,11 @@ class EventActor:
     def refreshed(self, state: EventState, asked_at_s: float) -> None:
         """Take over a state that a read brought, unless something is in progress here."""
         if self.idle and self.known.refresh(state, asked_at_s):
-            self._saw(state)
+            self.saw(state)
             self._step(Step.REFRESHED)
 
-    def _saw(self, state: EventState | None) -> None:
+    def saw(self, state: EventState | None) -> None:
+        """Tell what is remembered of holds that the event was read, or by None is in doubt."""
         if self._holds is not None:
             self._holds.saw(state)
 
@@ -211,7 +212,7 @@ class EventActor:
         self._step(Step.QUESTIONED)
         self.known.question()
         self._forget_rows()
-        self._saw(None)
+        self.saw(None)
 
     def snapshot(self, max_age_s: float) -> EventState | None:
         """The committed state, if it was proven at most `max_age_s` ago."""
@@ -288,12 +289,11 @@ class EventActor:
         self._step(Step.COMMITTED_IN_PART if in_part else Step.COMMITTED)
         if in_part or not self._mailbox:
             self._forget_rows()
-        self.known.take_over(committed(batch.after, now) if batch.records else batch.after)
-        if batch.after.held_seats:
-            self.holds.committed(batch)
-            if self.known.questioned:
-                self._saw(None)
-            if self.holds.due:
+        state = committed(batch.after, now) if batch.records else batch.after
+        self.known.take_over(state)
+        if state.held_seats or self._holds is not None:
+            self.holds.committed(batch, None if self.known.questioned else state)
+            if state.held_seats and self.holds.due:
                 self.look_for_expired()
         self._replies.settle(planned.replies, now)
 

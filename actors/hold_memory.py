@@ -21,7 +21,7 @@ import msgspec
 
 from evently.domain.holds import Hold, HoldStatus
 
-# At 300 bytes each 20 MB. An event of 50 000 seats can be sold out to people who all are paying.
+# At 400 bytes each 26 MB. An event of 50 000 seats can be sold out to people who all are paying.
 HOLDS_MAX = 65_536
 
 

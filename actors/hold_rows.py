@@ -16,7 +16,7 @@ Rules:
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from actors.clock import DatabaseClock
 from actors.hold_memory import HoldMemory
@@ -49,8 +49,8 @@ NOTHING_READ = HoldsRead(NO_HOLDS, looked=False, hopes=True, next_expires_at=Non
 HOPE_S = 1.0
 
 _NEVER = float("inf")
-# Every event has been at another place.
-_NOWHERE = (0, 0)
+# No event was ever there.
+_NOWHERE = (0, 0, datetime.min.replace(tzinfo=UTC))
 
 
 class HoldRows:
@@ -107,7 +107,7 @@ class HoldRows:
         if version == self._chain_at[0]:
             self._rows = rows = {**rows, **self._recall(unread)}
             return [hold_id for hold_id in unread if hold_id not in rows], due
-        if self.batch is not None and self.batch.base.place == self._chain_at:
+        if self.batch is not None and _place(self.batch.base) == self._chain_at:
             # They are asked for in the middle of the batch, after which they are remembered still.
             unread = [one for one in unread if not self._memory.knows(self._chain, one)]
         return unread, due
@@ -178,14 +178,14 @@ class HoldRows:
 
     def saw(self, state: EventState | None) -> None:
         """The event was read, or is in question: what was not made here ends the chain."""
-        if state is None or state.place != self._chain_at:
+        if state is None or _place(state) != self._chain_at:
             self._chain_at = _NOWHERE
 
-    def committed(self, batch: Batch) -> None:
-        """The batch was committed."""
-        if batch.base.place != self._chain_at:
+    def committed(self, batch: Batch, state: EventState | None) -> None:
+        """The batch was committed, and left this `state`; None if that is in question."""
+        if _place(batch.base) != self._chain_at:
             self._chain = self._memory.new_chain()
-        self._chain_at = batch.after.place
+        self._chain_at = _NOWHERE if state is None else _place(state)
         self._memory.note(self._chain, batch.holds)
         if not batch.base.held_seats:
             self._due_s = _NEVER
@@ -198,3 +198,8 @@ class HoldRows:
         if moment is None:
             return _NEVER
         return self._clock.monotonic() + (moment - self._clock.now()).total_seconds()
+
+
+def _place(state: EventState) -> tuple[int, int, datetime]:
+    """Tells a commit from any other, also from one that has its number in another history."""
+    return state.version, state.fence, state.updated_at

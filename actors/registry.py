@@ -162,7 +162,10 @@ class Registry:
                 raise DatabaseUnavailable("the database is out of reach")
             if self._pending >= self._pending_max:
                 raise Overloaded("too many requests wait")
-            actor = self._used(event_id) or self._activate(event_id)
+            actor = self._used(event_id)
+            if actor is None:
+                self._refuse_late(event_id, request)
+                actor = self._activate(event_id)
             if future is None:
                 future = self._loop.create_future()
             if actor.ask(request, future):
@@ -185,6 +188,15 @@ class Registry:
     def _has_open(self, event_id: str, request: Request) -> bool:
         actor = self._actors.get(event_id)
         return actor is not None and actor.has_open(request)
+
+    def _refuse_late(self, event_id: str, request: Request) -> None:
+        """Raise if the deadline has passed: nobody else makes room for an event that comes late."""
+        now_s = self._clock.monotonic()
+        if request.deadline_s < now_s:
+            if request.keyed and self._keys.recall(event_id, request.scope, now_s) is not None:
+                # Whether it is there still, only a read could tell.
+                raise OutcomeUnknown(request.key)
+            raise Overloaded("the deadline passed before the command came")
 
     def _answered(self, future: "asyncio.Future[Answer]") -> None:
         """Count one pending request less."""
@@ -245,6 +257,7 @@ class Registry:
 
     def _went_back(self, actor: EventActor, found: EventState | None) -> None:
         """The database lacks what was committed for an event: it is an earlier one."""
+        actor.saw(None)
         known = actor.state.version if actor.state is not None else None
         log.error(
             "the database went back in time: an event lacks what was committed",

@@ -1,6 +1,7 @@
 """The rows of holds, the values of one in the order of its type, and holds as JSON in the ledger.
 
-Rule: a hold is written down whole, so that the ledger answers what was answered.
+Rule: a hold is written down whole, so that the ledger answers what was answered. What an open hold
+does not have yet is left out there, and read as its default.
 """
 
 from collections.abc import Sequence
@@ -76,7 +77,20 @@ def holds_to_json(kind: LedgerKind, holds: Sequence[Hold]) -> str:
         # Nobody was answered, and 256 whole holds would be 70 KB.
         told = [{"hold_id": hold.hold_id, "quantity": hold.quantity} for hold in holds]
         return _ENCODER.encode(told).decode()
-    return _ENCODER.encode(holds[0]).decode()
+    hold = holds[0]
+    if hold.status is not HoldStatus.HELD:
+        return _ENCODER.encode(hold).decode()
+    # Spelled out, because every hold is placed: less for the database to read, at no cost here.
+    placed = {
+        "hold_id": hold.hold_id,
+        "quantity": hold.quantity,
+        "unit_price": hold.unit_price,
+        "status": hold.status,
+        "reference": hold.reference,
+        "held_at": hold.held_at,
+        "expires_at": hold.expires_at,
+    }
+    return _ENCODER.encode(placed).decode()
 
 
 def hold_in(text: str | None) -> Hold | None:

@@ -4,8 +4,8 @@ Rules:
 
 1. A link says whether a request was sent. What was not sent may go elsewhere; what was sent and not
    answered may have been done.
-2. What does not fit a link is not done, but another try under its key may be on its way: only the
-   worker that is asked could tell. That worker's own bound comes first, unless it reads nothing.
+2. What does not fit a link is not done, but where another try under its key is on its way, that may
+   be: the outcome is unknown.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ from evently.domain.errors import Fault, OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Answer
 from evently.domain.state import EventState
 
-# Requests on their way to one worker, 60 MB. It refuses what is beyond 8192 itself, and a watchdog
-# kills one that is silent for 2.5 s: no more come meanwhile, those that were given up included.
-PENDING_MAX = 65_536
+# Requests on their way to one worker; its own bound on what may wait is the same. Should the link
+# break, each goes elsewhere, and so many take a tenth of a second.
+PENDING_MAX = 8192
 # A worker that refused a connection is not asked again for this long.
 RETRY_S = 0.1
 # A Unix socket connects at once or never.
@@ -59,17 +59,29 @@ class LinkLost(Exception):
 
 # Called where there is no answer: with a fault, or with None if the worker went away.
 Failed: TypeAlias = Callable[[Fault | None], None]
+# An event, who asks it, and their key.
+_Name: TypeAlias = tuple[str, str, str]
 
 
 class _Waiting:
-    """A future that waits for a frame until `by_s`; `failed` is called if it brings no answer."""
+    """A future that waits for a frame until `by_s`; `failed` is called if it brings no answer.
 
-    __slots__ = ("by_s", "failed", "future")
+    What asks under a key has a name.
+    """
 
-    def __init__(self, future: "asyncio.Future[Any]", by_s: float, failed: Failed) -> None:
+    __slots__ = ("by_s", "failed", "future", "name")
+
+    def __init__(
+        self,
+        future: "asyncio.Future[Any]",
+        by_s: float,
+        failed: Failed,
+        name: _Name | None = None,
+    ) -> None:
         self.future = future
         self.by_s = by_s
         self.failed = failed
+        self.name = name
 
 
 class PeerLink:
@@ -83,6 +95,8 @@ class PeerLink:
         self._down_until_s = float("-inf")
         self._next_id = 0
         self._waiting: dict[int, _Waiting] = {}
+        # How many of them ask under each key.
+        self._names: dict[_Name, int] = {}
         self._loop = asyncio.get_running_loop()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
@@ -105,22 +119,19 @@ class PeerLink:
         """Whether `submit` and `look_up` may be called."""
         return self._stream is not None and self._stream.open
 
-    @property
-    def _full(self) -> bool:
-        return len(self._waiting) >= self._pending_max
-
     def submit(
         self, event_id: str, request: Request, future: "asyncio.Future[Answer]", failed: Failed
     ) -> None:
         """Send a request over the open link; its answer will be in `future`.
 
-        `failed` is called instead where there is none. Raises Overloaded, or OutcomeUnknown for a
-        request that may have been sent before.
+        `failed` is called instead where there is none. Raises Overloaded, or OutcomeUnknown where
+        another try under its key is on its way.
         """
-        if request.keyed and self._full:
+        name = (event_id, *request.scope) if request.keyed else None
+        if len(self._waiting) >= self._pending_max and name in self._names:
             raise OutcomeUnknown(request.key)
         frame = ask_frame(self._new_id(), event_id, request)
-        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, failed))
+        self._send(frame, _Waiting(future, request.deadline_s + UNDER_WAY_S, failed, name))
 
     def look_up(
         self, event_id: str, future: "asyncio.Future[EventState | None]", failed: Failed
@@ -143,10 +154,21 @@ class PeerLink:
 
     def _send(self, frame: AskFrame | ReadFrame, waiting: _Waiting) -> None:
         assert self._stream is not None, "the link is open"
-        if self._full:
+        if len(self._waiting) >= self._pending_max:
             raise Overloaded("too many requests are on their way to another worker")
         self._waiting[frame.id] = waiting
+        if waiting.name is not None:
+            self._names[waiting.name] = self._names.get(waiting.name, 0) + 1
         self._stream.send(frame)
+
+    def _arrives(self, frame_id: int) -> _Waiting | None:
+        """What waits for this frame, and does no more."""
+        waiting = self._waiting.pop(frame_id, None)
+        if waiting is not None and waiting.name is not None:
+            others = self._names.pop(waiting.name) - 1
+            if others:
+                self._names[waiting.name] = others
+        return waiting
 
     async def _connected(self) -> None:
         if self.open:
@@ -173,7 +195,7 @@ class PeerLink:
     def _arrived(self, stream: FrameStream, frame: Frame) -> None:
         if isinstance(frame, AskFrame | ReadFrame):
             raise TypeError("a peer that is asked does not ask back")
-        waiting = self._waiting.pop(frame.id, None)
+        waiting = self._arrives(frame.id)
         if waiting is None or waiting.future.done():
             return
         match frame:
@@ -187,7 +209,7 @@ class PeerLink:
     def _lost(self, stream: FrameStream) -> None:
         if self._stream is stream:
             self._stream = None
-        lost, self._waiting = self._waiting, {}
+        lost, self._waiting, self._names = self._waiting, {}, {}
         for waiting in lost.values():
             _give_up(waiting)
 
@@ -197,11 +219,11 @@ class PeerLink:
         now_s = self._loop.time()
         overdue = [frame_id for frame_id, one in self._waiting.items() if one.by_s < now_s]
         for frame_id in overdue:
-            _give_up(self._waiting.pop(frame_id))
+            _give_up(self._arrives(frame_id))
 
 
-def _give_up(waiting: _Waiting) -> None:
-    if not waiting.future.done():
+def _give_up(waiting: _Waiting | None) -> None:
+    if waiting is not None and not waiting.future.done():
         waiting.failed(None)
 
 

@@ -22,7 +22,7 @@ from actors.answers import answer_to
 from actors.committer import Committer, Work
 from actors.envelope import Envelope, Request
 from actors.event_actor import EventActor
-from actors.hold_rows import HoldRows
+from actors.hold_rows import HoldRows, _place
 from actors.resolver import Resolver, _Search
 from actors.store import Lane
 from actors.unknown_outcomes import UnknownOutcomes
@@ -414,9 +414,9 @@ def read_ahead_and_miss_what_the_batch_changes() -> Patches:
 def remember_holds_across_another_owner() -> Patches:
     original = HoldRows.committed
 
-    def committed(self: HoldRows, batch: Batch) -> None:
-        self._chain_at = batch.base.place
-        original(self, batch)
+    def committed(self: HoldRows, batch: Batch, state: EventState | None) -> None:
+        self._chain_at = _place(batch.base)
+        original(self, batch, state)
 
     with patch.object(HoldRows, "committed", committed):
         yield
@@ -485,7 +485,7 @@ SHOWN_BY: Mapping[Callable[[], Any], int] = {
     prolong_for_ever: 77,
     take_rows_of_another_version: 173,
     read_ahead_and_miss_what_the_batch_changes: 529,
-    confirm_without_the_clock: 366,
+    confirm_without_the_clock: 375,
     retake_without_looking_at_the_seats: 1788,
 }
 

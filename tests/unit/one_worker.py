@@ -117,6 +117,27 @@ class OneWorker:
         return steps.pop(0) if steps else Step(before_s=CALL_S, after_s=CALL_S)
 
 
+class Earlier:
+    """Takes a worker's database back to what it is now, as a restore would."""
+
+    def __init__(self, worker: OneWorker) -> None:
+        database = worker.database
+        self._database = database
+        self._states = dict(database.states)
+        self._ledger = {event_id: list(rows) for event_id, rows in database.ledger.items()}
+        self._by_key = dict(database.by_key)
+        self._refusals = dict(database.refusals)
+        self._holds = {event_id: dict(rows) for event_id, rows in database.holds.items()}
+
+    def restore(self) -> None:
+        """What was committed since is gone."""
+        self._database.states = dict(self._states)
+        self._database.ledger = {event_id: list(rows) for event_id, rows in self._ledger.items()}
+        self._database.by_key = dict(self._by_key)
+        self._database.refusals = dict(self._refusals)
+        self._database.holds = {event_id: dict(rows) for event_id, rows in self._holds.items()}
+
+
 @asynccontextmanager
 async def one_worker(**bounds: Any) -> AsyncIterator[OneWorker]:
     """A worker that runs; nothing of it is left afterwards."""

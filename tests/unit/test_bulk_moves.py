@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.bulk_moves import BulkMoves, Results
+from actors.bulk_moves import NAMES_S, BulkMoves, Results
 from actors.envelope import Request
 from actors.unknown_outcomes import UnknownOutcomes
 from evently.domain.errors import AnswerLost, Fault, OutcomeUnknown, Overloaded
@@ -141,9 +141,9 @@ async def test_a_request_of_which_nothing_fits_is_answered_at_once(actors: Actor
     assert kinds(await bulk.submit(moves("cd"))) == [Overloaded, Overloaded]
 
 
-async def test_what_waits_here_is_unknown_to_a_repetition_for_which_there_is_no_room(
-    actors: Actors,
-) -> None:
+@in_virtual_time
+async def test_what_waits_here_is_unknown_to_a_repetition_for_which_there_is_no_room() -> None:
+    actors = Actors()
     bulk = actors.bulk(in_progress_max=1, waiting_max=2)
     bulk.submit(moves("a"))
     first, gone = bulk.submit(moves("b")), bulk.submit(moves("c"))
@@ -154,9 +154,10 @@ async def test_what_waits_here_is_unknown_to_a_repetition_for_which_there_is_no_
     await asyncio.sleep(0)
     # There is room for one again, and what its caller gave up waits no more.
     bulk.submit(moves("d"))
-    actors.raises = {"c": Overloaded("late"), "b": Overloaded("late")}
+    actors.raises = {"c": Overloaded("late"), "e": Overloaded("late")}
+    assert kinds(await bulk.submit(moves("de"))) == [OutcomeUnknown, Overloaded]
+    await asyncio.sleep(NAMES_S)
     assert kinds(await bulk.submit(moves("c"))) == [Overloaded]
-    del actors.raises["b"]
     actors.answer(0)
     await until(lambda: "b" in actors.keys)
     actors.answer(actors.keys.index("b"))
@@ -171,6 +172,34 @@ async def test_a_name_that_is_made_for_a_move_is_nobodys_repetition(actors: Acto
     actors.raises = {"u": Overloaded("late")}
 
     assert kinds(await bulk.submit(unkeyed)) == [Overloaded]
+
+
+@in_virtual_time
+async def test_moves_for_which_there_is_no_room_do_not_make_a_request_slow() -> None:
+    actors = Actors()
+    bulk = actors.bulk(in_progress_max=1, waiting_max=2, slow_s=1.0)
+    bulk.submit(moves("a"))
+    bulk.submit(moves("bcx"))
+    assert actors.keys == ["a", "x"]
+    await asyncio.sleep(1.1)
+
+    # The first is slow and leaves its place to one move of the second, which has just begun.
+    assert actors.keys == ["a", "x", "b"]
+
+
+async def test_whoever_hangs_up_leaves_nothing_in_the_queue(actors: Actors) -> None:
+    bulk = actors.bulk(in_progress_max=1, waiting_max=4)
+    bulk.submit(moves("a"))
+    for _ in range(50):
+        bulk.submit(moves("bcd")).cancel()
+        await asyncio.sleep(0)
+
+    assert bulk.waiting == 0
+    assert len(bulk._queue) == 1, "the first of all"
+
+
+async def test_no_moves_are_no_results(actors: Actors) -> None:
+    assert await actors.bulk().submit([]) == []
 
 
 @in_virtual_time

@@ -24,7 +24,7 @@ from evently.domain.state import EventState, Status
 from tests.examples import EVENT, after, published, reserve, update
 from tests.memory_store import LOCK_S, Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
-from tests.unit.one_worker import CALL_S, OneWorker, faults_of, one_worker
+from tests.unit.one_worker import CALL_S, Earlier, faults_of, one_worker
 
 EVENTS = [f"00000000-0000-0000-0000-{n:012d}" for n in range(40)]
 SLOW = Step(before_s=1.0)
@@ -367,25 +367,6 @@ async def test_what_reaches_the_database_after_the_start_is_refused(command: Com
 
 
 # A database that went back in time
-
-
-class Earlier:
-    """Takes a worker's database back to what it is now, as a restore would."""
-
-    def __init__(self, worker: OneWorker) -> None:
-        database = worker.database
-        self._database = database
-        self._states = dict(database.states)
-        self._ledger = {event_id: list(rows) for event_id, rows in database.ledger.items()}
-        self._by_key = dict(database.by_key)
-        self._refusals = dict(database.refusals)
-
-    def restore(self) -> None:
-        """What was committed since is gone."""
-        self._database.states = dict(self._states)
-        self._database.ledger = {event_id: list(rows) for event_id, rows in self._ledger.items()}
-        self._database.by_key = dict(self._by_key)
-        self._database.refusals = dict(self._refusals)
 
 
 @in_virtual_time

@@ -244,6 +244,19 @@ async def test_a_command_waits_until_its_deadline_and_no_longer(at_s: float, in_
 
 
 @in_virtual_time
+async def test_a_doubtful_repetition_takes_no_time_from_the_open_try() -> None:
+    desk = Desk().ready()
+    first = desk.ask(request(deadline_s=2.0))
+    desk.now_s = 1.0
+    again = desk.ask(request(deadline_s=0.5, doubtful=True))
+    desk.plan()
+    desk.actor.settle(NOW)
+
+    answers = [first.result(), again.result()]
+    assert [isinstance(one, Done) and one.replayed for one in answers] == [False, True]
+
+
+@in_virtual_time
 async def test_those_whose_deadline_passed_take_no_place_in_a_batch() -> None:
     desk = Desk().ready()
     late = [desk.ask(request(key=f"late{n}", deadline_s=0.0)) for n in range(BATCH_MAX + 5)]

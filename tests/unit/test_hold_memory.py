@@ -11,11 +11,11 @@ import pytest
 from actors.hold_memory import HoldMemory
 from evently.domain.commands import ChangeHold, Confirm, Release
 from evently.domain.holds import Hold, HoldStatus
-from evently.domain.outcomes import Answer, Done, HoldNotActive
+from evently.domain.outcomes import Answer, Done, HoldNotActive, HoldNotFound
 from tests.examples import EVENT, NOW, hold, hold_id, reserve
 from tests.memory_store import Fate, Step
 from tests.simulation.virtual_loop import in_virtual_time
-from tests.unit.one_worker import CALL_S, OneWorker, one_worker
+from tests.unit.one_worker import CALL_S, Earlier, OneWorker, one_worker
 
 A, B = hold_id("a"), hold_id("b")
 
@@ -171,6 +171,44 @@ async def test_another_history_ends_what_is_known() -> None:
 
         assert done(await worker.send(command=Confirm(A), key="1")).hold is not None
         assert reads(worker) == 1
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("ended", "read"),
+    [(False, True), (True, True), (True, False)],
+    ids=["held-and-read", "confirmed-and-read", "confirmed"],
+)
+async def test_a_history_that_has_come_to_the_same_version_ends_what_is_known(
+    ended: bool, read: bool
+) -> None:
+    async with one_worker() as worker:
+        worker.open()
+        earlier = Earlier(worker)
+        await worker.send(command=hold(2, "a", duration_s=600), key="a")
+        if ended:
+            await worker.send(command=Confirm(A), key="paid")
+        earlier.restore()
+        worker.write(EVENT, ("b", hold(2, "b", duration_s=600)))
+        await asyncio.sleep(1.0)
+        if read:
+            await worker.registry.read(EVENT)
+
+        assert await worker.send(command=Confirm(A), key="1") == HoldNotFound(A)
+        assert done(await worker.send(command=Confirm(B), key="2")).hold is not None
+
+
+@in_virtual_time
+async def test_a_hold_that_leaves_none_behind_is_forgotten_as_well() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        for number in range(3):
+            name = f"h{number}"
+            await worker.send(command=hold(1, name, duration_s=60), key=name)
+            await worker.send(command=Confirm(hold_id(name)), key=f"paid {number}")
+
+        assert reads(worker) == 0
+        assert len(worker.registry._holds) == 0
 
 
 @in_virtual_time

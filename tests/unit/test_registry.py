@@ -7,7 +7,7 @@ import pytest
 
 from actors.event_actor import SNAPSHOT_MAX_AGE_S
 from actors.registry import SWEEP_S
-from evently.domain.errors import DatabaseUnavailable, Overloaded
+from evently.domain.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded
 from evently.domain.outcomes import Done, NotFound
 from tests.examples import EVENT, request, reserve
 from tests.memory_store import Fate, Step
@@ -251,3 +251,31 @@ async def test_a_stopped_worker_refuses_and_keeps_nothing() -> None:
 
         assert worker.registry.pending == 0
         assert worker.registry.alive == 0
+
+
+@in_virtual_time
+async def test_what_comes_late_makes_no_actor_and_pushes_none_out() -> None:
+    async with one_worker(actors_max=2) as worker:
+        for event_id in OTHERS[:3]:
+            worker.open(event_id)
+        for event_id in OTHERS[:2]:
+            await worker.send(event_id)
+        late = [worker.send(event_id, wait_s=-0.001) for event_id in (OTHERS[2], UNKNOWN)]
+
+        assert [type(fault) for fault in await faults_of(*late)] == [Overloaded, Overloaded]
+        assert list(worker.registry._actors) == OTHERS[:2]
+
+
+@in_virtual_time
+async def test_a_late_repetition_of_what_was_done_is_not_told_that_nothing_was() -> None:
+    async with one_worker() as worker:
+        worker.open()
+        await worker.send()
+        worker.registry.sweep(-1.0)
+        assert worker.registry.alive == 0
+
+        (fault,) = await faults_of(worker.send(wait_s=-0.001))
+        assert isinstance(fault, OutcomeUnknown)
+        again = await worker.send()
+        assert isinstance(again, Done)
+        assert again.replayed

@@ -94,12 +94,13 @@ async def test_what_does_not_fit_a_link_is_no_proof_against_an_earlier_try(
     waiting = asyncio.create_task(asking.forwarder.ask(event_id, first))
     await until(lambda: len(link._waiting) == 1)
 
+    for other in (ask_for(Return(1, None)), ask_for(Return(1, None), "other")):
+        with pytest.raises(Overloaded):
+            await asking.forwarder.ask(event_id, other)
+    with pytest.raises(Overloaded):
+        await asking.forwarder.read(event_id)
     with pytest.raises(OutcomeUnknown):
         await asking.forwarder.ask(event_id, first)
     assert asking.registry.unknown.holds(event_id, first)
-    with pytest.raises(Overloaded):
-        await asking.forwarder.ask(event_id, ask_for(Return(1, None)))
-    with pytest.raises(Overloaded):
-        await asking.forwarder.read(event_id)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
