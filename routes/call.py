@@ -4,6 +4,7 @@ Rule: a handler sees a `Call` and nothing of aiohttp but what it must. The handl
 path see no request at all: there is none.
 """
 
+import time
 from typing import Any
 
 from aiohttp import web
@@ -19,9 +20,9 @@ class Call:
 
     `params` holds the path's ids in canonical form, `body` and `query` instances of the
     endpoint's models, `caller` the name of the internal key or admin; `sent` are the request's
-    headers, `headers` are sent with the answer. `moves` counts the requests in this one, and
-    `failed` those of them that met a fault. It was `shed` if there was no room for it, or no
-    database.
+    headers, `headers` are sent with the answer. `received_s` is when it came, by the monotonic
+    clock. `moves` counts the requests in this one, and `failed` those of them that met a fault. It
+    was `shed` if there was no room for it, or no database.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Call:
         "moves",
         "params",
         "query",
+        "received_s",
         "request_id",
         "sent",
         "services",
@@ -47,8 +49,10 @@ class Call:
         sent: MultiMapping[str],
         services: Services,
         request: web.BaseRequest | None = None,
+        received_s: float | None = None,
     ) -> None:
         self.method = method
+        self.received_s = time.monotonic() if received_s is None else received_s
         self.sent = sent
         self.services = services
         self._request = request

@@ -4,7 +4,6 @@ Rule: the caller decides, within bounds; no work is done for a caller that has g
 """
 
 import re
-import time
 
 from multidict import MultiMapping, istr
 
@@ -19,15 +18,15 @@ _WAIT_HEADER = istr(WAIT_HEADER)
 _WAIT_MS = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
-def deadline_s(sent: MultiMapping[str]) -> float:
-    """When the caller gives up, by the monotonic clock; `sent` are the request's headers.
+def deadline_s(sent: MultiMapping[str], received_s: float) -> float:
+    """When the caller of a request with these headers, which came at `received_s`, gives up.
 
-    Raises ApiError 400.
+    Both by the monotonic clock. Raises ApiError 400.
     """
     given = sent.get(_WAIT_HEADER)
     if given is None:
-        return time.monotonic() + WAIT_MS / 1000
+        return received_s + WAIT_MS / 1000
     if not _WAIT_MS.fullmatch(given) or int(given) > WAIT_MS_MAX:
         message = f"{WAIT_HEADER} must be a whole number from 1 to {WAIT_MS_MAX}"
         raise invalid((f"header.{WAIT_HEADER}", message))
-    return time.monotonic() + int(given) / 1000
+    return received_s + int(given) / 1000

@@ -154,7 +154,8 @@ def _committed() -> Iterator[None]:
 
 
 async def _ask(call: Call, command: Command) -> Done:
-    request = Request(command, made_key(), False, call.origin, deadline_s(call.sent))
+    by_s = deadline_s(call.sent, call.received_s)
+    request = Request(command, made_key(), False, call.origin, by_s)
     answer = await call.services.events.ask(call.event_id, request)
     match answer:
         case Done():

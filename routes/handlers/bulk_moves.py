@@ -38,7 +38,7 @@ def move_many(call: Call) -> "asyncio.Future[Results]":
     if IDEMPOTENCY_KEY in call.sent:
         message = "Idempotency-Key must be left out: each move has its own idempotency_key"
         raise invalid(("header.Idempotency-Key", message))
-    origin, by_s = call.origin, deadline_s(call.sent)
+    origin, by_s = call.origin, deadline_s(call.sent, call.received_s)
     return call.services.bulk_moves.submit(
         [
             (

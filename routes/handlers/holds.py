@@ -119,7 +119,7 @@ def _submit_keyed(call: Call, command: Command) -> "asyncio.Future[Answer]":
 
 
 def _submit(call: Call, command: Command, key: str, *, keyed: bool) -> "asyncio.Future[Answer]":
-    request = Request(command, key, keyed, call.origin, deadline_s(call.sent))
+    request = Request(command, key, keyed, call.origin, deadline_s(call.sent, call.received_s))
     return call.services.events.submit(call.params["event_id"], request)
 
 

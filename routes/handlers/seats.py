@@ -31,7 +31,7 @@ def move(call: Call) -> "asyncio.Future[Answer]":
         key or made_key(),
         key is not None,
         call.origin,
-        deadline_s(call.sent),
+        deadline_s(call.sent, call.received_s),
     )
     return call.services.events.submit(call.params["event_id"], request)
 

@@ -121,7 +121,7 @@ class Admission:
         self._observer = services.observer
         # Successes of hot endpoints since the last one that was logged.
         self._unlogged = 0
-        # When the next refusal of a hot endpoint is logged, by the clock of `perf_counter`.
+        # When the next refusal of a hot endpoint is logged, by the monotonic clock.
         self._next_refusal_s = 0.0
 
     def succeeded(self, endpoint: Endpoint, call: Call, answer: Answer) -> Ready:
@@ -155,9 +155,10 @@ class Admission:
         """204: the response to a question about the path itself; its headers are the answer."""
         return self._ready(call, head_of(_NO_CONTENT, "", ""), _NO_CONTENT, b"")
 
-    def conclude(self, call: Call, route: str, status: int, started_s: float, *, hot: bool) -> None:
+    def conclude(self, call: Call, route: str, status: int, *, hot: bool) -> None:
         """Count and log a response."""
-        seconds = time.perf_counter() - started_s
+        now_s = time.monotonic()
+        seconds = now_s - call.received_s
         if self._observer.asks_for_names:
             name_request(call)
         self._observer.answered(_known_method(call.method), route, status, seconds)
@@ -169,9 +170,9 @@ class Admission:
                 return
             self._unlogged = 0
         if hot and call.shed:
-            if started_s + seconds < self._next_refusal_s:
+            if now_s < self._next_refusal_s:
                 return
-            self._next_refusal_s = started_s + seconds + REFUSAL_LOG_S
+            self._next_refusal_s = now_s + REFUSAL_LOG_S
         if access_log.isEnabledFor(logging.INFO):
             _log(call, route, status, seconds)
 

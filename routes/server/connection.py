@@ -284,7 +284,7 @@ class Connection(web.RequestHandler):
         message, payload = self._messages[0]
         if self._fast_path is None or not isinstance(message, RawRequestMessage):
             return False
-        exchange = self._fast_path.take(message, payload, self._respond)
+        exchange = self._fast_path.take(message, payload, self._respond, self._turns.came_s)
         if exchange is None:
             return False
         # What follows is what aiohttp's own loop does around a request.

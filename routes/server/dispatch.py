@@ -8,7 +8,6 @@ of a body, and a handler that is a coroutine.
 Rule: it never raises, except when its task is cancelled because the client is gone.
 """
 
-import time
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -43,7 +42,6 @@ class Dispatcher:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        started_s = time.perf_counter()
         call = Call(request.method, request.headers, self._admission.services, request)
         route, hot = UNMATCHED, False
         try:
@@ -58,7 +56,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             ready = self._admission.refused(error, call, route)
         status, head, body, closes = ready
-        self._admission.conclude(call, route, status, started_s, hot=hot)
+        self._admission.conclude(call, route, status, hot=hot)
         return Response(status, head, body, closes)
 
     def _endpoint(self, call: Call) -> Endpoint | None:

@@ -15,7 +15,6 @@ Rules:
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -46,15 +45,22 @@ class FastPath:
         self._lifecycle = admission.services.lifecycle
 
     def take(
-        self, message: RawRequestMessage, payload: StreamReader, respond: Respond
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        respond: Respond,
+        received_s: float | None = None,
     ) -> "Exchange | None":
-        """Answer a request through `respond`, now or later; None if `dispatch` must answer it."""
+        """Answer a request through `respond`, now or later; None if `dispatch` must answer it.
+
+        It came at `received_s`, by the monotonic clock, or just now.
+        """
         target = None
         if payload.is_eof() and not self._lifecycle.draining:
             target = self._targets.find(message)
         if target is None:
             return None
-        exchange = Exchange(self._admission, target, message, respond)
+        exchange = Exchange(self._admission, target, message, respond, received_s)
         exchange.begin(payload)
         return exchange
 
@@ -75,19 +81,24 @@ class Exchange:
         "_endpoint",
         "_handler",
         "_respond",
-        "_started_s",
         "future",
     )
 
     def __init__(
-        self, admission: Admission, target: Target, message: RawRequestMessage, respond: Respond
+        self,
+        admission: Admission,
+        target: Target,
+        message: RawRequestMessage,
+        respond: Respond,
+        received_s: float | None,
     ) -> None:
-        self._started_s = time.perf_counter()
         self._admission = admission
         self._endpoint = target.endpoint
         self._handler = target.handler
         self._respond = respond
-        self._call = call = Call(message.method, message.headers, admission.services)
+        services = admission.services
+        call = Call(message.method, message.headers, services, received_s=received_s)
+        self._call = call
         call.request_id = request_id(message.headers)
         call.params = target.params
         call.query = target.query
@@ -129,6 +140,4 @@ class Exchange:
         status, head, body, closes = ready
         self._respond(as_bytes(head, body), closes)
         endpoint = self._endpoint
-        self._admission.conclude(
-            self._call, endpoint.path, status, self._started_s, hot=endpoint.hot
-        )
+        self._admission.conclude(self._call, endpoint.path, status, hot=endpoint.hot)

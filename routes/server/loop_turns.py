@@ -14,6 +14,7 @@ Rules:
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -30,7 +31,16 @@ Read = Callable[[bytes], None]
 class LoopTurns:
     """The turns of one server's loop."""
 
-    __slots__ = ("_bytes", "_bytes_max", "_half", "_left", "_loop", "_max", "_waiting")
+    __slots__ = (
+        "_bytes",
+        "_bytes_max",
+        "_half",
+        "_left",
+        "_loop",
+        "_max",
+        "_waiting",
+        "came_s",
+    )
 
     def __init__(
         self, reads_max: int = READS_MAX, waiting_bytes_max: int = WAITING_BYTES_MAX
@@ -39,7 +49,9 @@ class LoopTurns:
         self._loop = asyncio.get_running_loop()
         self._max, self._half = reads_max, reads_max // 2
         self._left = reads_max
-        self._waiting: deque[tuple[Read, bytes]] = deque()
+        self._waiting: deque[tuple[Read, bytes, float]] = deque()
+        # When the piece came that is being read, by the monotonic clock; None: just now.
+        self.came_s: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -55,7 +67,7 @@ class LoopTurns:
 
     def put_off(self, read: Read, piece: bytes) -> None:
         """Call `read` with `piece` in one of the next turns."""
-        self._waiting.append((read, piece))
+        self._waiting.append((read, piece, time.monotonic()))
         self._bytes += len(piece)
 
     def _count(self) -> None:
@@ -68,7 +80,7 @@ class LoopTurns:
         self._left = self._max
         try:
             while self._waiting and self._left > 0:
-                read, piece = self._waiting.popleft()
+                read, piece, self.came_s = self._waiting.popleft()
                 self._bytes -= len(piece)
                 self._count()
                 read(piece)
@@ -76,3 +88,5 @@ class LoopTurns:
             log.exception("what a client sent could not be read")
             # The others are still to be read.
             self._loop.call_soon(self._next_turn)
+        finally:
+            self.came_s = None

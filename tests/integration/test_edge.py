@@ -218,7 +218,11 @@ class Loud:
     """A fast path whose every answer is large."""
 
     def take(
-        self, message: RawRequestMessage, payload: StreamReader, respond: Respond
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        respond: Respond,
+        received_s: float | None,
     ) -> SimpleNamespace:
         respond(b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n" + MEGABYTE * 20, False)
         return SimpleNamespace(future=None)

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from evently.domain.errors import OutcomeUnknown, Overloaded
+from routes.contract.deadline import WAIT_MS
 from routes.server.admission import REFUSAL_LOG_S
 from routes.server.connection import Connection
 from routes.server.loop_turns import LoopTurns
@@ -134,6 +136,18 @@ async def test_connections_whose_request_waits_are_not_read_from() -> None:
     await until(lambda: clients.asked == 5)
 
     assert not any(wire.paused for wire in clients.wires)
+
+
+async def test_a_request_that_waits_is_as_old_as_when_it_came() -> None:
+    clients = await crowd(5)
+    clients.send()
+    sent_s = time.monotonic()
+    # As if each turn took long.
+    time.sleep(0.05)  # noqa: ASYNC251 - it is the loop that is held up
+    await until(lambda: clients.asked == 5)
+
+    deadlines_s = [asked.deadline_s for asked, _ in clients.first.events.asked]
+    assert max(deadlines_s) <= sent_s + WAIT_MS / 1000
 
 
 async def test_a_connection_that_is_paused_for_another_reason_stays_so() -> None:
