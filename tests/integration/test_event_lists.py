@@ -451,7 +451,7 @@ async def test_lists_of_100_000_events_walk_an_index_and_touch_few_pages(
 ) -> None:
     await setting.other.execute(GENERATE_VENUES)
     await setting.other.execute(GENERATE_EVENTS)
-    await setting.other.execute("VACUUM (ANALYZE)")
+    await _vacuum(setting.other)
     for mode in ("force_generic_plan", "force_custom_plan"):
         await setting.other.execute(f"SET plan_cache_mode = {mode}")
         for after in (("null", "null"), ("now() + interval '300 days'", f"'{ADA}'")):
@@ -480,6 +480,16 @@ def _check(plan: dict[str, Any], name: str, indexes: set[str], pages_max: int) -
     assert "Seq Scan" not in scans, name
     assert walked & indexes, f"{name} walks {walked}"
     assert touched <= pages_max, f"{name} touches {touched} pages"
+
+
+async def _vacuum(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Until every page is known to be visible: a snapshot of the server's own may be in the way."""
+    seen = False
+    while not seen:
+        await connection.execute("VACUUM (ANALYZE)")
+        seen = await connection.fetchval(
+            "SELECT relallvisible >= relpages FROM pg_class WHERE oid = 'events'::regclass"
+        )
 
 
 async def _explain(
