@@ -17,7 +17,7 @@ from bench.results import Results
 from bench.run import Profile, Run
 from bench.service import LOG
 from evently.embedded import EmbeddedPostgresError
-from evently.settings import WORKERS_MAX, usable_cpus
+from evently.settings import WORKERS_MAX, default_workers, usable_cpus
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED, SCRATCH = ROOT / "docs" / "performance", ROOT / "build" / "bench"
@@ -27,8 +27,8 @@ QUICK = Profile("quick", seconds=1, rounds=3, quick=True)
 HELP = f"""Measure the service next to a bare HTTP server and the database alone.
 
 Starts everything itself, on a temporary PostgreSQL that commits durably: bare aiohttp servers,
-pgbench, and the service with all features on. Takes about five minutes, with --quick about one and
-a half; prints one table and writes JSON, tables and plots.
+pgbench, and the service with all features on. Takes about ten minutes, with --quick about four;
+prints one table and writes JSON, tables and plots.
 
 The ratios hold on other machines, the absolute figures do not. Run nothing else meanwhile: before
 the start, the load average should be under {QUIET_LOAD} for each processor.
@@ -44,7 +44,8 @@ the start, the load average should be under {QUIET_LOAD} for each processor.
 @click.option(
     "--workers",
     type=click.IntRange(1, WORKERS_MAX),
-    help="Worker processes, of the bare server and of the service.  [default: all processors]",
+    help="Worker processes, of the bare server and of the service.  [default: one fewer than "
+    "processors, which is the service's own default beside a database]",
 )
 @click.option(
     "--output",
@@ -83,7 +84,8 @@ def main(
     else:
         try:
             prepare()
-            results = _measured(profile, data_dir, workers or usable_cpus())
+            own_default = default_workers(usable_cpus(), embedded=True)
+            results = _measured(profile, data_dir, workers or own_default)
         except (BenchFailed, EmbeddedPostgresError) as error:
             raise click.ClickException(str(error)) from error
     click.echo(terminal(results))
