@@ -151,7 +151,8 @@ def _where(results: Results) -> list[str]:
 def _machine(machine: Machine) -> str:
     return (
         f"{machine.processor}, {machine.processors} processors, {machine.memory_gb:.0f} GB, "
-        f"{machine.system}; {machine.workers} workers; a flush to disk takes "
+        f"{machine.system}; {machine.workers} worker{'s' if machine.workers > 1 else ''}; a flush "
+        "to disk takes "
         f"{machine.flush_ms:.2f} ms"
     )
 
