@@ -447,14 +447,16 @@ class Checker:
         told = refusal
         if isinstance(refusal, InsufficientSeats):
             told = replace(refusal, next_hold_expires_at=None)
-        moments = self._moments(attempt, told, tries)
+        ahead = not attempt.keyed or not isinstance(told, OF_SALES)
+        latest_s = attempt.ended_s + (CLOCK_S if ahead else 0.0)
+        moments = self._moments(attempt, told, tries, latest_s)
         for state in states:
             holds = self._holds[attempt.event_id][state.version - 1]
             if isinstance(told, InsufficientSeats) and self._is_helped(
                 told, state, holds, min(tries)
             ):
                 continue
-            for at in (*moments, *self._between(state, min(tries), attempt.ended_s)):
+            for at in (*moments, *self._between(state, min(tries), latest_s)):
                 if decide(state, attempt.command, at, holds) == told:
                     return
         versions = [state.version for state in states]
@@ -467,17 +469,17 @@ class Checker:
         return [at for at in times if at is not None and first <= at <= last]
 
     def _moments(
-        self, attempt: Attempt, told: Answer, tries: Sequence[float]
+        self, attempt: Attempt, told: Answer, tries: Sequence[float], latest_s: float
     ) -> Collection[datetime]:
-        """When the refusal may have been decided."""
+        """When the refusal may have been decided: until `latest_s`, by a clock that is ahead.
+
+        No statement compares that, unless it is one of sales under a key.
+        """
         if not isinstance(told, NotOnSale):
-            times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries)}
-            if not attempt.keyed or not isinstance(told, OF_SALES):
-                # Before the opening, by a clock that is ahead; no statement compares it then.
-                times.add(attempt.ended_s + CLOCK_S)
+            times = {attempt.ended_s, *tries, *(sent_s - CLOCK_S for sent_s in tries), latest_s}
             return {self._at(at_s) for at_s in times}
         # It tells its time, by a clock that may be ahead.
-        if not self._at(min(tries)) <= told.now <= self._at(attempt.ended_s + CLOCK_S):
+        if not self._at(min(tries)) <= told.now <= self._at(latest_s):
             self._violation(f"refused at another time: {attempt}")
         return {told.now}
 
