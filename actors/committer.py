@@ -170,8 +170,12 @@ class Committer:
                 if actor.phase is not Phase.UNRESOLVED:
                     self._forget(actor)
                     actor.evict(CommandFailed())
-        # Those that did not fit come first in the next turn, for they have waited longer.
-        for actor in (*actors[planned:], *actors[:planned]):
+        # Those that did not fit come before all that came meanwhile, for they have waited longer.
+        came, self._ready = self._ready, {}
+        for actor in actors[planned:]:
+            self._afterwards(actor)
+        self._ready |= came
+        for actor in actors[:planned]:
             self._afterwards(actor)
 
     def _afterwards(self, actor: EventActor) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -95,6 +96,28 @@ async def test_a_statement_takes_so_many_rows_and_the_rest_come_first_in_the_nex
         rows = [sum(len(batch.records) for batch in statement) for statement in batches]
         assert rows == [ROWS_MAX, 128]
         assert [batch.event_id for batch in batches[1]] == EVENTS[4:6]
+
+
+@in_virtual_time
+async def test_who_did_not_fit_goes_before_those_who_come_during_the_commit() -> None:
+    async with one_worker() as worker:
+        events = [worker.open(str(UUID(int=number))) for number in range(1, 2 * ROWS_MAX + 1)]
+        for event_id in events:
+            await worker.registry.read(event_id)
+        worker.will("commit", SLOW)
+        early = [worker.send(event_id, key="early") for event_id in events]
+        await asyncio.sleep(0.5)
+        # Once more, for those that are committed and a few of those that did not fit.
+        late = [worker.send(event_id, key="late") for event_id in events[: ROWS_MAX + 8]]
+        await asyncio.gather(*early, *late)
+
+        taken = [
+            [record.key for batch in call.batches for record in batch.records]
+            for call in worker.calls("commit")
+        ]
+        assert taken[0] == ["early"] * ROWS_MAX
+        assert taken[1].count("early") == ROWS_MAX - 8
+        assert taken[2].count("early") == 8
 
 
 # Failures
