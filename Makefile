@@ -52,7 +52,7 @@ help:
 	@echo 'make chaos     kill, pause and disconnect the real service for a minute (SEED=n repeats a run)'
 	@echo 'make soak      do the same for an hour'
 	@echo 'make ha        fail over a real Patroni cluster under load, in six ways; five minutes (needs etcd-server)'
-	@echo 'make bench     measure for five minutes, next to bare aiohttp and pgbench'
+	@echo 'make bench     measure for ten minutes, next to bare aiohttp and pgbench'
 	@echo 'make image-check   carry out the Dockerfile without a container engine (as root)'
 	@echo 'make lint      check formatting, lint rules, import rules and types'
 	@echo 'make types     check the types of the scripts of the console with TypeScript (needs Node.js)'

@@ -1,7 +1,7 @@
 """What the benchmark needs on a machine, and a description of the machine.
 
 Rule: what is missing is installed if possible, and otherwise reported before anything is measured,
-not after five minutes.
+not after ten minutes.
 """
 
 import os
