@@ -84,9 +84,12 @@ class Process:
 
     @property
     def ended_well(self) -> bool:
-        """Whether it drained, or had nothing to drain yet."""
-        code = self.popen.returncode
-        return code == 0 or (code == -signal.SIGTERM and not self.ready)
+        """Whether it drained, or had nothing to drain: not yet, or, if it was replaced, no more.
+
+        As long as there is something, it does not end by the signal itself.
+        """
+        code, replaced = self.popen.returncode, self.retired_at_s < math.inf
+        return code == 0 or (code == -signal.SIGTERM and (replaced or not self.ready))
 
     def silent_for(self, now_s: float) -> float:
         """Seconds by which its heartbeat is overdue; negative if it is not."""

@@ -179,7 +179,7 @@ async def test_the_start_leads_to_the_console_and_the_documentation_too(
     assert window.page.url == f"{service.process.url}/console"
     await window.enter()
     await window.page.get_by_role("link", name="API").click()
-    await expect(window.page.get_by_role("link", name="Console")).to_have_attribute(
+    await expect(window.page.get_by_role("link", name="Console", exact=True)).to_have_attribute(
         "href", "console"
     )
     answer = await service.api.call("GET", "/", headers={"Accept": "application/json"})
