@@ -141,8 +141,10 @@ class BulkMoves:
             future.set_result([])
         if fitting:
             self._waiting += fitting
-            if self._names:
+            if self._loop.time() < self._names_until_s:
                 self._names.update(_name(*move) for move in moves[:fitting])
+            elif self._names:
+                self._names = set()
             self._queue.append(request)
             self._let_in()
         for place in range(fitting, len(moves)):

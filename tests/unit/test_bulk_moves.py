@@ -198,6 +198,22 @@ async def test_whoever_hangs_up_leaves_nothing_in_the_queue(actors: Actors) -> N
     assert len(bulk._queue) == 1, "the first of all"
 
 
+@in_virtual_time
+async def test_keys_are_not_gathered_for_longer_than_they_count() -> None:
+    actors = Actors()
+    bulk = actors.bulk(in_progress_max=1, waiting_max=2)
+    bulk.submit(moves("a"))
+    bulk.submit(moves("bc"))
+    await bulk.submit(moves("b"))
+    assert len(bulk._names) == 2
+    await asyncio.sleep(NAMES_S)
+    actors.answer(0)
+    await until(lambda: bulk.waiting == 1)
+    bulk.submit(moves("d"))
+
+    assert len(bulk._names) == 0
+
+
 async def test_no_moves_are_no_results(actors: Actors) -> None:
     assert await actors.bulk().submit([]) == []
 
